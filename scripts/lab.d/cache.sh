@@ -1,0 +1,246 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash
+# The lab's cache: steps that are made once from what they depend on, and
+# Debian packages fetched through an apt of our own. Sourced by scripts/lab.
+#
+# A step is a recipe (an executable in scripts/lab.d) run in an empty directory
+# that becomes the result. The result's name carries a hash of the recipe and of
+# everything given to it, so it never goes stale, and two runs that want the
+# same thing share it. Nothing is changed in a result once it is there.
+#
+# Functions that may take long leave their answer in $result and do not run in
+# a subshell, so that a signal to the lab is acted on at once.
+#
+# The sourcing script sets lab_d, the directory of the recipes.
+
+: "${lab_d:?}"
+lab_cache=${XDG_CACHE_HOME:-${HOME:?is not set, and neither is XDG_CACHE_HOME}/.cache}/kvm-hv-ext
+lab_child=
+
+say() { printf 'lab: %s\n' "$*" >&2; }
+die() { say "error: $*"; exit 126; }
+
+lab_interrupted() {
+	trap '' INT TERM HUP
+	[ -z "$lab_child" ] || kill -TERM -- "-$lab_child" 2>/dev/null
+	say "interrupted; finished steps are kept, run it again to go on"
+	exit 130
+}
+trap lab_interrupted INT TERM HUP
+
+# The files of the project that a build reads.
+lab_sources() {
+	find "$1" \( -name '*.[chS]' -o -name Kbuild -o -name Kconfig -o -name Makefile \) \
+		-type f | LC_ALL=C sort
+}
+
+# What an argument of a recipe stands for: its name if it is in the cache (that
+# carries a hash already), else the content of a file or directory.
+lab_fingerprint() {
+	local arg file
+	for arg; do
+		case $arg in
+		"$lab_cache"/*)
+			echo "${arg#"$lab_cache"/}" ;;
+		*)
+			if [ -d "$arg" ]; then
+				lab_sources "$arg" | while read -r file; do
+					echo "${file#"$arg"} $(sha256sum <"$file")"
+				done
+			elif [ -f "$arg" ]; then
+				echo "${arg##*/} $(sha256sum <"$arg")"
+			else
+				echo "$arg"
+			fi ;;
+		esac
+	done
+}
+
+lab_lock() {
+	mkdir -p "$lab_cache/lock"
+	exec 9>"$lab_cache/lock/$1"
+	flock -n 9 && return
+	say "$1: another run is at it, waiting"
+	until flock -w 1 9; do :; done
+}
+
+lab_unlock() { exec 9>&-; }
+
+# lab_watch LABEL LOG COMMAND...: run COMMAND with its output in LOG, tell now
+# and then that it lives.
+lab_watch() {
+	local label=$1 log=$2 status=0 start=$SECONDS told=0
+	shift 2
+	mkdir -p "${log%/*}"
+	say "$label ..."
+	setsid "$@" >"$log" 2>&1 </dev/null &
+	lab_child=$!
+	while kill -0 "$lab_child" 2>/dev/null; do
+		sleep 0.1
+		if [ $((SECONDS - start - told)) -ge 20 ]; then
+			told=$((SECONDS - start))
+			say "$label: $told s: $(tail -n 1 "$log" | cut -c -90)"
+		fi
+	done
+	wait "$lab_child" || status=$?
+	lab_child=
+	if [ "$status" -ne 0 ]; then
+		{ grep -m 10 -E '[Ee]rror[ :]|\*\*\*|No rule|not found' "$log" || tail -n 25 "$log"; } >&2
+		die "$label failed (status $status); all of its output: $log"
+	fi
+	say "$label: done in $((SECONDS - start)) s"
+}
+
+# lab_run COMMAND...: run COMMAND in the foreground, but so that a signal to the lab
+# ends all of it; returns its status.
+lab_run() {
+	local status=0
+	setsid "$@" </dev/null &
+	lab_child=$!
+	wait "$lab_child" || status=$?
+	lab_child=
+	return "$status"
+}
+
+# lab_step NAME RECIPE [ARG...]: $result is the directory RECIPE made, now or
+# earlier. The recipe finds that path in $LAB_OUT.
+lab_step() {
+	local name=$1 recipe=$2 key out tmp
+	shift 2
+	key=$({ cat "$lab_d/$recipe"; lab_fingerprint "$@"; } | sha256sum)
+	key=$name-${key:0:12}
+	out=$lab_cache/$recipe/$key
+	tmp=$lab_cache/tmp/$recipe.$key
+	if [ ! -d "$out" ]; then
+		lab_lock "$recipe.$key"
+		if [ ! -d "$out" ]; then
+			rm -rf "$tmp"
+			mkdir -p "$tmp" "${out%/*}"
+			LAB_OUT=$out lab_watch "$recipe $name" "$lab_cache/log/$recipe.$key" \
+				env -C "$tmp" "$lab_d/$recipe" "$@"
+			mv -T "$tmp" "$out"
+		fi
+		lab_unlock
+	fi
+	result=$out
+}
+
+# --- Debian packages ---------------------------------------------------------
+# The archives the system uses, but with ppc64el and sources, and with a state
+# of its own: this needs no root and changes nothing in what the system installs.
+
+lab_apt_options=(
+	-o "Dir::Etc::sourcelist=$lab_cache/apt/sources.list"
+	-o Dir::Etc::sourceparts=/dev/null
+	-o Dir::Etc::preferences=/dev/null
+	-o Dir::Etc::preferencesparts=/dev/null
+	-o "Dir::State=$lab_cache/apt"
+	-o "Dir::State::status=$lab_cache/apt/status"
+	-o "Dir::Cache=$lab_cache/apt"
+	-o Dir::Cache::pkgcache=
+	-o Dir::Cache::srcpkgcache=
+	-o APT::Architecture=amd64
+	-o "APT::Architectures=amd64,ppc64el"
+	-o APT::Sandbox::User=
+	-o Debug::NoLocking=1
+	-o Acquire::Languages=none
+)
+
+# The security suite is announced for ppc64el but no longer kept for it, and apt
+# drops the whole suite when one index of it does not load.
+lab_apt_sources() {
+	local keys=/usr/share/keyrings/debian-archive-keyring.gpg uri suite architectures
+	# shellcheck disable=SC2016 # apt fills these in
+	apt-get indextargets --format '$(ORIGIN) $(COMPONENT) $(REPO_URI) $(RELEASE)' \
+		'Created-By: Packages' | sed -n 's/^Debian main //p' | sort -u |
+	while read -r uri suite; do
+		architectures=amd64,ppc64el
+		[[ $suite != *-security ]] || architectures=amd64
+		echo "deb [arch=$architectures signed-by=$keys] $uri $suite main"
+		echo "deb-src [signed-by=$keys] $uri $suite main"
+	done
+}
+
+# The lists are read again when a week old: results stay what they are for a
+# while, but do not miss security updates for ever.
+lab_apt_ready() {
+	local apt=$lab_cache/apt
+	[ -z "$(find "$apt/updated" -mtime -7 2>/dev/null)" ] || return 0
+	lab_lock apt
+	if [ -z "$(find "$apt/updated" -mtime -7 2>/dev/null)" ]; then
+		mkdir -p "$apt/lists/partial"
+		: >"$apt/status"
+		lab_apt_sources >"$apt/sources.list"
+		[ -s "$apt/sources.list" ] ||
+			die "apt knows no Debian archive yet; run 'apt-get update' as root, or 'scripts/lab deps'"
+		# An index that does not load matters only if a package that we
+		# want is missing then, and that is noticed there.
+		lab_watch "reading the lists of Debian's packages" "$lab_cache/log/apt-update" \
+			bash -c '"$@" || true' bash apt-get "${lab_apt_options[@]}" update
+		touch "$apt/updated"
+	fi
+	lab_unlock
+}
+
+# lab_memo COMMAND [ARG...]: what COMMAND prints, remembered as long as the
+# lists stay the same (apt takes a second for each question).
+lab_memo() {
+	local memo
+	memo=$lab_cache/apt/memo.$(sha256sum <<<"$*" | cut -c -12)
+	if ! [ -s "$memo" ] || ! [ "$memo" -nt "$lab_cache/apt/updated" ]; then
+		"$@" >"$memo.$$"
+		mv "$memo.$$" "$memo"
+	fi
+	cat "$memo"
+}
+
+# The first dependency of package $1 whose name starts with $2.
+lab_depends() {
+	apt-cache "${lab_apt_options[@]}" depends "$1" |
+		sed -n "s/^ *Depends: \($2[^ :]*\).*/\1/p" | head -n 1
+}
+
+lab_versions() {
+	apt-cache "${lab_apt_options[@]}" madison "$1" | cut -d '|' -f 2 | tr -d ' '
+}
+
+lab_file_names() {
+	{ apt-get -qq "${lab_apt_options[@]}" --print-uris "$@" 2>/dev/null || true; } |
+		cut -d ' ' -f 2
+}
+
+# lab_fetch APT-GET-ARG...: $files are what this command of apt-get downloads,
+# downloaded if need be.
+lab_fetch() {
+	local names tmp=$lab_cache/tmp/deb
+	lab_apt_ready
+	mapfile -t names < <(lab_memo lab_file_names "$@")
+	[ ${#names[@]} -gt 0 ] ||
+		die "Debian's lists know nothing for 'apt-get $*' (see $lab_cache/log/apt-update); 'scripts/lab clean --all' makes the lab read them again"
+	files=("${names[@]/#/$lab_cache/deb/}")
+	! lab_exist "${files[@]}" || return 0
+	lab_lock deb
+	if ! lab_exist "${files[@]}"; then
+		rm -rf "$tmp"
+		mkdir -p "$tmp/partial" "$lab_cache/deb"
+		lab_watch "fetching ${names[-1]}" "$lab_cache/log/deb.${names[-1]}" env -C "$tmp" \
+			apt-get -y "${lab_apt_options[@]}" -o "Dir::Cache::archives=$tmp" "$@"
+		find "$tmp" -maxdepth 1 -type f -exec mv -t "$lab_cache/deb" {} +
+		rm -rf "$tmp"
+	fi
+	lab_unlock
+}
+
+lab_exist() {
+	local file
+	for file; do
+		[ -f "$file" ] || return
+	done
+}
+
+# lab_deb PACKAGE[:ARCH][=VERSION]: $result is that package's file.
+lab_deb() {
+	lab_fetch download "$1"
+	# shellcheck disable=SC2034 # read by the caller
+	result=${files[0]}
+}
