@@ -1,0 +1,520 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The per-vCPU areas: registration, pinning, dirty state.
+ *
+ * How a write is not missed. Stock's writers run in the vCPU's thread without
+ * a lock: they store to the area and set vpa.dirty, in no particular order,
+ * and never set dtl.dirty. So the flag alone proves nothing: it may be seen,
+ * and cleared, before the data can be seen. A collection therefore clears the
+ * flag, orders that before what follows, and compares what the host writes at
+ * each dispatch (yield count, dispatch time, index of the log) with what the
+ * last collection saw. A store that becomes visible after the comparison makes
+ * the next one differ; a store visible before it is visible to whoever copies
+ * the page afterwards. For the log the index says it all: it is incremented
+ * behind a write barrier after each entry.
+ *
+ * The SLB shadow is never written by the host.
+ */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <linux/kvm_host.h>
+#include <linux/mm.h>
+#include <asm/dtl.h>
+#include <asm/hvcall.h>
+#include <asm/kvm_book3s.h>
+#include <asm/lppaca.h>
+
+#include "areas.h"
+#include "attach.h"
+#include "compat.h"
+#include "kunit.h"
+
+/* The sub-function is in bits 16 to 18 of the flags (PAPR, IBM numbering). */
+#define FUNC_SHIFT	45
+#define FUNC_MASK	7
+enum {
+	REG_VPA = 1, REG_DTL, REG_SLB,
+	DEREG_VPA = 5, DEREG_DTL, DEREG_SLB,
+};
+
+#define MIN_LENGTH	8	/* what contains the length itself */
+
+static struct kvmppc_vpa *area_of(struct kvm_vcpu *vcpu, enum kvm_ext_area a)
+{
+	switch (a) {
+	case KVM_EXT_VPA:
+		return &vcpu->arch.vpa;
+	case KVM_EXT_DTL:
+		return &vcpu->arch.dtl;
+	default:
+		return &vcpu->arch.slb_shadow;
+	}
+}
+
+static struct kvm_ext_vcpu *ext_vcpu(struct kvm_ext_vm *vm, struct kvm_vcpu *vcpu)
+{
+	return xa_load(&vm->vcpus, (unsigned long)vcpu);
+}
+
+int kvm_ext_vcpu_create(struct kvm_ext_vm *vm, struct kvm_vcpu *vcpu)
+{
+	struct kvm_ext_vcpu *ext = kzalloc(sizeof(*ext), GFP_KERNEL_ACCOUNT);
+	int err;
+
+	if (!ext)
+		return -ENOMEM;
+	err = xa_insert(&vm->vcpus, (unsigned long)vcpu, ext, GFP_KERNEL_ACCOUNT);
+	if (err)
+		kfree(ext);
+	return err;
+}
+EXPORT_SYMBOL_FOR_KUNIT(kvm_ext_vcpu_create);
+
+/*
+ * Pin the page of an area for as long as the guest lives. Memory that cannot
+ * be pinned for long (files of some filesystems) is pinned as stock does.
+ */
+static struct page *pin_page(struct kvm *kvm, unsigned long gpa, bool long_term)
+{
+	struct kvm_memory_slot *slot;
+	struct page *page = NULL;
+	unsigned long hva;
+	int idx, nr = 0;
+
+	idx = srcu_read_lock(&kvm->srcu);
+	slot = gfn_to_memslot(kvm, gpa >> PAGE_SHIFT);
+	if (slot && !(slot->flags & KVM_MEMSLOT_INVALID)) {
+		hva = gfn_to_hva_memslot(slot, gpa >> PAGE_SHIFT);
+		if (long_term)
+			nr = pin_user_pages_fast(hva, 1, FOLL_WRITE | FOLL_LONGTERM, &page);
+		if (nr < 1)
+			nr = pin_user_pages_fast(hva, 1, FOLL_WRITE, &page);
+	}
+	srcu_read_unlock(&kvm->srcu, idx);
+	return nr == 1 ? page : NULL;
+}
+
+static unsigned long room_at(unsigned long gpa)
+{
+	return PAGE_SIZE - offset_in_page(gpa);
+}
+
+static bool test_clear_flag(struct kvmppc_vpa *area)
+{
+	bool dirty = area->pinned_addr && READ_ONCE(area->dirty);
+
+	if (dirty)
+		WRITE_ONCE(area->dirty, false);
+	smp_mb();	/* flag before whatever the caller reads of the area */
+	return dirty;
+}
+
+/* Has the host written since the last look? Looks, and remembers. */
+static bool test_clear_written(struct kvm_vcpu *vcpu, enum kvm_ext_area a,
+			       struct kvm_ext_area_state *state)
+{
+	struct kvmppc_vpa *area = area_of(vcpu, a);
+	bool written = false;
+
+	if (!area->pinned_addr)
+		return false;
+
+	if (a == KVM_EXT_VPA) {
+		struct lppaca *vpa = area->pinned_addr;
+		u64 dispatch, index;
+		u32 yields;
+
+		written = test_clear_flag(area);
+		yields = be32_to_cpu(READ_ONCE(vpa->yield_count));
+		dispatch = be64_to_cpu(READ_ONCE(vpa->enqueue_dispatch_tb));
+		index = be64_to_cpu(READ_ONCE(vpa->dtl_idx));
+		written |= yields != state->seen.yields ||
+			   dispatch != state->seen.dispatch ||
+			   index != state->seen.dtl_index;
+		state->seen.yields = yields;
+		state->seen.dispatch = dispatch;
+		state->seen.dtl_index = index;
+	} else if (a == KVM_EXT_DTL) {
+		u64 index = READ_ONCE(vcpu->arch.dtl_index);
+
+		smp_rmb();	/* pairs with the writer's, entry before index */
+		written = index != state->seen.dtl_index;
+		state->seen.dtl_index = index;
+	}
+	return written;
+}
+
+/* Keep the dirty state of a page that is about to be unpinned. */
+static void mark_dirty(struct kvm *kvm, unsigned long gpa)
+{
+	struct kvm_memory_slot *slot;
+	gfn_t gfn = gpa >> PAGE_SHIFT;
+	int idx;
+
+	idx = srcu_read_lock(&kvm->srcu);
+	slot = gfn_to_memslot(kvm, gfn);
+	if (slot && slot->dirty_bitmap)
+		set_bit_le(gfn - slot->base_gfn, slot->dirty_bitmap);
+	srcu_read_unlock(&kvm->srcu, idx);
+}
+
+/*
+ * Put @page (or nothing) under an area in place of what is there. Called with
+ * vpa_update_lock held; returns the page to be unpinned when it is not.
+ */
+static struct page *install(struct kvm_vcpu *vcpu, enum kvm_ext_area a,
+			    struct kvm_ext_area_state *state,
+			    struct page *page, unsigned long gpa)
+{
+	struct kvmppc_vpa *area = area_of(vcpu, a);
+	struct page *old = state->page;
+	bool same = page && page == old && gpa == area->gpa && !state->fresh;
+
+	if (same)
+		return page;	/* pinned a second time just to see that */
+
+	if (test_clear_written(vcpu, a, state))
+		mark_dirty(vcpu->kvm, area->gpa);
+
+	state->page = page;
+	area->gpa = gpa;
+	area->pinned_addr = page ? page_address(page) + offset_in_page(gpa) : NULL;
+	area->pinned_end = page ? area->pinned_addr + area->len : NULL;
+	area->dirty = false;
+
+	/* What stands there now was not written by this area's host. */
+	test_clear_written(vcpu, a, state);
+
+	switch (a) {
+	case KVM_EXT_VPA:
+		if (page && state->fresh) {
+			struct lppaca *vpa = area->pinned_addr;
+
+			vpa->__old_status |= LPPACA_OLD_SHARED_PROC;
+			vpa->yield_count = cpu_to_be32(1);
+			area->dirty = true;
+		}
+		break;
+	case KVM_EXT_DTL:
+		if (state->fresh) {
+			vcpu->arch.dtl_index = 0;
+			state->seen.dtl_index = 0;
+		}
+		/* Where it was, if it is the same log in other memory. */
+		vcpu->arch.dtl_ptr = page ? area->pinned_addr +
+			vcpu->arch.dtl_index * sizeof(struct dtl_entry) % area->len :
+			NULL;
+		break;
+	default:
+		break;
+	}
+	/* What could not be done yet is still to be done. */
+	if (page || !gpa)
+		state->fresh = false;
+	return old;
+}
+
+static void unpin(struct page *page)
+{
+	/* Any area's page may have been written by the host at any dispatch. */
+	if (page)
+		unpin_user_page_range_dirty_lock(page, 1, true);
+}
+
+/*
+ * What pin_page() finds may be on its way out already: its invalidation has
+ * begun, and was told to us, before we looked, but the page is still mapped.
+ * KVM's sequence count tells, as it does for page faults.
+ */
+static void update_area(struct kvm_vcpu *vcpu, enum kvm_ext_area a,
+			struct kvm_ext_area_state *state)
+{
+	struct kvmppc_vpa *area = area_of(vcpu, a);
+	struct kvm *kvm = vcpu->kvm;
+	unsigned long gpa, len, seq;
+	struct page *page, *old;
+
+	while (READ_ONCE(area->update_pending)) {
+		spin_lock(&vcpu->arch.vpa_update_lock);
+		area->update_pending = 0;
+		gpa = area->next_gpa;
+		len = area->len;
+		spin_unlock(&vcpu->arch.vpa_update_lock);
+
+		seq = READ_ONCE(kvm->mmu_invalidate_seq);
+		smp_rmb();	/* count before page tables */
+		page = gpa && len <= room_at(gpa) ? pin_page(kvm, gpa, true) : NULL;
+
+		spin_lock(&kvm->mmu_lock);
+		spin_lock(&vcpu->arch.vpa_update_lock);
+		if (gpa && mmu_invalidate_retry(kvm, seq))
+			area->update_pending = 1;
+		if (area->update_pending) {
+			/* asked for again meanwhile, or the memory has moved */
+			old = page;
+		} else {
+			state->failed = gpa && !page;
+			old = install(vcpu, a, state, page, gpa);
+		}
+		spin_unlock(&vcpu->arch.vpa_update_lock);
+		spin_unlock(&kvm->mmu_lock);
+
+		unpin(old);
+		cond_resched();
+	}
+
+	if (state->failed)
+		pr_warn_ratelimited("pid %d vCPU %d: no memory that can be pinned for an area at %#lx\n",
+				    kvm->userspace_pid, vcpu->vcpu_id,
+				    area->next_gpa);
+}
+
+void kvm_ext_update_areas(struct kvm_vcpu *vcpu)
+{
+	struct kvm_ext_vcpu *ext = ext_vcpu(kvm_ext_vm_find(vcpu->kvm), vcpu);
+	enum kvm_ext_area a;
+
+	for (a = 0; a < KVM_EXT_NR_AREAS; a++)
+		if (area_of(vcpu, a)->update_pending)
+			update_area(vcpu, a, &ext->area[a]);
+}
+
+void kvm_ext_vcpu_free(struct kvm_ext_vm *vm, struct kvm_vcpu *vcpu)
+{
+	struct kvm_ext_vcpu *ext = xa_erase(&vm->vcpus, (unsigned long)vcpu);
+	enum kvm_ext_area a;
+	struct page *old;
+
+	if (!ext)
+		return;
+	for (a = 0; a < KVM_EXT_NR_AREAS; a++) {
+		spin_lock(&vcpu->arch.vpa_update_lock);
+		old = install(vcpu, a, &ext->area[a], NULL, 0);
+		spin_unlock(&vcpu->arch.vpa_update_lock);
+		unpin(old);
+	}
+	kfree(ext);
+}
+
+static bool registered(const struct kvmppc_vpa *area,
+		       const struct kvm_ext_area_state *state)
+{
+	return area->next_gpa && !state->failed;
+}
+
+/* Note a request; the caller holds vpa_update_lock. */
+static void request(struct kvmppc_vpa *area, struct kvm_ext_area_state *state,
+		    unsigned long gpa, unsigned long len)
+{
+	area->next_gpa = gpa;
+	area->len = len;
+	area->update_pending = 1;
+	state->fresh = true;
+	state->failed = false;
+}
+
+long kvm_ext_area_request(struct kvm_ext_vm *vm, struct kvm_vcpu *target,
+			  unsigned long func, unsigned long gpa,
+			  unsigned long len, unsigned long room)
+{
+	struct kvm_ext_vcpu *ext = ext_vcpu(vm, target);
+	struct kvm_ext_area_state *state = ext->area;
+	enum kvm_ext_area a;
+	long rc = H_SUCCESS;
+
+	switch (func) {
+	case REG_VPA: case DEREG_VPA:
+		a = KVM_EXT_VPA;
+		break;
+	case REG_DTL: case DEREG_DTL:
+		a = KVM_EXT_DTL;
+		break;
+	case REG_SLB: case DEREG_SLB:
+		a = KVM_EXT_SLB;
+		break;
+	default:
+		return H_PARAMETER;
+	}
+
+	if (func >= DEREG_VPA) {
+		gpa = 0;
+		len = 0;
+	} else if (len < MIN_LENGTH || len > room ||
+		   (func == REG_VPA && len < sizeof(struct lppaca)) ||
+		   (func == REG_DTL && len < sizeof(struct dtl_entry))) {
+		return H_PARAMETER;
+	}
+	if (func == REG_DTL)
+		len = rounddown(len, sizeof(struct dtl_entry));
+
+	spin_lock(&target->arch.vpa_update_lock);
+	switch (func) {
+	case REG_DTL: case REG_SLB:
+		if (!registered(&target->arch.vpa, &state[KVM_EXT_VPA]))
+			rc = H_RESOURCE;
+		break;
+	case DEREG_VPA:
+		if (registered(&target->arch.dtl, &state[KVM_EXT_DTL]) ||
+		    registered(&target->arch.slb_shadow, &state[KVM_EXT_SLB]))
+			rc = H_RESOURCE;
+		break;
+	}
+	if (rc == H_SUCCESS)
+		request(area_of(target, a), &state[a], gpa, len);
+	spin_unlock(&target->arch.vpa_update_lock);
+	return rc;
+}
+EXPORT_SYMBOL_FOR_KUNIT(kvm_ext_area_request);
+
+/* The length stands in the area itself, big endian, at offset 4. */
+static long read_length(struct kvm *kvm, unsigned long func, unsigned long gpa,
+			unsigned long *len)
+{
+	struct page *page;
+	const void *p;
+
+	if (!gpa || !IS_ALIGNED(gpa, L1_CACHE_BYTES))
+		return H_PARAMETER;
+
+	/* Memory that cannot be written is refused here already. */
+	page = pin_page(kvm, gpa, false);
+	if (!page)
+		return H_PARAMETER;
+	p = page_address(page) + offset_in_page(gpa) + 4;
+	*len = func == REG_VPA ? be16_to_cpup(p) : be32_to_cpup(p);
+	unpin_user_page(page);
+	return H_SUCCESS;
+}
+
+static long h_register_vpa(struct kvm_vcpu *vcpu, unsigned long flags,
+			   unsigned long id, unsigned long gpa)
+{
+	unsigned long func = flags >> FUNC_SHIFT & FUNC_MASK, len = 0;
+	struct kvm_vcpu *target = kvm_get_vcpu_by_id(vcpu->kvm, id);
+	long rc;
+
+	if (id > INT_MAX || !target)
+		return H_PARAMETER;
+
+	if (func >= REG_VPA && func <= REG_SLB) {
+		rc = read_length(vcpu->kvm, func, gpa, &len);
+		if (rc)
+			return rc;
+	}
+	return kvm_ext_area_request(kvm_ext_vm_find(vcpu->kvm), target, func,
+				    gpa, len, room_at(gpa));
+}
+
+int kvm_ext_h_register_vpa(struct kvm_vcpu *vcpu)
+{
+	if (!test_bit(H_REGISTER_VPA / 4, vcpu->kvm->arch.enabled_hcalls))
+		return RESUME_HOST;
+
+	kvmppc_set_gpr(vcpu, 3, h_register_vpa(vcpu, kvmppc_get_gpr(vcpu, 4),
+					       kvmppc_get_gpr(vcpu, 5),
+					       kvmppc_get_gpr(vcpu, 6)));
+	vcpu->arch.hcall_needed = 0;
+	return RESUME_GUEST;
+}
+
+int kvm_ext_set_area_reg(struct kvm_ext_vm *vm, struct kvm_vcpu *vcpu, u64 id,
+			 const union kvmppc_one_reg *val)
+{
+	struct kvm_ext_vcpu *ext = ext_vcpu(vm, vcpu);
+	unsigned long gpa, len;
+	struct kvmppc_vpa *area;
+	enum kvm_ext_area a;
+	int err = 0;
+
+	switch (id) {
+	case KVM_REG_PPC_VPA_ADDR:
+		a = KVM_EXT_VPA;
+		gpa = val->dval;
+		len = sizeof(struct lppaca);
+		break;
+	case KVM_REG_PPC_VPA_DTL:
+		a = KVM_EXT_DTL;
+		gpa = val->vpaval.addr;
+		len = val->vpaval.length;
+		if (gpa && len < sizeof(struct dtl_entry))
+			return -EINVAL;
+		len = rounddown(len, sizeof(struct dtl_entry));
+		break;
+	default:
+		a = KVM_EXT_SLB;
+		gpa = val->vpaval.addr;
+		len = val->vpaval.length;
+		break;
+	}
+	if (!IS_ALIGNED(gpa, L1_CACHE_BYTES))
+		return -EINVAL;
+	if (!gpa)
+		len = 0;
+
+	area = area_of(vcpu, a);
+	spin_lock(&vcpu->arch.vpa_update_lock);
+	if (a == KVM_EXT_VPA ? !gpa && (vcpu->arch.slb_shadow.next_gpa ||
+					vcpu->arch.dtl.next_gpa) :
+			       gpa && !vcpu->arch.vpa.next_gpa)
+		err = -EINVAL;
+	else if (gpa != area->next_gpa || len != area->len)
+		request(area, &ext->area[a], gpa, len);
+	else if (ext->area[a].failed)
+		area->update_pending = 1;
+	spin_unlock(&vcpu->arch.vpa_update_lock);
+
+	if (!err && !gpa)
+		update_area(vcpu, a, &ext->area[a]);
+	return err;
+}
+
+void kvm_ext_areas_invalidate(struct kvm_ext_vm *vm, gfn_t gfn, gfn_t end)
+{
+	struct kvm_vcpu *vcpu;
+	enum kvm_ext_area a;
+	unsigned long i;
+
+	kvm_for_each_vcpu(i, vcpu, vm->kvm) {
+		bool hit = false;
+
+		for (a = 0; a < KVM_EXT_NR_AREAS; a++) {
+			struct kvmppc_vpa *area = area_of(vcpu, a);
+			unsigned long next = READ_ONCE(area->next_gpa);
+
+			if (!next || next >> PAGE_SHIFT < gfn ||
+			    next >> PAGE_SHIFT >= end)
+				continue;
+			spin_lock(&vcpu->arch.vpa_update_lock);
+			area->update_pending = 1;
+			spin_unlock(&vcpu->arch.vpa_update_lock);
+			hit = true;
+		}
+		if (hit)
+			kvm_ext_stock.fast_vcpu_kick(vcpu);
+	}
+}
+
+void kvm_ext_areas_collect(struct kvm_ext_vm *vm,
+			   const struct kvm_memory_slot *slot,
+			   unsigned long *map)
+{
+	struct kvm_vcpu *vcpu;
+	enum kvm_ext_area a;
+	unsigned long i;
+
+	kvm_for_each_vcpu(i, vcpu, vm->kvm) {
+		struct kvm_ext_vcpu *ext = ext_vcpu(vm, vcpu);
+
+		for (a = 0; a < KVM_EXT_NR_AREAS; a++) {
+			unsigned long index;
+
+			spin_lock(&vcpu->arch.vpa_update_lock);
+			index = (area_of(vcpu, a)->gpa >> PAGE_SHIFT) - slot->base_gfn;
+			if (index < slot->npages &&
+			    (ext ? test_clear_written(vcpu, a, &ext->area[a]) :
+				   test_clear_flag(area_of(vcpu, a))))
+				set_bit_le(index, map);
+			spin_unlock(&vcpu->arch.vpa_update_lock);
+		}
+	}
+}

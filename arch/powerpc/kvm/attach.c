@@ -1,0 +1,437 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Taking hold of kvm-hv and giving it back: members of its operations table,
+ * the table of redirects, the VMs that are ours, and the life of this
+ * module's text.
+ *
+ * Unloading. rmmod is refused while a VM of ours lives (each holds a module
+ * reference). But operations of stock VMs pass through our members too, and
+ * the last module_put() is done by our own destroy_vm. So before the text may
+ * go: members are restored; whoever had fetched one of ours before that has
+ * reached its SRCU section or left it after one synchronize_rcu_tasks(); the
+ * sections are waited for by synchronize_srcu(); and the few instructions
+ * behind a section by a second synchronize_rcu_tasks(). The redirects'
+ * replacements run only inside operations of VMs of ours.
+ */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <linux/hashtable.h>
+#include <linux/module.h>
+#include <linux/slab.h>
+#include <linux/srcu.h>
+
+#include "areas.h"
+#include "attach.h"
+#include "compat.h"
+#include "dirty_log.h"
+#include "kunit.h"
+#include "redirect.h"
+
+struct kvmppc_ops kvm_ext_stock;
+
+static struct kvmppc_ops *ops;
+
+DEFINE_STATIC_SRCU(attach_srcu);
+
+static DEFINE_HASHTABLE(vms, 7);
+static DEFINE_SPINLOCK(vms_lock);
+
+void kvm_ext_vm_init(struct kvm_ext_vm *vm, struct kvm *kvm)
+{
+	unsigned int i;
+
+	vm->kvm = kvm;
+	xa_init(&vm->vcpus);
+	kvm_ext_flush_init(&vm->flush, &vm->debug, kvm_ext_flush_default);
+	for (i = 0; i < KVM_EXT_NESTED_FLUSHES; i++)
+		kvm_ext_flush_init(&vm->nested[i], &vm->debug,
+				   kvm_ext_flush_default);
+	kvm_ext_flush_debug_init(&vm->debug);
+}
+EXPORT_SYMBOL_FOR_KUNIT(kvm_ext_vm_init);
+
+void kvm_ext_vm_release(struct kvm_ext_vm *vm)
+{
+	WARN_ON_ONCE(!xa_empty(&vm->vcpus));
+	kvm_ext_flush_debug_destroy(&vm->debug);
+}
+EXPORT_SYMBOL_FOR_KUNIT(kvm_ext_vm_release);
+
+notrace struct kvm_ext_vm *kvm_ext_vm_find(const struct kvm *kvm)
+{
+	struct kvm_ext_vm *vm;
+
+	/* An RCU read-side section (for others in the same bucket) of its own. */
+	preempt_disable_notrace();
+	hash_for_each_possible_rcu_notrace(vms, vm, node, (unsigned long)kvm)
+		if (vm->kvm == kvm)
+			break;
+	preempt_enable_notrace();
+	return vm;
+}
+
+static int ext_init_vm(struct kvm *kvm)
+{
+	int idx = srcu_read_lock(&attach_srcu);
+	struct kvm_ext_vm *vm;
+	int err;
+
+	err = kvm_ext_stock.init_vm(kvm);
+	if (err)
+		goto out;
+
+	/* Refused only when we are being unloaded: the VM stays on stock. */
+	if (!try_module_get(THIS_MODULE))
+		goto out;
+
+	vm = kzalloc(sizeof(*vm), GFP_KERNEL_ACCOUNT);
+	if (!vm) {
+		kvm_ext_stock.destroy_vm(kvm);
+		module_put(THIS_MODULE);
+		err = -ENOMEM;
+		goto out;
+	}
+	kvm_ext_vm_init(vm, kvm);
+
+	spin_lock(&vms_lock);
+	hash_add_rcu(vms, &vm->node, (unsigned long)kvm);
+	spin_unlock(&vms_lock);
+out:
+	srcu_read_unlock(&attach_srcu, idx);
+	return err;
+}
+
+static void ext_destroy_vm(struct kvm *kvm)
+{
+	int idx = srcu_read_lock(&attach_srcu);
+	struct kvm_ext_vm *vm = kvm_ext_vm_find(kvm);
+
+	kvm_ext_stock.destroy_vm(kvm);
+
+	if (vm) {
+		spin_lock(&vms_lock);
+		hash_del_rcu(&vm->node);
+		spin_unlock(&vms_lock);
+		kvm_ext_vm_release(vm);
+		kfree_rcu(vm, rcu);
+		module_put(THIS_MODULE);
+	}
+	srcu_read_unlock(&attach_srcu, idx);
+}
+
+static int ext_vcpu_create(struct kvm_vcpu *vcpu)
+{
+	int idx = srcu_read_lock(&attach_srcu);
+	struct kvm_ext_vm *vm = kvm_ext_vm_find(vcpu->kvm);
+	int err = 0;
+
+	if (vm)
+		err = kvm_ext_vcpu_create(vm, vcpu);
+	if (!err) {
+		err = kvm_ext_stock.vcpu_create(vcpu);
+		if (err && vm)
+			kvm_ext_vcpu_free(vm, vcpu);
+	}
+	srcu_read_unlock(&attach_srcu, idx);
+	return err;
+}
+
+static void ext_vcpu_free(struct kvm_vcpu *vcpu)
+{
+	int idx = srcu_read_lock(&attach_srcu);
+	struct kvm_ext_vm *vm = kvm_ext_vm_find(vcpu->kvm);
+
+	/* Leaves nothing pinned for stock to unpin. */
+	if (vm)
+		kvm_ext_vcpu_free(vm, vcpu);
+	kvm_ext_stock.vcpu_free(vcpu);
+	srcu_read_unlock(&attach_srcu, idx);
+}
+
+static int ext_set_one_reg(struct kvm_vcpu *vcpu, u64 id,
+			   union kvmppc_one_reg *val)
+{
+	int idx = srcu_read_lock(&attach_srcu);
+	struct kvm_ext_vm *vm = kvm_ext_vm_find(vcpu->kvm);
+	int err;
+
+	if (vm && (id == KVM_REG_PPC_VPA_ADDR || id == KVM_REG_PPC_VPA_SLB ||
+		   id == KVM_REG_PPC_VPA_DTL))
+		err = kvm_ext_set_area_reg(vm, vcpu, id, val);
+	else
+		err = kvm_ext_stock.set_one_reg(vcpu, id, val);
+	srcu_read_unlock(&attach_srcu, idx);
+	return err;
+}
+
+static bool ext_unmap_gfn_range(struct kvm *kvm, struct kvm_gfn_range *range)
+{
+	int idx = srcu_read_lock(&attach_srcu);
+	struct kvm_ext_vm *vm = kvm_ext_vm_find(kvm);
+	bool flush;
+
+	flush = kvm_ext_stock.unmap_gfn_range(kvm, range);
+	if (vm)
+		kvm_ext_areas_invalidate(vm, range->start, range->end);
+	srcu_read_unlock(&attach_srcu, idx);
+	return flush;
+}
+
+/* Before a memslot is moved or deleted; it is marked invalid already. */
+static void ext_flush_memslot(struct kvm *kvm, struct kvm_memory_slot *slot)
+{
+	int idx = srcu_read_lock(&attach_srcu);
+	struct kvm_ext_vm *vm = kvm_ext_vm_find(kvm);
+
+	kvm_ext_stock.flush_memslot(kvm, slot);
+	if (vm)
+		kvm_ext_areas_invalidate(vm, slot->base_gfn,
+					 slot->base_gfn + slot->npages);
+	srcu_read_unlock(&attach_srcu, idx);
+}
+
+/* After any change of a memslot: areas may have memory now that had none. */
+static void ext_commit_memory_region(struct kvm *kvm,
+				     struct kvm_memory_slot *old,
+				     const struct kvm_memory_slot *new,
+				     enum kvm_mr_change change)
+{
+	int idx = srcu_read_lock(&attach_srcu);
+	struct kvm_ext_vm *vm = kvm_ext_vm_find(kvm);
+
+	kvm_ext_stock.commit_memory_region(kvm, old, new, change);
+	if (vm && (change == KVM_MR_CREATE || change == KVM_MR_MOVE))
+		kvm_ext_areas_invalidate(vm, new->base_gfn,
+					 new->base_gfn + new->npages);
+	srcu_read_unlock(&attach_srcu, idx);
+}
+
+static int ext_get_dirty_log(struct kvm *kvm, struct kvm_dirty_log *log)
+{
+	int idx = srcu_read_lock(&attach_srcu);
+	struct kvm_ext_vm *vm = kvm_ext_vm_find(kvm);
+	int err;
+
+	if (vm)
+		err = kvm_ext_get_dirty_log(vm, log);
+	else
+		err = kvm_ext_stock.get_dirty_log(kvm, log);
+	srcu_read_unlock(&attach_srcu, idx);
+	return err;
+}
+
+/*
+ * What is replaced: the members that are set, if the facet is on. init_vm is
+ * last: before it is ours no VM is, so the others are in place when the first
+ * VM of ours needs them; and it is the first to be restored.
+ */
+static const struct {
+	const bool *facet;	/* NULL: always */
+	struct kvmppc_ops ops;
+} replacements[] = {
+	{ .ops.destroy_vm = ext_destroy_vm },
+	{
+		.facet = &kvm_ext_areas,
+		.ops.vcpu_create = ext_vcpu_create,
+		.ops.vcpu_free = ext_vcpu_free,
+		.ops.set_one_reg = ext_set_one_reg,
+		.ops.unmap_gfn_range = ext_unmap_gfn_range,
+		.ops.flush_memslot = ext_flush_memslot,
+		.ops.commit_memory_region = ext_commit_memory_region,
+	},
+	{ .facet = &kvm_ext_dirty_log, .ops.get_dirty_log = ext_get_dirty_log },
+	{ .ops.init_vm = ext_init_vm },
+};
+
+/*
+ * struct kvmppc_ops as an array of pointers: all members but the first, owner,
+ * are pointers to functions.
+ */
+#define NR_MEMBERS	(sizeof(struct kvmppc_ops) / sizeof(void *))
+
+static void *member(const struct kvmppc_ops *table, unsigned int m)
+{
+	return ((void **)table)[m];
+}
+
+static void *our_member(unsigned int r, unsigned int m)
+{
+	if (replacements[r].facet && !*replacements[r].facet)
+		return NULL;
+	return member(&replacements[r].ops, m);
+}
+
+/*
+ * A function that is redirected only to see that redirection works at all on
+ * this kernel: ftrace may have been killed by an earlier fault, and then it
+ * registers everything and calls nothing.
+ */
+static bool self_test_result;
+
+noinline bool kvm_ext_self_test(void)
+{
+	return READ_ONCE(self_test_result);
+}
+
+bool kvm_ext_self_test_redirected(void)
+{
+	return true;
+}
+
+static bool notrace self_test_wanted(const struct pt_regs *regs)
+{
+	return true;
+}
+
+enum { SELF_TEST, FREE_RADIX, H_REGISTER, UPDATE_VPAS };
+
+static struct kvm_ext_redirect redirects[] = {
+	[SELF_TEST] = {
+		.name = "kvm_ext_self_test",
+		.stub = kvm_ext_stub_self_test,
+		.wanted = self_test_wanted,
+	},
+	[FREE_RADIX] = {
+		.name = "kvmppc_free_radix",
+		.stub = kvm_ext_stub_free_radix,
+		.wanted = kvm_ext_redirect_kvm,
+		.facet = &kvm_ext_dirty_log,
+	},
+	[H_REGISTER] = {
+		.name = "kvmppc_pseries_do_hcall",
+		.stub = kvm_ext_stub_h_register_vpa,
+		.wanted = kvm_ext_redirect_h_register_vpa,
+		.facet = &kvm_ext_areas,
+	},
+	[UPDATE_VPAS] = {
+		.name = "kvmppc_update_vpas",
+		.stub = kvm_ext_stub_update_areas,
+		.wanted = kvm_ext_redirect_update_vpas,
+		.facet = &kvm_ext_areas,
+	},
+};
+
+/*
+ * The table of a radix VM is freed when the VM ends, and when it becomes an
+ * HPT VM, which a guest may do by rebooting while it is migrated. Stock throws
+ * the C bits away with the table.
+ *
+ * Called with mmu_setup_lock held, or at the end of the VM. No vCPU runs.
+ */
+void kvm_ext_free_radix(struct kvm *kvm)
+{
+	void (*original)(struct kvm *kvm);
+
+	kvm_ext_dirty_log_save(kvm_ext_vm_find(kvm));
+
+	original = kvm_ext_redirect_original(&redirects[FREE_RADIX]);
+	if (!WARN_ON_ONCE(!original))
+		original(kvm);
+}
+
+/* Take a reference on kvm-hv and find its table; both or neither. */
+static int get_stock(void)
+{
+	int err = -ENODEV;
+
+	/* kvm-hv clears the pointer, and after a grace period its text goes. */
+	rcu_read_lock();
+	ops = READ_ONCE(kvmppc_hv_ops);
+	if (ops && try_module_get(ops->owner))
+		err = 0;
+	rcu_read_unlock();
+
+	if (err)
+		pr_err("kvm-hv is not loaded, or this machine cannot run HV guests: try 'modprobe kvm-hv' first\n");
+	return err;
+}
+
+static int check_members(void)
+{
+	unsigned int r, m;
+
+	if (!ops->owner)	/* built in: nothing to compare with */
+		return 0;
+
+	for (r = 0; r < ARRAY_SIZE(replacements); r++) {
+		for (m = 0; m < NR_MEMBERS; m++) {
+			void *fn = member(ops, m);
+
+			if (our_member(r, m) &&
+			    !within_module((unsigned long)fn, ops->owner)) {
+				pr_err("cannot replace an operation of kvm-hv: another module has done so already, with %ps\n",
+				       fn);
+				return -EBUSY;
+			}
+		}
+	}
+	return 0;
+}
+
+/* Put our members, or the saved ones of stock, into kvm-hv's table. */
+static void set_members(unsigned int r, bool to_ours)
+{
+	unsigned int m;
+
+	for (m = 0; m < NR_MEMBERS; m++) {
+		void *fn = our_member(r, m);
+
+		if (!fn)
+			continue;
+		if (!to_ours)
+			fn = member(&kvm_ext_stock, m);
+		/* kvm_ext_stock, and what was replaced before, come first */
+		smp_store_release(&((void **)ops)[m], fn);
+	}
+}
+
+int kvm_ext_attach(void)
+{
+	unsigned int i;
+	int err;
+
+	err = get_stock();
+	if (err)
+		return err;
+
+	err = check_members();
+	if (err)
+		goto put;
+
+	kvm_ext_stock = *ops;
+
+	err = kvm_ext_redirect_register(redirects, ARRAY_SIZE(redirects));
+	if (err)
+		goto put;
+
+	if (!kvm_ext_self_test()) {
+		pr_err("a redirected function was not redirected: has ftrace been disabled by a fault? see earlier messages\n");
+		err = -EIO;
+		goto unregister;
+	}
+
+	for (i = 0; i < ARRAY_SIZE(replacements); i++)
+		set_members(i, true);
+	return 0;
+
+unregister:
+	kvm_ext_redirect_unregister(redirects, ARRAY_SIZE(redirects));
+put:
+	module_put(ops->owner);
+	return err;
+}
+
+void kvm_ext_detach(void)
+{
+	unsigned int i = ARRAY_SIZE(replacements);
+
+	while (i--)
+		set_members(i, false);
+
+	synchronize_rcu_tasks();
+	synchronize_srcu(&attach_srcu);
+	kvm_ext_redirect_unregister(redirects, ARRAY_SIZE(redirects));
+	synchronize_rcu_tasks();
+
+	module_put(ops->owner);
+}

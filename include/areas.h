@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The per-vCPU areas that the guest shares with the host: virtual processor
+ * area (VPA), SLB shadow buffer and dispatch trace log (DTL), PAPR
+ * H_REGISTER_VPA.
+ *
+ * The host writes the VPA and the DTL through its own mapping while the vCPU is
+ * dispatched; that code is stock's and uses the fields of struct kvmppc_vpa,
+ * vcpu->arch.dtl_ptr and .dtl_index, which keep their stock meaning. What is
+ * ours is who sets them: registration, pinning, dirty state, unpinning.
+ *
+ * Life of an area: a request (by hypercall or ONE_REG) notes the address and
+ * sets update_pending; the vCPU's own thread applies it before its next entry
+ * into the guest. So pinned_addr changes only where the writer cannot run.
+ *
+ * Lock order: kvm->mmu_lock, then vcpu->arch.vpa_update_lock (spinlocks).
+ * Pages are pinned and unpinned without either, both may sleep.
+ */
+#ifndef KVM_EXT_AREAS_H
+#define KVM_EXT_AREAS_H
+
+#include <linux/kvm_host.h>
+#include <asm/kvm_ppc.h>
+
+struct kvm_ext_vm;
+
+enum kvm_ext_area { KVM_EXT_VPA, KVM_EXT_DTL, KVM_EXT_SLB, KVM_EXT_NR_AREAS };
+
+/**
+ * struct kvm_ext_area_state - what we know of an area beside struct kvmppc_vpa
+ * @page:	page pinned for it, or NULL
+ * @fresh:	the pending update is a registration, not a second look at where
+ *		the memory is
+ * @failed:	the memory could not be pinned; tried again when the memslots or
+ *		the mappings change
+ * @seen:	what the host had written at the last collection
+ */
+struct kvm_ext_area_state {
+	struct page *page;
+	bool fresh;
+	bool failed;
+	struct {
+		u64 dispatch;
+		u64 dtl_index;
+		u32 yields;
+	} seen;
+};
+
+/**
+ * struct kvm_ext_vcpu - our part of a vCPU; vcpu->arch.vpa_update_lock
+ * @area:	indexed by enum kvm_ext_area
+ */
+struct kvm_ext_vcpu {
+	struct kvm_ext_area_state area[KVM_EXT_NR_AREAS];
+};
+
+/**
+ * kvm_ext_vcpu_create() - prepare our part of a new vCPU
+ * @vm:		a VM of ours
+ * @vcpu:	the vCPU
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int kvm_ext_vcpu_create(struct kvm_ext_vm *vm, struct kvm_vcpu *vcpu);
+
+/**
+ * kvm_ext_vcpu_free() - unpin everything, keep dirty state, free our part
+ * @vm:		a VM of ours
+ * @vcpu:	a vCPU that will not run again
+ *
+ * Context: may sleep.
+ */
+void kvm_ext_vcpu_free(struct kvm_ext_vm *vm, struct kvm_vcpu *vcpu);
+
+/**
+ * kvm_ext_h_register_vpa() - the hypercall H_REGISTER_VPA
+ * @vcpu:	vCPU of a VM of ours; r4 to r6 are its arguments
+ *
+ * PAPR, H_REGISTER_VPA: r4 flags with the sub-function, r5 processor number,
+ * r6 logical address. The result is left in r3.
+ *
+ * Context: may sleep; takes kvm->srcu and the target's vpa_update_lock.
+ * Return: RESUME_GUEST, or RESUME_HOST if userspace has disabled the hypercall.
+ */
+int kvm_ext_h_register_vpa(struct kvm_vcpu *vcpu);
+
+/**
+ * kvm_ext_area_request() - note a request of the guest
+ * @vm:		a VM of ours
+ * @target:	vCPU that the area is for
+ * @func:	sub-function of H_REGISTER_VPA
+ * @gpa:	where the area is, for registration; aligned and not 0
+ * @len:	its length in bytes, as found in guest memory
+ * @room:	bytes from @gpa to the end of its host page
+ *
+ * Context: takes @target's vpa_update_lock.
+ * Return: H_SUCCESS; H_PARAMETER for an unknown sub-function or a length that
+ * is too short or does not fit into the page; H_RESOURCE if the order rules are
+ * broken (no DTL or SLB shadow without a VPA).
+ */
+long kvm_ext_area_request(struct kvm_ext_vm *vm, struct kvm_vcpu *target,
+			  unsigned long func, unsigned long gpa,
+			  unsigned long len, unsigned long room);
+
+/**
+ * kvm_ext_set_area_reg() - KVM_SET_ONE_REG of an area
+ * @vm:		a VM of ours
+ * @vcpu:	the vCPU; its mutex is held, so it does not run
+ * @id:		KVM_REG_PPC_VPA_ADDR, _VPA_SLB or _VPA_DTL
+ * @val:	address, and length for the latter two; address 0 unregisters
+ *
+ * A registration takes effect before the vCPU next enters the guest: its
+ * memory may not have arrived yet. Unregistering takes effect at once.
+ *
+ * Return: 0; -EINVAL for a misaligned address, a DTL too short for an entry, or
+ * if the order rules are broken.
+ */
+int kvm_ext_set_area_reg(struct kvm_ext_vm *vm, struct kvm_vcpu *vcpu, u64 id,
+			 const union kvmppc_one_reg *val);
+
+/**
+ * kvm_ext_update_areas() - apply what is pending, before entry into the guest
+ * @vcpu:	vCPU of a VM of ours, in its own thread
+ *
+ * Context: may sleep.
+ */
+void kvm_ext_update_areas(struct kvm_vcpu *vcpu);
+
+/**
+ * kvm_ext_areas_invalidate() - memory under areas has changed or gone
+ * @vm:		a VM of ours
+ * @gfn:	first guest page
+ * @end:	first guest page not concerned
+ *
+ * Areas there are looked at again before their vCPU next enters the guest; a
+ * vCPU that is in the guest is made to leave it. Until then the host may write
+ * the old page, which stays pinned.
+ *
+ * Context: any, also under kvm->mmu_lock.
+ */
+void kvm_ext_areas_invalidate(struct kvm_ext_vm *vm, gfn_t gfn, gfn_t end);
+
+/**
+ * kvm_ext_areas_collect() - add pages that the host has written to a dirty log
+ * @vm:		a VM of ours
+ * @slot:	the slot whose log is collected
+ * @map:	bitmap of its pages, little endian; bits are added
+ *
+ * With areas=0 the flags that stock keeps are all there is to go by.
+ *
+ * Context: kvm->slots_lock held; takes each vCPU's vpa_update_lock.
+ */
+void kvm_ext_areas_collect(struct kvm_ext_vm *vm,
+			   const struct kvm_memory_slot *slot,
+			   unsigned long *map);
+
+#endif /* KVM_EXT_AREAS_H */

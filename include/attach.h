@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * How the module takes hold of kvm-hv, and which virtual machines are ours.
+ *
+ * kvm.ko exports a pointer to kvm-hv's table of operations. Members of that
+ * table are replaced in place: a replaced pointer would make every VM that
+ * exists already fail is_kvmppc_hv_enabled(), which compares pointers. So
+ * each of our members is called for stock VMs as well, finds that they are
+ * not ours, and hands over to the saved original.
+ *
+ * A VM is ours if its init_vm went through us. It holds a reference on this
+ * module until its destroy_vm has finished, so rmmod fails with -EBUSY while
+ * one lives.
+ */
+#ifndef KVM_EXT_ATTACH_H
+#define KVM_EXT_ATTACH_H
+
+#include <linux/kvm_host.h>
+#include <linux/rcupdate.h>
+#include <linux/xarray.h>
+#include <asm/kvm_ppc.h>
+
+#include "flush_debug.h"
+#include "radix_flush.h"
+
+/* Shadow LPIDs whose invalidations one chunk of a harvest gathers side by side. */
+#define KVM_EXT_NESTED_FLUSHES	8
+
+/**
+ * struct kvm_ext_vm - what we keep for a VM of ours
+ * @node:	in the table of VMs, looked up under RCU
+ * @rcu:	frees the structure after the last look-up
+ * @kvm:	the VM
+ * @flush:	gathers invalidations of the VM's own LPID; kvm->slots_lock
+ * @nested:	the same for shadow LPIDs of its nested guests; kvm->mmu_lock
+ * @vcpus:	our part of each vCPU (struct kvm_ext_vcpu), by address
+ * @debug:	cleared R/C bits not yet covered by a flush (debug builds)
+ */
+struct kvm_ext_vm {
+	struct hlist_node node;
+	struct rcu_head rcu;
+	struct kvm *kvm;
+	struct kvm_ext_flush flush;
+	struct kvm_ext_flush nested[KVM_EXT_NESTED_FLUSHES];
+	struct xarray vcpus;
+	struct kvm_ext_flush_debug debug;
+};
+
+/* kvm-hv's own operations, as they were before we replaced members. */
+extern struct kvmppc_ops kvm_ext_stock;
+
+/* Load parameters, see main.c. Constant once the module is attached. */
+extern bool kvm_ext_areas;
+extern bool kvm_ext_dirty_log;
+extern uint kvm_ext_flush_ceiling;
+
+/**
+ * kvm_ext_attach() - take hold of kvm-hv
+ *
+ * All or nothing: redirects are placed and members of the operations table
+ * replaced, or an error is returned, its reason logged, and nothing changed.
+ *
+ * Context: module load, may sleep.
+ * Return: 0; -ENODEV if kvm-hv is not loaded; -EBUSY if another module has
+ * replaced a member or holds a function; errors of kvm_ext_redirect_register().
+ */
+int kvm_ext_attach(void);
+
+/**
+ * kvm_ext_detach() - give kvm-hv back exactly as it was
+ *
+ * After return no CPU runs text of this module on behalf of kvm-hv.
+ *
+ * Context: module unload, when no VM of ours is left; may sleep.
+ */
+void kvm_ext_detach(void);
+
+/**
+ * kvm_ext_vm_find() - look a VM up
+ * @kvm:	any pointer; compared, not followed
+ *
+ * Context: any; notrace, for predicates of redirects.
+ * Return: our part of the VM, or NULL if it is not ours. It stays valid inside
+ * an operation on @kvm: a VM is in the table as long as operations on it run.
+ */
+struct kvm_ext_vm *kvm_ext_vm_find(const struct kvm *kvm);
+
+/**
+ * kvm_ext_vm_init() - prepare our part of a VM
+ * @vm:		zeroed memory
+ * @kvm:	the VM
+ *
+ * Context: any. kvm_ext_vm_release() undoes it.
+ */
+void kvm_ext_vm_init(struct kvm_ext_vm *vm, struct kvm *kvm);
+
+/**
+ * kvm_ext_vm_release() - free what kvm_ext_vm_init() and use have allocated
+ * @vm:		our part of a VM nobody else uses any more
+ */
+void kvm_ext_vm_release(struct kvm_ext_vm *vm);
+
+/*
+ * The redirects, see the table in attach.c: entry stubs (redirect_stub.S), and
+ * what they call.
+ */
+void kvm_ext_stub_self_test(void);
+void kvm_ext_stub_free_radix(void);
+void kvm_ext_stub_h_register_vpa(void);
+void kvm_ext_stub_update_areas(void);
+
+bool kvm_ext_self_test(void);
+bool kvm_ext_self_test_redirected(void);
+void kvm_ext_free_radix(struct kvm *kvm);
+
+#endif /* KVM_EXT_ATTACH_H */

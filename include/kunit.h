@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Symbols that the KUnit module needs are exported, in a namespace of their
+ * own, only where that module is built.
+ */
+#ifndef KVM_EXT_KUNIT_H
+#define KVM_EXT_KUNIT_H
+
+#include <linux/build_bug.h>
+#include <linux/export.h>
+#include <linux/kconfig.h>
+
+#if IS_ENABLED(CONFIG_KVM_HV_EXT_KUNIT_TEST)
+#define EXPORT_SYMBOL_FOR_KUNIT(sym) EXPORT_SYMBOL_NS_GPL(sym, KVM_HV_EXT_KUNIT)
+#else
+#define EXPORT_SYMBOL_FOR_KUNIT(sym) static_assert(true, #sym)
+#endif
+
+#endif /* KVM_EXT_KUNIT_H */

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What is done to the partition-scoped tables of radix guests.
+ */
+#ifndef KVM_EXT_RADIX_MMU_H
+#define KVM_EXT_RADIX_MMU_H
+
+#include <linux/types.h>
+
+struct kvm_ext_vm;
+struct kvm_memory_slot;
+
+/**
+ * kvm_ext_radix_harvest() - collect and clear C bits of a memslot
+ * @vm:		a VM of ours
+ * @slot:	one of its memslots
+ * @map:	bitmap of the slot's pages, little endian; bits are added
+ *
+ * A page is dirty if C is set in the PTE that maps it for the guest or in any
+ * shadow PTE that maps it for one of the guest's nested guests (an MMU that
+ * writes C itself writes it only there). C is cleared in all of them. On
+ * return 0 every one that was cleared has been flushed, so a later store is
+ * seen by the next harvest, and a store before it is in memory for whoever
+ * reads the page now.
+ *
+ * Context: kvm->arch.mmu_setup_lock (the VM stays radix) and kvm->slots_lock
+ * held; may sleep; takes kvm->mmu_lock in chunks.
+ * Return: 0, or -EIO if a TLB invalidation failed (@map is valid all the same).
+ */
+int kvm_ext_radix_harvest(struct kvm_ext_vm *vm,
+			  const struct kvm_memory_slot *slot,
+			  unsigned long *map);
+
+/**
+ * kvm_ext_radix_save_dirty() - keep C bits of a table that is about to go
+ * @vm:		a VM of ours whose table nobody uses any more
+ * @slot:	one of its memslots, with a dirty bitmap
+ *
+ * Adds the pages with C set to the memslot's accumulated bits, from which the
+ * next collection takes them.
+ *
+ * Context: kvm->srcu read-held; no vCPU runs; may sleep.
+ */
+void kvm_ext_radix_save_dirty(struct kvm_ext_vm *vm,
+			      const struct kvm_memory_slot *slot);
+
+#endif /* KVM_EXT_RADIX_MMU_H */

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Iteration over the leaves of a partition-scoped radix tree.
+ *
+ * The walk goes from leaf to leaf in the order of guest addresses, skips an
+ * absent subtree in one step at whatever level it is absent, and descends from
+ * the root only when it leaves a page of PTEs. It counts the entries it looks
+ * at against a budget, so that a caller who holds a lock can let go of it in
+ * time and resume at @next, where nothing is visited twice or left out.
+ */
+#ifndef KVM_EXT_RADIX_WALK_H
+#define KVM_EXT_RADIX_WALK_H
+
+#include <linux/pgtable.h>
+#include <linux/types.h>
+
+/**
+ * struct kvm_ext_walk - state of a walk, and the leaf it stands on
+ * @root:	top of the tree (Power ISA v3.0B book III, 5.7.10)
+ * @next:	guest real address at which the walk resumes
+ * @end:	first guest real address not to be visited
+ * @budget:	table entries that may still be looked at
+ * @ptes:	page of PTEs that contains @next, or NULL: to be looked up
+ * @ptep:	the leaf; may be at PUD, PMD or PTE level
+ * @gpa:	guest real address of the leaf, aligned to its size
+ * @shift:	log2 of the leaf's size in bytes
+ */
+struct kvm_ext_walk {
+	pgd_t *root;
+	unsigned long next;
+	unsigned long end;
+	unsigned int budget;
+	pte_t *ptes;
+
+	pte_t *ptep;
+	unsigned long gpa;
+	unsigned int shift;
+};
+
+/**
+ * kvm_ext_walk_init() - begin a walk
+ * @w:		the walk
+ * @root:	top of the tree; NULL is a tree without leaves
+ * @start:	guest real address to begin at, in bytes
+ * @end:	first guest real address not to visit; addresses that the tree
+ *		cannot map (from RADIX_PGTABLE_RANGE on) have no leaves
+ * @budget:	how many table entries may be looked at; at least 2, or a walk that
+ *		is resumed again and again may never reach a leaf
+ *
+ * A leaf that only overlaps [@start, @end) is visited too: see @gpa and
+ * @shift. Context: any.
+ */
+void kvm_ext_walk_init(struct kvm_ext_walk *w, pgd_t *root, unsigned long start,
+		       unsigned long end, unsigned int budget);
+
+/**
+ * kvm_ext_walk_next() - go to the next leaf that is present
+ * @w:		the walk
+ *
+ * Context: the tree must not lose tables meanwhile: kvm->mmu_lock, held from
+ * kvm_ext_walk_init() on (tables are freed under it without a grace period).
+ * Return: true if @w stands on a leaf; false at the end or when the budget is
+ * used up, kvm_ext_walk_done() tells which.
+ */
+bool kvm_ext_walk_next(struct kvm_ext_walk *w);
+
+/**
+ * kvm_ext_walk_done() - has the whole range been visited?
+ * @w:		the walk
+ *
+ * Return: false if the walk is to be resumed at @w->next.
+ */
+static inline bool kvm_ext_walk_done(const struct kvm_ext_walk *w)
+{
+	return w->next >= w->end;
+}
+
+#endif /* KVM_EXT_RADIX_WALK_H */

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Redirection of functions of the running kernel to functions of a module.
+ *
+ * A redirect is a row of a table: the name of the stock function, an assembly
+ * entry stub made with KVM_EXT_REDIRECT_STUB() which calls the replacement,
+ * and a predicate that decides call by call, from the registers of the call,
+ * whether it is to be redirected. Where the predicate says no, the stock
+ * function runs as if nobody had looked.
+ *
+ * All arguments must be in registers (r3 to r10): the stub does not copy a
+ * parameter save area, so functions with more than eight arguments cannot be
+ * redirected (ELFv2 ABI, 2.2.3 Parameter Passing).
+ */
+#ifndef KVM_EXT_REDIRECT_H
+#define KVM_EXT_REDIRECT_H
+
+#include <linux/ftrace.h>
+#include <linux/ptrace.h>
+
+/**
+ * struct kvm_ext_redirect - one stock function and what replaces it
+ * @name:	symbol name of the stock function; must be unique and traceable
+ * @stub:	entry stub (KVM_EXT_REDIRECT_STUB) of the replacement
+ * @wanted:	tells from the argument registers (@regs->gpr[3] and up) and the
+ *		return address (@regs->link) whether this call is redirected.
+ *		Called with preemption disabled, from any context the function
+ *		is called in; must be notrace and call nothing that is traced.
+ * @facet:	the row applies only if this is true; NULL: always
+ * @ip:		private: address of the ftrace call site, known after the first
+ *		redirected call
+ * @ops:	private: ftrace's part
+ */
+struct kvm_ext_redirect {
+	const char *name;
+	void (*stub)(void);
+	bool (*wanted)(const struct pt_regs *regs);
+	const bool *facet;
+	unsigned long ip;
+	struct ftrace_ops ops;
+};
+
+/**
+ * kvm_ext_redirect_register() - redirect all functions of a table, or none
+ * @table:	the rows
+ * @nr:		how many
+ *
+ * Context: process context, may sleep.
+ * Return: 0; -ENOENT if a function does not exist or cannot be traced; -EBUSY
+ * if another owner (livepatch) holds one or ftrace is disabled by sysctl;
+ * other errors of ftrace. The name of the function that failed is logged, and
+ * none of the table is redirected then.
+ */
+int kvm_ext_redirect_register(struct kvm_ext_redirect *table, unsigned int nr);
+
+/**
+ * kvm_ext_redirect_unregister() - undo kvm_ext_redirect_register()
+ * @table:	the rows
+ * @nr:		how many
+ *
+ * After return no further call is redirected and no CPU is in the callback.
+ * A replacement that was entered earlier may still be running: who frees its
+ * text waits for that by means of its own.
+ *
+ * Context: process context, may sleep.
+ */
+void kvm_ext_redirect_unregister(struct kvm_ext_redirect *table, unsigned int nr);
+
+/**
+ * kvm_ext_redirect_original() - entry point of a redirected function
+ * @r:		row whose replacement is running
+ *
+ * For a replacement which adds to the stock function instead of taking its
+ * place; the row's predicate must then refuse calls that come from the
+ * replacement, as kvm_ext_redirect_kvm() does.
+ *
+ * Context: any, called from the replacement of @r (so @r->ip is known).
+ * Return: address to be called through a function pointer (the global entry
+ * point, ELFv2 ABI 2.3.2.1), or NULL if its symbol cannot be found.
+ */
+void *kvm_ext_redirect_original(const struct kvm_ext_redirect *r);
+
+/**
+ * kvm_ext_redirect_kvm() - predicate: the first argument is a VM of ours
+ * @regs:	registers of the call
+ *
+ * Context: that of a row's predicate.
+ * Return: true if r3 is the struct kvm of a VM of ours and the caller is not
+ * this module.
+ */
+bool kvm_ext_redirect_kvm(const struct pt_regs *regs);
+
+/**
+ * kvm_ext_redirect_h_register_vpa() - predicate: H_REGISTER_VPA of a VM of ours
+ * @regs:	registers of the call; r3 is the vCPU that made a hypercall
+ *
+ * Context: that of a row's predicate.
+ * Return: true if the hypercall is ours to serve.
+ */
+bool kvm_ext_redirect_h_register_vpa(const struct pt_regs *regs);
+
+/**
+ * kvm_ext_redirect_update_vpas() - predicate: areas of a vCPU of a VM of ours
+ * @regs:	registers of the call; r3 is the vCPU about to enter the guest
+ *
+ * Context: that of a row's predicate.
+ * Return: true if what is pending, if anything, is ours to apply.
+ */
+bool kvm_ext_redirect_update_vpas(const struct pt_regs *regs);
+
+#endif /* KVM_EXT_REDIRECT_H */

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Tracepoints.
+ */
+#undef TRACE_SYSTEM
+#define TRACE_SYSTEM kvm_hv_ext
+
+#if !defined(KVM_EXT_TRACE_H) || defined(TRACE_HEADER_MULTI_READ)
+#define KVM_EXT_TRACE_H
+
+#include <linux/bitmap.h>
+#include <linux/kvm_host.h>
+#include <linux/tracepoint.h>
+
+#include "attach.h"
+
+TRACE_EVENT(kvm_ext_get_dirty_log,
+	    TP_PROTO(const struct kvm_ext_vm *vm, const struct kvm_memory_slot *slot,
+		     const unsigned long *map, int err),
+	    TP_ARGS(vm, slot, map, err),
+
+	    TP_STRUCT__entry(__field(pid_t, vm)
+			     __field(int, slot)
+			     __field(unsigned long, npages)
+			     __field(unsigned long, dirty)
+			     __field(unsigned long, cleaned)
+			     __field(unsigned long, requests)
+			     __field(int, err)),
+
+	    TP_fast_assign(__entry->vm = vm->kvm->userspace_pid;
+			   __entry->slot = slot->id;
+			   __entry->npages = slot->npages;
+			   __entry->dirty = bitmap_weight(map, slot->npages);
+			   __entry->cleaned = vm->flush.pages;
+			   __entry->requests = vm->flush.requests;
+			   __entry->err = err;),
+
+	    TP_printk("vm=%d slot=%d npages=%lu dirty=%lu cleaned=%lu requests=%lu err=%d",
+		      __entry->vm, __entry->slot, __entry->npages, __entry->dirty,
+		      __entry->cleaned, __entry->requests, __entry->err)
+);
+
+#endif /* KVM_EXT_TRACE_H */
+
+#undef TRACE_INCLUDE_PATH
+#define TRACE_INCLUDE_PATH .
+#undef TRACE_INCLUDE_FILE
+#define TRACE_INCLUDE_FILE trace
+#include <trace/define_trace.h>
