@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The gatherer: which requests are issued for what was added.
+ */
+#include <linux/bitmap.h>
+#include <linux/random.h>
+
+#include "compat.h"
+#include "flush_debug.h"
+#include "table.h"
+
+#define LPID	5
+#define MANY	0x100000UL	/* pages of a large partition */
+
+static struct kvm_ext_flush_debug debug;
+static struct kvm_ext_flush flush;
+
+static void begin(const struct kvm_ext_flush_backend *backend, unsigned long total)
+{
+	test_requests_reset();
+	flush.failed = false;
+	kvm_ext_flush_init(&flush, &debug, backend);
+	kvm_ext_flush_begin(&flush, LPID, total);
+}
+
+static void add_run(unsigned long page, unsigned long pages)
+{
+	while (pages--)
+		kvm_ext_flush_add(&flush, page++ << PAGE_SHIFT, PAGE_SHIFT);
+}
+
+static void expect_request(struct kunit *test, unsigned int i,
+			   unsigned long start_page, unsigned long end_page)
+{
+	KUNIT_ASSERT_GT(test, test_requests.nr, i);
+	KUNIT_EXPECT_EQ(test, test_requests.seen[i].lpid, LPID);
+	KUNIT_EXPECT_EQ(test, test_requests.seen[i].start, start_page << PAGE_SHIFT);
+	KUNIT_EXPECT_EQ(test, test_requests.seen[i].end, end_page << PAGE_SHIFT);
+}
+
+static void expect_whole(struct kunit *test)
+{
+	KUNIT_ASSERT_EQ(test, test_requests.nr, 1);
+	KUNIT_EXPECT_EQ(test, test_requests.seen[0].lpid, LPID);
+	KUNIT_EXPECT_EQ(test, test_requests.seen[0].end, -1UL);
+}
+
+static void nothing(struct kunit *test)
+{
+	begin(&test_backend_pages, MANY);
+	KUNIT_EXPECT_EQ(test, kvm_ext_flush_finish(&flush), 0);
+	KUNIT_EXPECT_EQ(test, test_requests.nr, 0);
+}
+
+static void runs_become_ranges(struct kunit *test)
+{
+	begin(&test_backend_ranges, MANY);
+	add_run(10, 5);
+	add_run(15, 1);
+	add_run(17, 1);
+	KUNIT_EXPECT_EQ(test, test_requests.nr, 0);
+	KUNIT_EXPECT_EQ(test, kvm_ext_flush_finish(&flush), 0);
+	KUNIT_EXPECT_EQ(test, test_requests.nr, 2);
+	expect_request(test, 0, 10, 16);
+	expect_request(test, 1, 17, 18);
+}
+
+static void long_run_is_cut(struct kunit *test)
+{
+	begin(&test_backend_ranges, MANY);
+	add_run(100, 2048);
+	KUNIT_EXPECT_EQ(test, kvm_ext_flush_finish(&flush), 0);
+	KUNIT_EXPECT_EQ(test, test_requests.nr, DIV_ROUND_UP(2048, 33));
+	expect_request(test, 0, 100, 133);
+	expect_request(test, 62, 100 + 62 * 33, 100 + 2048);
+}
+
+static void sizes_are_not_mixed(struct kunit *test)
+{
+	unsigned long pages = PMD_SIZE >> PAGE_SHIFT;
+
+	begin(&test_backend_ranges, MANY);
+	kvm_ext_flush_add(&flush, PMD_SIZE, PMD_SHIFT);
+	kvm_ext_flush_add(&flush, 2 * PMD_SIZE, PAGE_SHIFT);
+	KUNIT_EXPECT_EQ(test, kvm_ext_flush_finish(&flush), 0);
+	KUNIT_EXPECT_EQ(test, test_requests.nr, 2);
+	expect_request(test, 0, pages, 2 * pages);
+	expect_request(test, 1, 2 * pages, 2 * pages + 1);
+}
+
+static void ceiling(struct kunit *test)
+{
+	begin(&test_backend_pages, MANY);
+	add_run(0, 33);
+	KUNIT_EXPECT_EQ(test, kvm_ext_flush_finish(&flush), 0);
+	KUNIT_EXPECT_EQ(test, test_requests.nr, 33);
+
+	begin(&test_backend_pages, MANY);
+	add_run(0, 34);
+	KUNIT_EXPECT_EQ(test, kvm_ext_flush_finish(&flush), 0);
+	expect_whole(test);
+
+	begin(&test_backend_pages, MANY);
+	add_run(0, 2048);
+	KUNIT_EXPECT_EQ(test, kvm_ext_flush_finish(&flush), 0);
+	expect_whole(test);
+}
+
+/* Over a hypervisor with a shadow, all is dropped only if most was cleaned. */
+static void share(struct kunit *test)
+{
+	begin(&test_backend_ranges, 4096);
+	add_run(0, 2048);
+	KUNIT_EXPECT_EQ(test, kvm_ext_flush_finish(&flush), 0);
+	KUNIT_EXPECT_EQ(test, test_requests.nr, DIV_ROUND_UP(2048, 33));
+
+	begin(&test_backend_ranges, 4096);
+	add_run(0, 2049);
+	KUNIT_EXPECT_EQ(test, kvm_ext_flush_finish(&flush), 0);
+	expect_whole(test);
+}
+
+/* More ranges than are remembered: some are issued early, none is lost. */
+static void many_ranges(struct kunit *test)
+{
+	unsigned long page;
+
+	begin(&test_backend_ranges, MANY);
+	for (page = 0; page < 2000; page += 2)
+		add_run(page, 1);
+	KUNIT_EXPECT_EQ(test, kvm_ext_flush_finish(&flush), 0);
+	KUNIT_EXPECT_EQ(test, test_requests.nr, 1000);
+	for (page = 0; page < 2000; page++)
+		KUNIT_ASSERT_EQ(test, test_request_covers(LPID, page << PAGE_SHIFT),
+				!(page & 1));
+}
+
+static void random_sets(struct kunit *test)
+{
+	unsigned long *pages = kunit_kzalloc(test, BITS_TO_LONGS(4096) * sizeof(long), GFP_KERNEL);
+	unsigned int round;
+
+	KUNIT_ASSERT_NOT_NULL(test, pages);
+	for (round = 0; round < 100; round++) {
+		unsigned int density = 1 + get_random_u32() % 100;
+		unsigned long page, nr = 0;
+
+		begin(round & 1 ? &test_backend_pages : &test_backend_ranges, 4096);
+		bitmap_zero(pages, 4096);
+		for (page = 0; page < 4096; page++) {
+			if (get_random_u32() % 100 < density) {
+				__set_bit(page, pages);
+				add_run(page, 1);
+				nr++;
+			}
+		}
+		KUNIT_EXPECT_EQ(test, kvm_ext_flush_finish(&flush), 0);
+		for_each_set_bit(page, pages, 4096)
+			KUNIT_ASSERT_TRUE(test, test_request_covers(LPID, page << PAGE_SHIFT));
+		KUNIT_EXPECT_LE(test, test_requests.nr, nr);
+		if (round & 1)
+			KUNIT_EXPECT_LE(test, test_requests.nr, test_backend_pages.ceiling);
+	}
+}
+
+static void refused(struct kunit *test)
+{
+	/* a refused range is covered by all of the LPID */
+	begin(&test_backend_ranges, MANY);
+	test_requests.fail_range = 1;
+	add_run(1, 1);
+	add_run(3, 1);
+	KUNIT_EXPECT_EQ(test, kvm_ext_flush_finish(&flush), 0);
+	expect_whole(test);
+
+	/* refused altogether */
+	begin(&test_backend_ranges, MANY);
+	test_requests.fail_range = 1;
+	test_requests.fail_lpid = 1;
+	add_run(1, 1);
+	KUNIT_EXPECT_EQ(test, kvm_ext_flush_finish(&flush), -EIO);
+	KUNIT_EXPECT_EQ(test, test_requests.nr, 0);
+
+	/* made up for the next time, and then forgotten */
+	kvm_ext_flush_begin(&flush, LPID, MANY);
+	KUNIT_EXPECT_EQ(test, kvm_ext_flush_finish(&flush), 0);
+	expect_whole(test);
+	kvm_ext_flush_begin(&flush, LPID, MANY);
+	KUNIT_EXPECT_EQ(test, kvm_ext_flush_finish(&flush), 0);
+	KUNIT_EXPECT_EQ(test, test_requests.nr, 1);
+}
+
+static int suite_init(struct kunit *test)
+{
+	kvm_ext_flush_debug_init(&debug);
+	return 0;
+}
+
+static void suite_exit(struct kunit *test)
+{
+	kvm_ext_flush_debug_destroy(&debug);
+}
+
+static struct kunit_case cases[] = {
+	KUNIT_CASE(nothing),
+	KUNIT_CASE(runs_become_ranges),
+	KUNIT_CASE(long_run_is_cut),
+	KUNIT_CASE(sizes_are_not_mixed),
+	KUNIT_CASE(ceiling),
+	KUNIT_CASE(share),
+	KUNIT_CASE(many_ranges),
+	KUNIT_CASE(random_sets),
+	KUNIT_CASE(refused),
+	{}
+};
+
+static struct kunit_suite suite = {
+	.name = "kvm_hv_ext_radix_flush",
+	.init = suite_init,
+	.exit = suite_exit,
+	.test_cases = cases,
+};
+
+kunit_test_suite(suite);

@@ -1,0 +1,250 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Redirection, against functions of another module.
+ */
+#include <kunit/test.h>
+#include <linux/delay.h>
+#include <linux/kthread.h>
+#include <linux/module.h>
+
+#include "compat.h"
+#include "redirect.h"
+#include "redirect_test.h"
+#include "victim.h"
+
+/* Reached through this module's TOC only. */
+static u64 replacement_salt = 0xaaaabbbbccccdddd;
+
+/* Argument a of calls that are not to be redirected. */
+#define STOCK_CALL	0xdead
+
+u64 test_replacement(u64 a, u64 b, u64 c, u64 d, u64 e, u64 f, u64 g, u64 h)
+{
+	return kvm_ext_test_mix(READ_ONCE(replacement_salt), a, b, c, d, e, f, g, h);
+}
+
+static bool notrace wanted(const struct pt_regs *regs)
+{
+	return regs->gpr[3] != STOCK_CALL;
+}
+
+static struct kvm_ext_redirect row = {
+	.name = "kvm_ext_test_victim",
+	.stub = test_stub_replacement,
+	.wanted = wanted,
+};
+
+static u64 stock_result(u64 a)
+{
+	return kvm_ext_test_mix(kvm_ext_test_victim_salt, a, 2, 3, 4, 5, 6, 7, 8);
+}
+
+static u64 ext_result(u64 a)
+{
+	return kvm_ext_test_mix(replacement_salt, a, 2, 3, 4, 5, 6, 7, 8);
+}
+
+static u64 call_locally(struct kunit *test, u64 a)
+{
+	bool r2_kept;
+	u64 ret;
+
+	ret = kvm_ext_test_call_locally(a, 2, 3, 4, 5, 6, 7, 8, &r2_kept);
+	KUNIT_EXPECT_TRUE(test, r2_kept);
+	return ret;
+}
+
+static u64 call_globally(u64 a)
+{
+	typeof(kvm_ext_test_victim) *fn = kvm_ext_test_victim;
+
+	OPTIMIZER_HIDE_VAR(fn);
+	return fn(a, 2, 3, 4, 5, 6, 7, 8);
+}
+
+static void expect_stock(struct kunit *test)
+{
+	KUNIT_EXPECT_EQ(test, call_locally(test, 1), stock_result(1));
+	KUNIT_EXPECT_EQ(test, call_globally(1), stock_result(1));
+}
+
+static void redirect_and_back(struct kunit *test)
+{
+	expect_stock(test);
+
+	KUNIT_ASSERT_EQ(test, kvm_ext_redirect_register(&row, 1), 0);
+	KUNIT_EXPECT_EQ(test, call_locally(test, 1), ext_result(1));
+	KUNIT_EXPECT_EQ(test, call_globally(1), ext_result(1));
+	KUNIT_EXPECT_EQ(test, kvm_ext_test_victim(1, 2, 3, 4, 5, 6, 7, 8), ext_result(1));
+
+	kvm_ext_redirect_unregister(&row, 1);
+	expect_stock(test);
+}
+
+static void not_wanted(struct kunit *test)
+{
+	KUNIT_ASSERT_EQ(test, kvm_ext_redirect_register(&row, 1), 0);
+	KUNIT_EXPECT_EQ(test, call_locally(test, STOCK_CALL), stock_result(STOCK_CALL));
+	KUNIT_EXPECT_EQ(test, call_globally(STOCK_CALL), stock_result(STOCK_CALL));
+	kvm_ext_redirect_unregister(&row, 1);
+}
+
+/* A replacement that calls what it replaces. */
+static struct kvm_ext_redirect wrapper_row;
+
+u64 test_wrapper(u64 a, u64 b, u64 c, u64 d, u64 e, u64 f, u64 g, u64 h)
+{
+	typeof(test_wrapper) *original;
+
+	original = kvm_ext_redirect_original(&wrapper_row);
+	return original ? original(a, b, c, d, e, f, g, h) + 1 : 0;
+}
+
+static bool notrace not_from_here(const struct pt_regs *regs)
+{
+	return !within_module(regs->link, THIS_MODULE);
+}
+
+static struct kvm_ext_redirect wrapper_row = {
+	.name = "kvm_ext_test_victim",
+	.stub = test_stub_wrapper,
+	.wanted = not_from_here,
+};
+
+static void original_is_callable(struct kunit *test)
+{
+	KUNIT_ASSERT_EQ(test, kvm_ext_redirect_register(&wrapper_row, 1), 0);
+	KUNIT_EXPECT_EQ(test, call_locally(test, 1), stock_result(1) + 1);
+	KUNIT_EXPECT_PTR_EQ(test, kvm_ext_redirect_original(&wrapper_row),
+			    (void *)kvm_ext_test_victim);
+	kvm_ext_redirect_unregister(&wrapper_row, 1);
+	expect_stock(test);
+}
+
+static void all_or_nothing(struct kunit *test)
+{
+	struct kvm_ext_redirect *table;
+
+	table = kunit_kcalloc(test, 2, sizeof(*table), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, table);
+	table[0] = row;
+	table[1] = row;
+	table[1].name = "kvm_ext_no_such_function";
+
+	KUNIT_EXPECT_EQ(test, kvm_ext_redirect_register(table, 2), -ENOENT);
+	expect_stock(test);
+}
+
+static void one_owner(struct kunit *test)
+{
+	struct kvm_ext_redirect *table;
+
+	table = kunit_kcalloc(test, 2, sizeof(*table), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, table);
+	table[0] = row;
+	table[1] = row;
+
+	KUNIT_EXPECT_EQ(test, kvm_ext_redirect_register(table, 2), -EBUSY);
+	expect_stock(test);
+}
+
+static void facet_off(struct kunit *test)
+{
+	static const bool off;
+	struct kvm_ext_redirect *table;
+
+	table = kunit_kcalloc(test, 1, sizeof(*table), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, table);
+	table[0] = row;
+	table[0].facet = &off;
+	/* not even looked for */
+	table[0].name = "kvm_ext_no_such_function";
+
+	KUNIT_EXPECT_EQ(test, kvm_ext_redirect_register(table, 1), 0);
+	kvm_ext_redirect_unregister(table, 1);
+}
+
+struct hammer {
+	struct task_struct *task;
+	unsigned long stock;
+	unsigned long ext;
+	unsigned long wrong;
+};
+
+static int hammer_thread(void *data)
+{
+	struct hammer *h = data;
+	bool r2_kept;
+	u64 a = 0, ret;
+
+	while (!kthread_should_stop()) {
+		a++;
+		ret = kvm_ext_test_call_locally(a, 2, 3, 4, 5, 6, 7, 8, &r2_kept);
+		if (ret == stock_result(a) && r2_kept)
+			h->stock++;
+		else if (ret == ext_result(a) && r2_kept)
+			h->ext++;
+		else
+			h->wrong++;
+		if (!(a & 0xff))
+			cond_resched();
+	}
+	return 0;
+}
+
+#define MAX_HAMMERS	16
+
+static void many_cpus(struct kunit *test)
+{
+	struct hammer *hammers;
+	unsigned int cpu, nr = 0, i;
+
+	hammers = kunit_kcalloc(test, MAX_HAMMERS, sizeof(*hammers), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, hammers);
+
+	for_each_online_cpu(cpu) {
+		struct task_struct *task;
+
+		if (nr == MAX_HAMMERS)
+			break;
+		task = kthread_create(hammer_thread, &hammers[nr], "hammer/%u", cpu);
+		if (IS_ERR(task))
+			break;
+		kthread_bind(task, cpu);
+		wake_up_process(task);
+		hammers[nr++].task = task;
+	}
+
+	for (i = 0; i < 20; i++) {
+		KUNIT_EXPECT_EQ(test, kvm_ext_redirect_register(&row, 1), 0);
+		msleep(20);
+		kvm_ext_redirect_unregister(&row, 1);
+		msleep(20);
+	}
+
+	KUNIT_EXPECT_GT(test, nr, 0);
+	for (i = 0; i < nr; i++) {
+		kthread_stop(hammers[i].task);
+		KUNIT_EXPECT_EQ(test, hammers[i].wrong, 0);
+		KUNIT_EXPECT_GT(test, hammers[i].stock, 0);
+		KUNIT_EXPECT_GT(test, hammers[i].ext, 0);
+	}
+}
+
+static struct kunit_case cases[] = {
+	KUNIT_CASE(redirect_and_back),
+	KUNIT_CASE(not_wanted),
+	KUNIT_CASE(original_is_callable),
+	KUNIT_CASE(all_or_nothing),
+	KUNIT_CASE(one_owner),
+	KUNIT_CASE(facet_off),
+	KUNIT_CASE(many_cpus),
+	{}
+};
+
+static struct kunit_suite suite = {
+	.name = "kvm_hv_ext_redirect",
+	.test_cases = cases,
+};
+
+kunit_test_suite(suite);

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Entry stubs of the redirect suite (redirect_test_stub.S), and what they call.
+ */
+#ifndef KVM_EXT_TEST_REDIRECT_H
+#define KVM_EXT_TEST_REDIRECT_H
+
+#include <linux/types.h>
+
+void test_stub_replacement(void);
+void test_stub_wrapper(void);
+
+u64 test_replacement(u64 a, u64 b, u64 c, u64 d, u64 e, u64 f, u64 g, u64 h);
+u64 test_wrapper(u64 a, u64 b, u64 c, u64 d, u64 e, u64 f, u64 g, u64 h);
+
+#endif /* KVM_EXT_TEST_REDIRECT_H */

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Partition-scoped tables that a test builds, and a backend that remembers
+ * the invalidations it is asked for.
+ */
+#ifndef KVM_EXT_TEST_TABLE_H
+#define KVM_EXT_TEST_TABLE_H
+
+#include <kunit/test.h>
+#include <linux/pgtable.h>
+
+#include "radix_flush.h"
+
+/* An empty tree, freed with the test. Skips the test on a hash MMU. */
+pgd_t *test_table(struct kunit *test);
+
+/*
+ * Map a leaf of 1 << shift bytes (PAGE_SHIFT, PMD_SHIFT or PUD_SHIFT) at gpa
+ * to hpa, with the given R/C bits. Returns the entry.
+ */
+pte_t *test_map(struct kunit *test, pgd_t *root, unsigned long gpa,
+		unsigned int shift, unsigned long hpa, unsigned long bits);
+
+#define TEST_REQUESTS	8192
+
+/* Requests seen by the recording backends, in order. end == -1UL: all. */
+struct test_requests {
+	unsigned int nr;
+	unsigned int fail_range;	/* so many of the next ranges are refused */
+	unsigned int fail_lpid;
+	struct {
+		u64 lpid;
+		unsigned long start;
+		unsigned long end;
+	} seen[TEST_REQUESTS];
+};
+
+extern struct test_requests test_requests;
+
+void test_requests_reset(void);
+bool test_request_covers(u64 lpid, unsigned long gpa);
+unsigned int test_requests_of(u64 lpid);
+
+/* page by page with a ceiling; and ranges, judged by share. */
+extern const struct kvm_ext_flush_backend test_backend_pages;
+extern const struct kvm_ext_flush_backend test_backend_ranges;
+
+#endif /* KVM_EXT_TEST_TABLE_H */

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The victim of the redirect suite.
+ */
+#include <linux/module.h>
+
+#include "compat.h"
+#include "victim.h"
+
+u64 kvm_ext_test_victim_salt = 0x1111222233334444;
+EXPORT_SYMBOL_GPL(kvm_ext_test_victim_salt);
+
+noinline u64 kvm_ext_test_victim(u64 a, u64 b, u64 c, u64 d, u64 e, u64 f,
+				 u64 g, u64 h)
+{
+	return kvm_ext_test_mix(READ_ONCE(kvm_ext_test_victim_salt),
+				a, b, c, d, e, f, g, h);
+}
+EXPORT_SYMBOL_GPL(kvm_ext_test_victim);
+
+u64 kvm_ext_test_call_locally(u64 a, u64 b, u64 c, u64 d, u64 e, u64 f, u64 g,
+			      u64 h, bool *r2_kept)
+{
+	unsigned long before, after;
+	u64 ret;
+
+	asm volatile("mr %0,2" : "=r" (before) : : "memory");
+	ret = kvm_ext_test_victim(a, b, c, d, e, f, g, h);
+	asm volatile("mr %0,2" : "=r" (after) : : "memory");
+
+	*r2_kept = before == after;
+	return ret;
+}
+EXPORT_SYMBOL_GPL(kvm_ext_test_call_locally);
+
+MODULE_DESCRIPTION("Functions to be redirected by the KUnit tests of kvm-hv-ext");
+MODULE_LICENSE("GPL");
