@@ -1,0 +1,511 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Per-vCPU areas whose memory goes away, comes back, or comes late
+ *
+ * The host must write the memory that the guest sees, and no other. Stock looks
+ * at the memory once, when the area is registered, and writes that page ever
+ * after; memory that is not there at that time is never looked at again.
+ */
+#include "ktap.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
+
+#include "area.h"
+#include "logged_vm.h"
+
+#define NR_VCPUS	2
+#define NR_PAGES	8
+
+#define VPA_PAGE	1
+#define DTL_PAGE	3
+#define SLB_PAGE	5
+
+#define DTL_LENGTH	(100 * DTL_ENTRY)
+#define SLB_LENGTH	256
+
+#define VANISHINGS	300
+#define VMS		20
+#define KILLS		12
+#define TIMEOUT		120
+
+FIXTURE(memory) {
+	struct logged_vm *l;
+	struct vm *vm;
+	struct vcpu *vcpu;
+	void *vpa;
+	void *dtl;
+	char *before;		/* a copy of the slot */
+};
+
+FIXTURE_VARIANT(memory) {
+	enum vm_mmu mmu;
+	enum backing backing;
+};
+
+FIXTURE_VARIANT_ADD(memory, radix) { VM_MMU_RADIX, BACKING_SMALL };
+FIXTURE_VARIANT_ADD(memory, memfd) { VM_MMU_RADIX, BACKING_MEMFD };
+FIXTURE_VARIANT_ADD(memory, hpt) { VM_MMU_HPT, BACKING_SMALL };
+
+FIXTURE_SETUP(memory)
+{
+	struct vm_config config = { .nr_vcpus = NR_VCPUS, .mmu = variant->mmu };
+	const char *why;
+
+	self->l = logged_vm_create(&config, NR_PAGES, variant->backing, &why);
+	if (!self->l)
+		SKIP(return, "%s", why);
+	self->vm = self->l->vm;
+	self->vcpu = &self->vm->vcpu[0];
+	self->vpa = self->l->memory + VPA_PAGE * self->l->page;
+	self->dtl = self->l->memory + DTL_PAGE * self->l->page;
+	self->before = malloc(self->l->size);
+	check_subject(self->vm);
+}
+
+FIXTURE_TEARDOWN(memory)
+{
+	free(self->before);
+	logged_vm_destroy(self->l);
+}
+
+static __u64 gpa_of(const struct _test_data_memory *self, size_t page)
+{
+	return logged_vm_gpa(self->l, page);
+}
+
+static void set_areas(struct _test_data_memory *self, struct vcpu *vcpu)
+{
+	if (area_set(vcpu, VPA, gpa_of(self, VPA_PAGE), 0) ||
+	    area_set(vcpu, DTL, gpa_of(self, DTL_PAGE), DTL_LENGTH) ||
+	    area_set(vcpu, SLB, gpa_of(self, SLB_PAGE), SLB_LENGTH))
+		die("areas of vCPU %d cannot be registered", vcpu->id);
+}
+
+static int set_slot(struct _test_data_memory *self, __u64 gpa, size_t size,
+		    void *hva)
+{
+	return vm_set_slot(self->vm, LOGGED_SLOT, gpa, size, hva,
+			   KVM_MEM_LOG_DIRTY_PAGES);
+}
+
+static void take_copy(struct _test_data_memory *self)
+{
+	memcpy(self->before, self->l->memory, self->l->size);
+}
+
+static bool changed(const struct _test_data_memory *self)
+{
+	return memcmp(self->before, self->l->memory, self->l->size) != 0;
+}
+
+/* Does a dispatch change the two pages that the guest sees? */
+static bool written_by_dispatch(struct _test_data_memory *self)
+{
+	__u32 count = vpa_yield_count(self->vpa);
+	__u64 index = vpa_dtl_index(self->vpa);
+	char dtl[DTL_LENGTH];
+
+	memcpy(dtl, self->dtl, DTL_LENGTH);
+	vcpu_dispatch(self->vcpu);
+	return vpa_yield_count(self->vpa) > count &&
+	       vpa_dtl_index(self->vpa) > index &&
+	       memcmp(dtl, self->dtl, DTL_LENGTH) != 0;
+}
+
+static bool initialised(const struct _test_data_memory *self)
+{
+	return ((__u8 *)self->vpa)[VPA_STATUS] & VPA_STATUS_SHARED;
+}
+
+/* The guest may register an SLB shadow only if its VPA is registered. */
+static long ask_for_slb(struct _test_data_memory *self)
+{
+	__u64 gpa = GUEST_AREA(GUEST_MAX_VCPUS);
+
+	area_put_length(vm_hva(self->vm, gpa), SLB, SLB_LENGTH);
+	return h_register_vpa(self->vcpu, REG_SLB, 0, gpa);
+}
+
+/* A condition that stock is known to fail. */
+#define EXPECT_OURS(condition, reason) do {				\
+	bool holds = (condition);					\
+									\
+	if (!holds && may_xfail(self->vm))				\
+		XFAIL(break, reason);					\
+	else								\
+		EXPECT_TRUE(holds);					\
+} while (0)
+
+#define STALE	"stock goes on writing the page it found at registration"
+
+/* Pages that are held by a pipe after the process has lost them. */
+static void hold(int pipe[2], void *page, size_t size)
+{
+	struct iovec iov = { page, size };
+
+	if (pipe2(pipe, O_CLOEXEC) < 0)
+		die("pipe: %m");
+	if (vmsplice(pipe[1], &iov, 1, 0) != (ssize_t)size)
+		die("vmsplice: %m");
+}
+
+static void read_held(int pipe[2], void *copy, size_t size)
+{
+	size_t done = 0;
+	ssize_t ret;
+
+	for (; done < size; done += ret) {
+		ret = read(pipe[0], copy + done, size - done);
+		if (ret <= 0)
+			die("read what the pipe holds: %m");
+	}
+	close(pipe[0]);
+	close(pipe[1]);
+}
+
+/* What the host writes is in the page that is there now. */
+TEST_F(memory, dropped)
+{
+	size_t page = self->l->page;
+	char *held = malloc(page);
+	bool written, old_written;
+	__u64 want;
+	int pipe[2];
+
+	if (variant->backing != BACKING_SMALL)
+		SKIP(return, "shared memory stays when it is dropped");
+	set_areas(self, self->vcpu);
+	vcpu_dispatch(self->vcpu);
+	ASSERT_TRUE(written_by_dispatch(self));
+	take_copy(self);
+	hold(pipe, self->vpa, page);
+	ASSERT_EQ(0, madvise(self->l->memory, self->l->size, MADV_DONTNEED));
+	EXPECT_EQ(0, vpa_yield_count(self->vpa));
+	ASSERT_EQ(0, logged_vm_collect(self->l));
+
+	written = written_by_dispatch(self) && written_by_dispatch(self);
+	read_held(pipe, held, page);
+	old_written = memcmp(held, self->before + VPA_PAGE * page, page) != 0;
+	free(held);
+	EXPECT_OURS(written && !old_written, STALE);
+
+	/* And where the guest sees it. */
+	if (variant->mmu == VM_MMU_RADIX)
+		EXPECT_EQ(*(__u64 *)(self->vpa + VPA_DTL_INDEX),
+			  vcpu_load(&self->vm->vcpu[1],
+				    gpa_of(self, VPA_PAGE) + VPA_DTL_INDEX));
+	want = 1ull << VPA_PAGE | 1ull << DTL_PAGE;
+	ASSERT_EQ(0, logged_vm_collect(self->l));
+	EXPECT_OURS((self->l->bitmap[0] & want) == want,
+		    "stock does not report a DTL");
+}
+
+/* The file has lost the page, which is what a balloon does to shared memory. */
+TEST_F(memory, hole_punched)
+{
+	if (variant->backing != BACKING_MEMFD)
+		SKIP(return, "only shared memory has holes");
+	set_areas(self, self->vcpu);
+	ASSERT_TRUE(written_by_dispatch(self));
+	ASSERT_EQ(0, madvise(self->l->memory, self->l->size, MADV_REMOVE));
+	EXPECT_EQ(0, vpa_yield_count(self->vpa));
+	EXPECT_OURS(written_by_dispatch(self), STALE);
+}
+
+/*
+ * Dropped again and again while a vCPU runs: whatever it was doing, the host
+ * ends up with the page that is there.
+ */
+TEST_F_TIMEOUT(memory, dropped_while_running, TIMEOUT)
+{
+	unsigned long rounds = scaled(VANISHINGS), round, stale = 0;
+	int advice = variant->backing == BACKING_MEMFD ? MADV_REMOVE :
+							 MADV_DONTNEED;
+	__u32 count;
+
+	set_areas(self, self->vcpu);
+	vcpu_start(self->vcpu, GUEST_SERVE);
+	for (round = 0; round < rounds; round++) {
+		memset(self->l->memory, 0, self->l->size);
+		ASSERT_EQ(0, madvise(self->l->memory, self->l->size, advice));
+		vcpu_reenter(self->vcpu);
+		count = vpa_yield_count(self->vpa);
+		vcpu_reenter(self->vcpu);
+		stale += vpa_yield_count(self->vpa) == count;
+	}
+	vcpu_stop(self->vcpu);
+	TH_LOG("%lu of %lu times the host wrote a page that had gone", stale,
+	       rounds);
+	EXPECT_OURS(stale == 0, STALE);
+}
+
+TEST_F(memory, slot_deleted)
+{
+	void *other = mem_alloc(THP_SIZE, variant->backing, NULL);
+
+	set_areas(self, self->vcpu);
+	ASSERT_TRUE(written_by_dispatch(self));
+	ASSERT_EQ(0, set_slot(self, VM_DATA_GPA, 0, self->l->memory));
+	take_copy(self);
+	vcpu_dispatch(self->vcpu);
+	vcpu_dispatch(self->vcpu);
+	EXPECT_OURS(!changed(self), STALE);
+	EXPECT_EQ(gpa_of(self, VPA_PAGE), area_get(self->vcpu, VPA).addr);
+	EXPECT_EQ(gpa_of(self, DTL_PAGE), area_get(self->vcpu, DTL).addr);
+
+	/* The guest gets other memory in its place. */
+	take_copy(self);
+	ASSERT_EQ(0, set_slot(self, VM_DATA_GPA, self->l->size, other));
+	self->vpa = other + VPA_PAGE * self->l->page;
+	self->dtl = other + DTL_PAGE * self->l->page;
+	EXPECT_OURS(written_by_dispatch(self) && !changed(self), STALE);
+
+	/* Nothing of that needs more than to unregister. */
+	area_unset_all(self->vcpu);
+	memcpy(self->before, other, self->l->size);
+	vcpu_dispatch(self->vcpu);
+	EXPECT_EQ(0, memcmp(self->before, other, self->l->size));
+	ASSERT_EQ(0, set_slot(self, VM_DATA_GPA, 0, other));
+	mem_free(other, THP_SIZE);
+}
+
+TEST_F(memory, slot_moved)
+{
+	__u64 away = VM_DATA_GPA + 2 * self->l->size;
+
+	set_areas(self, self->vcpu);
+	ASSERT_TRUE(written_by_dispatch(self));
+	ASSERT_EQ(0, set_slot(self, away, self->l->size, self->l->memory));
+	take_copy(self);
+	vcpu_dispatch(self->vcpu);
+	vcpu_dispatch(self->vcpu);
+	EXPECT_OURS(!changed(self), STALE);
+
+	/* Areas where the slot is now are as good as any. */
+	ASSERT_EQ(0, area_set(self->vcpu, VPA, away, 0));
+	ASSERT_EQ(0, area_set(self->vcpu, DTL, 0, 0));
+	vcpu_dispatch(self->vcpu);
+	EXPECT_LT(1, vpa_yield_count(self->l->memory));
+
+	/* And so are the old ones when it is back. */
+	set_areas(self, self->vcpu);
+	vcpu_dispatch(self->vcpu);
+	memset(self->l->memory, 0, self->l->size);
+	ASSERT_EQ(0, set_slot(self, VM_DATA_GPA, self->l->size,
+			      self->l->memory));
+	EXPECT_OURS(written_by_dispatch(self),
+		    "stock never looks again for memory that was missing");
+}
+
+/* Registered before there is memory, as in an incoming migration. */
+TEST_F(memory, slot_added_later)
+{
+	ASSERT_EQ(0, set_slot(self, VM_DATA_GPA, 0, self->l->memory));
+	set_areas(self, self->vcpu);
+	vcpu_dispatch(self->vcpu);
+	EXPECT_EQ(gpa_of(self, VPA_PAGE), area_get(self->vcpu, VPA).addr);
+	EXPECT_EQ(DTL_LENGTH, area_get(self->vcpu, DTL).length);
+	/* For the guest it is not registered. */
+	EXPECT_EQ(H_RESOURCE, ask_for_slb(self));
+
+	ASSERT_EQ(0, set_slot(self, VM_DATA_GPA, self->l->size,
+			      self->l->memory));
+	EXPECT_OURS(written_by_dispatch(self) && initialised(self),
+		    "stock never looks again for memory that was missing");
+
+	/* The cure that helps stock too: another value, and back. */
+	area_unset_all(self->vcpu);
+	vcpu_dispatch(self->vcpu);
+	memset(self->l->memory, 0, self->l->size);
+	set_areas(self, self->vcpu);
+	EXPECT_TRUE(written_by_dispatch(self) && initialised(self));
+}
+
+/* It comes while the vCPU runs, which it never stops to do. */
+TEST_F(memory, slot_added_while_running)
+{
+	ASSERT_EQ(0, set_slot(self, VM_DATA_GPA, 0, self->l->memory));
+	set_areas(self, self->vcpu);
+	vcpu_start(self->vcpu, GUEST_SERVE);
+	vcpu_reenter(self->vcpu);
+	ASSERT_EQ(0, set_slot(self, VM_DATA_GPA, self->l->size,
+			      self->l->memory));
+	vcpu_reenter(self->vcpu);
+	EXPECT_OURS(vpa_yield_count(self->vpa) > 0,
+		    "stock never looks again for memory that was missing");
+	vcpu_stop(self->vcpu);
+}
+
+/* Memory that cannot be written, then can: by the same value once more. */
+TEST_F(memory, writable_later)
+{
+	ASSERT_EQ(0, mprotect(self->l->memory, self->l->size, PROT_READ));
+	set_areas(self, self->vcpu);
+	vcpu_dispatch(self->vcpu);
+	EXPECT_EQ(0, vpa_yield_count(self->vpa));
+	EXPECT_EQ(H_RESOURCE, ask_for_slb(self));
+	ASSERT_EQ(0, mprotect(self->l->memory, self->l->size,
+			      PROT_READ | PROT_WRITE));
+	set_areas(self, self->vcpu);
+	EXPECT_OURS(written_by_dispatch(self),
+		    "stock never looks again for memory that was missing");
+}
+
+/* And, where there are pages already, by itself. */
+TEST_F(memory, read_only_for_a_while)
+{
+	__u32 count;
+
+	set_areas(self, self->vcpu);
+	ASSERT_TRUE(written_by_dispatch(self));
+	ASSERT_EQ(0, mprotect(self->l->memory, self->l->size, PROT_READ));
+	take_copy(self);
+	vcpu_dispatch(self->vcpu);
+	vcpu_dispatch(self->vcpu);
+	EXPECT_OURS(!changed(self), STALE);
+	count = vpa_yield_count(self->vpa);
+
+	ASSERT_EQ(0, mprotect(self->l->memory, self->l->size,
+			      PROT_READ | PROT_WRITE));
+	EXPECT_TRUE(written_by_dispatch(self));
+	/* It goes on where it was: this is no new registration. */
+	EXPECT_LT(count, vpa_yield_count(self->vpa));
+}
+
+/* A child has a copy; parent and guest have the page that the host writes. */
+TEST_F(memory, forked)
+{
+	bool written, child_changed;
+	int go[2], status;
+	char byte = 0;
+	pid_t child;
+
+	if (variant->backing != BACKING_SMALL)
+		SKIP(return, "shared memory is not copied on write");
+	set_areas(self, self->vcpu);
+	ASSERT_TRUE(written_by_dispatch(self));
+	take_copy(self);
+	ASSERT_EQ(0, pipe(go));
+	child = fork();
+	ASSERT_LE(0, child);
+	if (!child) {
+		if (read(go[0], &byte, 1) != 1)
+			_exit(2);
+		_exit(changed(self));
+	}
+	/* The parent gets a page of its own, if it has not one already. */
+	memset(self->vpa + VPA_LENGTH, 1, 1);
+	memset(self->dtl + DTL_LENGTH, 1, 1);
+	written = written_by_dispatch(self) && written_by_dispatch(self);
+	ASSERT_EQ(1, write(go[1], &byte, 1));
+	ASSERT_EQ(child, waitpid(child, &status, 0));
+	ASSERT_TRUE(WIFEXITED(status));
+	ASSERT_GE(1, WEXITSTATUS(status));
+	child_changed = WEXITSTATUS(status);
+	EXPECT_OURS(written && !child_changed, STALE);
+	close(go[0]);
+	close(go[1]);
+}
+
+/* Pages pinned now, by anybody. */
+static long count_pins(void)
+{
+	long acquired = 0, released = 0;
+	char line[256];
+	FILE *file;
+
+	write_file("/proc/sys/vm/stat_refresh", "1");
+	file = fopen("/proc/vmstat", "r");
+	if (!file)
+		die("open /proc/vmstat: %m");
+	while (fgets(line, sizeof(line), file)) {
+		if (sscanf(line, "nr_foll_pin_acquired %ld", &acquired) != 1 &&
+		    sscanf(line, "nr_foll_pin_released %ld", &released) != 1)
+			continue;
+	}
+	fclose(file);
+	return acquired - released;
+}
+
+/* Every state an area can be in when its VM ends. */
+TEST_F_TIMEOUT(memory, no_pin_left, TIMEOUT)
+{
+	struct vm_config config = { .nr_vcpus = NR_VCPUS, .mmu = variant->mmu };
+	unsigned long vms = scaled(VMS), i;
+	long before = count_pins();
+	struct _test_data_memory other;
+	const char *why;
+	long during;
+
+	if (!self->vm->ours)
+		SKIP(return, "stock's references to pages are not counted");
+	for (i = 0; i < vms; i++) {
+		other.l = logged_vm_create(&config, NR_PAGES, variant->backing,
+					   &why);
+		ASSERT_NE(NULL, other.l);
+		other.vm = other.l->vm;
+		set_areas(&other, &other.vm->vcpu[0]);
+		set_areas(&other, &other.vm->vcpu[1]);
+		if (i & 1) {
+			vcpu_dispatch(&other.vm->vcpu[0]);
+			during = count_pins();
+			/* A vCPU's three areas are on a page each. */
+			EXPECT_EQ(before + 3, during);
+		}
+		if (i & 2)
+			ASSERT_EQ(0, area_set(&other.vm->vcpu[0], VPA,
+					      gpa_of(&other, VPA_PAGE + 1), 0));
+		if (i & 4)
+			area_unset_all(&other.vm->vcpu[0]);
+		if (i & 8) {
+			ASSERT_EQ(0, set_slot(&other, VM_DATA_GPA, 0,
+					      other.l->memory));
+			vcpu_dispatch(&other.vm->vcpu[0]);
+		}
+		logged_vm_destroy(other.l);
+		EXPECT_EQ(before, count_pins());
+	}
+}
+
+/* A process with running vCPUs is killed, no matter what it does. */
+TEST_F_TIMEOUT(memory, no_pin_left_when_killed, TIMEOUT)
+{
+	struct vm_config config = { .nr_vcpus = NR_VCPUS, .mmu = variant->mmu };
+	unsigned long kills = scaled(KILLS), i, tries;
+	__u64 random = option("KTAP_SEED", 1);
+	long before = count_pins();
+	struct _test_data_memory other;
+	const char *why;
+	pid_t child;
+
+	if (!self->vm->ours)
+		SKIP(return, "stock's references to pages are not counted");
+	for (i = 0; i < kills; i++) {
+		child = fork();
+		ASSERT_LE(0, child);
+		if (!child) {
+			other.l = logged_vm_create(&config, NR_PAGES,
+						   variant->backing, &why);
+			other.vm = other.l->vm;
+			vcpu_start(&other.vm->vcpu[1], GUEST_SERVE);
+			for (;;) {
+				set_areas(&other, &other.vm->vcpu[0]);
+				h_register_vpa(&other.vm->vcpu[0], DEREG_DTL, 1, 0);
+				vcpu_dispatch(&other.vm->vcpu[0]);
+				area_unset_all(&other.vm->vcpu[0]);
+			}
+		}
+		usleep(20000 + random_below(&random, 200000));
+		kill(child, SIGKILL);
+		ASSERT_EQ(child, waitpid(child, NULL, 0));
+		for (tries = 0; tries < 100 && count_pins() != before; tries++)
+			usleep(10000);
+		EXPECT_EQ(before, count_pins());
+	}
+}
+
+TEST_HARNESS_MAIN

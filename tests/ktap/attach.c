@@ -1,0 +1,416 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Loading, unloading, and which VMs are whose
+ *
+ * VMs that exist when the module is inserted stay on stock; those created
+ * afterwards are ours, and hold the module. Whose a VM is, is judged by what
+ * it does: ours keeps its dirty bits when the copy to userspace faults, and
+ * invalidates many pages at once.
+ */
+#include "ktap.h"
+
+#include <fcntl.h>
+#include <stdatomic.h>
+#include <sys/ioctl.h>
+
+#include "logged_vm.h"
+#include "module.h"
+#include "tlb_count.h"
+
+#define NR_PAGES	128
+#define CYCLES		200
+#define TIMEOUT		900
+#define CHURNERS	2
+
+#define LIVEPATCH	"kvm_hv_ext_livepatch"
+#define LIVEPATCH_FILE	"kvm-hv-ext-livepatch.ko"
+
+FIXTURE(attach) {
+};
+
+FIXTURE_SETUP(attach)
+{
+	const char *why = vm_mmu_missing(VM_MMU_RADIX);
+
+	if (why)
+		SKIP(return, "%s", why);
+	ASSERT_FALSE(module_loaded());
+}
+
+FIXTURE_TEARDOWN(attach)
+{
+	if (module_loaded())
+		EXPECT_EQ(0, module_remove());
+}
+
+static struct logged_vm *create(void)
+{
+	struct vm_config config = { .mmu = VM_MMU_RADIX };
+	const char *why;
+	struct logged_vm *l = logged_vm_create(&config, NR_PAGES, BACKING_SMALL,
+					       &why);
+
+	if (!l)
+		die("%s", why);
+	return l;
+}
+
+static void dirty_all(struct logged_vm *l)
+{
+	vcpu_store_pages(&l->vm->vcpu[0], VM_DATA_GPA, l->page, l->pages, 1);
+}
+
+/* Bits that are reported after a collection whose copy faulted. */
+static size_t bits_after_fault(struct logged_vm *l)
+{
+	int ret;
+
+	dirty_all(l);
+	ret = vm_get_dirty_log(l->vm, LOGGED_SLOT, NULL);
+	if (ret != -EFAULT)
+		die("a collection without a bitmap returned %d", ret);
+	ret = logged_vm_collect(l);
+	if (ret)
+		die("KVM_GET_DIRTY_LOG: %s", strerror(-ret));
+	return logged_vm_count(l);
+}
+
+static unsigned long invalidations(struct logged_vm *l)
+{
+	unsigned long count;
+
+	dirty_all(l);
+	tlb_count_start();
+	logged_vm_collect(l);
+	count = tlb_count_stop();
+	if (logged_vm_count(l) != l->pages)
+		die("%zu of %zu pages reported", logged_vm_count(l), l->pages);
+	return count;
+}
+
+static void expect_stock(struct __test_metadata *_metadata, struct logged_vm *l)
+{
+	EXPECT_EQ(0, bits_after_fault(l));
+	if (!tlb_count_missing())
+		EXPECT_LE(NR_PAGES, invalidations(l));
+}
+
+static void expect_ours(struct __test_metadata *_metadata, struct logged_vm *l)
+{
+	EXPECT_EQ(NR_PAGES, bits_after_fault(l));
+	if (!tlb_count_missing())
+		EXPECT_GT(NR_PAGES, invalidations(l));
+}
+
+TEST_F(attach, vms_of_before_stay_on_stock)
+{
+	struct logged_vm *before = create(), *after, *last;
+
+	expect_stock(_metadata, before);
+	ASSERT_EQ(0, module_insert(""));
+	EXPECT_EQ(0, module_refcnt());
+	expect_stock(_metadata, before);
+
+	after = create();
+	EXPECT_EQ(1, module_refcnt());
+	expect_ours(_metadata, after);
+	expect_stock(_metadata, before);
+	EXPECT_EQ(-EWOULDBLOCK, module_remove());
+	expect_ours(_metadata, after);
+
+	logged_vm_destroy(after);
+	EXPECT_EQ(0, module_refcnt());
+	ASSERT_EQ(0, module_remove());
+	EXPECT_FALSE(module_loaded());
+	expect_stock(_metadata, before);
+
+	last = create();
+	expect_stock(_metadata, last);
+	logged_vm_destroy(last);
+	logged_vm_destroy(before);
+}
+
+/* Insertions one after the other, each with a VM that lives through the next. */
+TEST_F(attach, generations)
+{
+	struct logged_vm *stock = create(), *ours;
+	unsigned int i;
+
+	for (i = 0; i < 3; i++) {
+		ASSERT_EQ(0, module_insert(""));
+		EXPECT_EQ(-EEXIST, module_insert(""));
+		ours = create();
+		expect_ours(_metadata, ours);
+		expect_stock(_metadata, stock);
+		logged_vm_destroy(ours);
+		ASSERT_EQ(0, module_remove());
+		EXPECT_EQ(-ENOENT, module_remove());
+		logged_vm_destroy(stock);
+		stock = create();
+		expect_stock(_metadata, stock);
+	}
+	logged_vm_destroy(stock);
+}
+
+/* A VM lives as long as anything refers to it. */
+TEST_F(attach, held_by_another_process)
+{
+	struct logged_vm *l;
+	int to_child[2];
+	pid_t child;
+	char byte;
+
+	ASSERT_EQ(0, module_insert(""));
+	l = create();
+	ASSERT_EQ(0, pipe(to_child));
+	child = fork();
+	ASSERT_LE(0, child);
+	if (!child) {
+		close(to_child[1]);
+		_exit(read(to_child[0], &byte, 1));
+	}
+	close(to_child[0]);
+	logged_vm_destroy(l);
+	EXPECT_EQ(1, module_refcnt());
+	EXPECT_EQ(-EWOULDBLOCK, module_remove());
+
+	close(to_child[1]);
+	ASSERT_EQ(child, waitpid(child, NULL, 0));
+	EXPECT_EQ(0, module_refcnt());
+	EXPECT_EQ(0, module_remove());
+}
+
+TEST_F(attach, held_by_vcpu)
+{
+	struct vm_config config = { .mmu = VM_MMU_RADIX };
+	struct vm *vm;
+	int vcpu;
+
+	ASSERT_EQ(0, module_insert(""));
+	vm = vm_create(&config);
+	vcpu = dup(vm->vcpu[0].fd);
+	ASSERT_LE(0, vcpu);
+	vm_destroy(vm);
+	EXPECT_EQ(1, module_refcnt());
+	EXPECT_EQ(-EWOULDBLOCK, module_remove());
+	close(vcpu);
+	EXPECT_EQ(0, module_refcnt());
+	EXPECT_EQ(0, module_remove());
+}
+
+TEST_F(attach, held_by_mapping)
+{
+	struct vm_config config = { .mmu = VM_MMU_RADIX };
+	struct vm *vm;
+	void *run;
+
+	ASSERT_EQ(0, module_insert(""));
+	vm = vm_create(&config);
+	run = mmap(NULL, vm->vcpu[0].run_size, PROT_READ, MAP_SHARED,
+		   vm->vcpu[0].fd, 0);
+	ASSERT_NE(MAP_FAILED, run);
+	vm_destroy(vm);
+	EXPECT_EQ(1, module_refcnt());
+	EXPECT_EQ(-EWOULDBLOCK, module_remove());
+	munmap(run, page_size());
+	EXPECT_EQ(0, module_refcnt());
+	EXPECT_EQ(0, module_remove());
+}
+
+/* A VM whose creation was not finished leaves nothing behind. */
+TEST_F(attach, bare_vm)
+{
+	int kvm = open("/dev/kvm", O_RDWR), vm;
+
+	ASSERT_LE(0, kvm);
+	ASSERT_EQ(0, module_insert(""));
+	EXPECT_GT(0, ioctl(kvm, KVM_CREATE_VM, 77));
+	EXPECT_EQ(0, module_refcnt());
+	vm = ioctl(kvm, KVM_CREATE_VM, 1);
+	ASSERT_LE(0, vm);
+	EXPECT_EQ(1, module_refcnt());
+	close(vm);
+	EXPECT_EQ(0, module_refcnt());
+	EXPECT_EQ(0, module_remove());
+	close(kvm);
+}
+
+TEST_F(attach, dirty_log_off)
+{
+	struct logged_vm *l;
+
+	ASSERT_EQ(0, module_insert("dirty_log=0"));
+	l = create();
+	expect_stock(_metadata, l);
+	logged_vm_destroy(l);
+	ASSERT_EQ(0, module_remove());
+
+	ASSERT_EQ(0, module_insert("dirty_log=1"));
+	l = create();
+	expect_ours(_metadata, l);
+	logged_vm_destroy(l);
+	EXPECT_EQ(0, module_remove());
+}
+
+static char read_parameter(const char *name)
+{
+	char path[128], value = 0;
+	int fd;
+
+	snprintf(path, sizeof(path), "/sys/module/" MODULE_NAME "/parameters/%s",
+		 name);
+	fd = open(path, O_RDONLY);
+	if (fd < 0 || read(fd, &value, 1) != 1)
+		die("read %s: %m", path);
+	close(fd);
+	return value;
+}
+
+TEST_F(attach, parameters)
+{
+	static const char path[] = "/sys/module/" MODULE_NAME
+				   "/parameters/dirty_log";
+
+	EXPECT_EQ(-EINVAL, module_insert("dirty_log=perhaps"));
+	EXPECT_FALSE(module_loaded());
+
+	ASSERT_EQ(0, module_insert("dirty_log=0"));
+	EXPECT_EQ('N', read_parameter("dirty_log"));
+	EXPECT_EQ(-1, open(path, O_WRONLY));
+	ASSERT_EQ(0, module_remove());
+
+	ASSERT_EQ(0, module_insert(""));
+	EXPECT_EQ('Y', read_parameter("dirty_log"));
+	EXPECT_EQ(-1, open(path, O_WRONLY));
+	EXPECT_EQ(0, module_remove());
+}
+
+static void disable_livepatch(void)
+{
+	static const char dir[] = "/sys/kernel/livepatch/" LIVEPATCH;
+
+	write_file("/sys/kernel/livepatch/" LIVEPATCH "/enabled", "0");
+	while (!access(dir, F_OK))
+		usleep(10000);
+	while (module_remove_name(LIVEPATCH))
+		usleep(10000);
+}
+
+/* One owner per function: who comes second is refused, whole. */
+TEST_F_TIMEOUT(attach, function_held_by_live_patch, TIMEOUT)
+{
+	struct logged_vm *l;
+
+	if (!module_built(LIVEPATCH_FILE))
+		SKIP(return, "the kernel has no live patching (CONFIG_LIVEPATCH)");
+	ASSERT_EQ(0, module_insert_file(LIVEPATCH_FILE, ""));
+	EXPECT_EQ(-EBUSY, module_insert(""));
+	EXPECT_FALSE(module_loaded());
+	disable_livepatch();
+
+	ASSERT_EQ(0, module_insert(""));
+	EXPECT_EQ(-EBUSY, module_insert_file(LIVEPATCH_FILE, ""));
+	l = create();
+	expect_ours(_metadata, l);
+	logged_vm_destroy(l);
+	EXPECT_EQ(0, module_remove());
+}
+
+/* Creates, runs and destroys VMs, and checks each of them. */
+struct churner {
+	pthread_t thread;
+	atomic_bool *stop;
+	unsigned int usleep;
+	unsigned long stock;
+	unsigned long ours;
+};
+
+static void *churner_thread(void *arg)
+{
+	struct churner *c = arg;
+	struct logged_vm *l;
+	size_t bits;
+
+	while (!atomic_load(c->stop)) {
+		l = create();
+		dirty_all(l);
+		if (logged_vm_collect(l) || logged_vm_count(l) != l->pages)
+			die("%zu of %zu pages reported", logged_vm_count(l),
+			    l->pages);
+		bits = bits_after_fault(l);
+		if (bits && bits != l->pages)
+			die("%zu of %zu pages reported after a fault", bits,
+			    l->pages);
+		if (bits)
+			c->ours++;
+		else
+			c->stock++;
+		logged_vm_destroy(l);
+		usleep(c->usleep);
+	}
+	return NULL;
+}
+
+/* A VM from before the first insertion, which never stops. */
+static void *survivor_thread(void *arg)
+{
+	struct churner *c = arg;
+	struct logged_vm *l = create();
+
+	while (!atomic_load(c->stop)) {
+		if (bits_after_fault(l))
+			die("a VM of before is no longer on stock");
+		dirty_all(l);
+		if (logged_vm_collect(l) || logged_vm_count(l) != l->pages)
+			die("%zu of %zu pages reported", logged_vm_count(l),
+			    l->pages);
+		c->stock++;
+		usleep(c->usleep);
+	}
+	logged_vm_destroy(l);
+	return NULL;
+}
+
+TEST_F_TIMEOUT(attach, cycles_under_load, TIMEOUT)
+{
+	unsigned long cycles = scaled(CYCLES), refused = 0, ours = 0, stock = 0, i;
+	struct churner churner[CHURNERS] = { 0 }, survivor = { 0 };
+	atomic_bool stop = false;
+	int ret;
+
+	survivor.stop = &stop;
+	survivor.usleep = 1000;
+	ASSERT_EQ(0, pthread_create(&survivor.thread, NULL, survivor_thread,
+				    &survivor));
+	while (!__atomic_load_n(&survivor.stock, __ATOMIC_RELAXED))
+		usleep(1000);
+	for (i = 0; i < CHURNERS; i++) {
+		churner[i].stop = &stop;
+		churner[i].usleep = 5000;
+		ASSERT_EQ(0, pthread_create(&churner[i].thread, NULL,
+					    churner_thread, &churner[i]));
+	}
+	for (i = 0; i < cycles; i++) {
+		ASSERT_EQ(0, module_insert(""));
+		usleep(2000 * (i % 8));
+		while ((ret = module_remove()) == -EWOULDBLOCK) {
+			refused++;
+			usleep(100);
+		}
+		ASSERT_EQ(0, ret);
+	}
+	atomic_store(&stop, true);
+	for (i = 0; i < CHURNERS; i++) {
+		ASSERT_EQ(0, pthread_join(churner[i].thread, NULL));
+		ours += churner[i].ours;
+		stock += churner[i].stock;
+	}
+	ASSERT_EQ(0, pthread_join(survivor.thread, NULL));
+	TH_LOG("%lu cycles, removal refused %lu times", cycles, refused);
+	TH_LOG("%lu VMs of ours, %lu of stock, %lu collections of one from before",
+	       ours, stock, survivor.stock);
+	EXPECT_LT(0, ours);
+	EXPECT_LT(0, stock);
+}
+
+TEST_HARNESS_MAIN

@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The dirty log of vCPUs that are not stopped
+ *
+ * See rounds.h for the two ways to find a lost bit.
+ */
+#include "ktap.h"
+
+#include <stdatomic.h>
+
+#include "rounds.h"
+
+#define NR_VCPUS	3
+#define NR_PAGES	256
+#define TIMEOUT		300
+
+#define SERVED_ROUNDS	500
+#define MIGRATIONS	6
+#define COPY_ROUNDS	8
+
+/* Takes the memory from under the guest, from a thread of its own. */
+struct unmapper {
+	const struct logged_vm *l;
+	__u64 random;
+	pthread_t thread;
+	atomic_bool stop;
+	unsigned long unmaps;
+};
+
+static void *unmap_thread(void *arg)
+{
+	struct unmapper *u = arg;
+	size_t first, count;
+
+	while (!atomic_load(&u->stop)) {
+		first = random_below(&u->random, u->l->pages);
+		count = 1 + random_below(&u->random, u->l->pages - first);
+		if (madvise(u->l->memory + first * u->l->page,
+			    count * u->l->page, MADV_DONTNEED))
+			die("MADV_DONTNEED: %m");
+		u->unmaps++;
+		usleep(1000);
+	}
+	return NULL;
+}
+
+FIXTURE(running) {
+	struct logged_vm *l;
+	__u64 random;
+	struct unmapper unmapper;
+};
+
+/* Shared memory keeps its content when it is unmapped, and comes back. */
+FIXTURE_VARIANT(running) {
+	enum vm_mmu mmu;
+	enum backing backing;
+	bool unmap;
+};
+
+FIXTURE_VARIANT_ADD(running, small) { VM_MMU_RADIX, BACKING_SMALL, false };
+FIXTURE_VARIANT_ADD(running, thp) { VM_MMU_RADIX, BACKING_THP, false };
+FIXTURE_VARIANT_ADD(running, memfd) { VM_MMU_RADIX, BACKING_MEMFD, false };
+FIXTURE_VARIANT_ADD(running, unmapped) { VM_MMU_RADIX, BACKING_MEMFD, true };
+FIXTURE_VARIANT_ADD(running, hpt) { VM_MMU_HPT, BACKING_SMALL, false };
+
+FIXTURE_SETUP(running)
+{
+	struct vm_config config = { .nr_vcpus = NR_VCPUS, .mmu = variant->mmu };
+	const char *why;
+
+	self->l = logged_vm_create(&config, NR_PAGES, variant->backing, &why);
+	if (!self->l)
+		SKIP(return, "%s", why);
+	check_subject(self->l->vm);
+	self->random = option("KTAP_SEED", 1);
+	if (variant->unmap) {
+		self->unmapper.l = self->l;
+		self->unmapper.random = ~self->random;
+		ASSERT_EQ(0, pthread_create(&self->unmapper.thread, NULL,
+					    unmap_thread, &self->unmapper));
+	}
+}
+
+FIXTURE_TEARDOWN(running)
+{
+	if (variant->unmap) {
+		atomic_store(&self->unmapper.stop, true);
+		pthread_join(self->unmapper.thread, NULL);
+		TH_LOG("%lu times unmapped", self->unmapper.unmaps);
+		EXPECT_LT(0, self->unmapper.unmaps);
+	}
+	logged_vm_destroy(self->l);
+}
+
+static void serve(struct __test_metadata *_metadata, struct logged_vm *l,
+		  __u64 random, size_t pages)
+{
+	struct vcpu *vcpu = &l->vm->vcpu[0];
+	struct served served = {
+		.rounds = scaled(SERVED_ROUNDS),
+		.pages = pages,
+		.random = random,
+	};
+
+	rounds_pin(vcpu);
+	vcpu->area->count = 0;
+	vcpu_start(vcpu, GUEST_SERVE);
+	rounds_serve(l, vcpu->area, &served);
+	vcpu_stop(vcpu);
+	TH_LOG("%lu stores asked for, %lu missed", served.asked, served.missed);
+	EXPECT_EQ(0, served.missed);
+}
+
+TEST_F_TIMEOUT(running, served_1_page, TIMEOUT)
+{
+	serve(_metadata, self->l, self->random, 1);
+}
+
+TEST_F_TIMEOUT(running, served_8_pages, TIMEOUT)
+{
+	serve(_metadata, self->l, self->random, 8);
+}
+
+TEST_F_TIMEOUT(running, served_256_pages, TIMEOUT)
+{
+	serve(_metadata, self->l, self->random, NR_PAGES);
+}
+
+/* Each vCPU stores rising numbers to random pages, at a place of its own. */
+static void churn(struct logged_vm *l, struct guest_area *area[], __u64 *random)
+{
+	unsigned int i;
+
+	for (i = 0; i < NR_VCPUS; i++) {
+		area[i] = l->vm->vcpu[i].area;
+		area[i]->addr = VM_DATA_GPA + i * sizeof(__u64);
+		area[i]->stride = l->page;
+		area[i]->count = l->pages;
+		area[i]->seed = random_u64(random) | 1;
+		area[i]->progress = 0;
+		vcpu_start(&l->vm->vcpu[i], GUEST_CHURN);
+	}
+}
+
+/* Turns the log of running vCPUs on; returns the number of pages copied wrong. */
+static size_t migrate(struct __test_metadata *_metadata, struct logged_vm *l,
+		      char *copy, __u64 *random, unsigned long *stores)
+{
+	struct guest_area *area[NR_VCPUS];
+	unsigned int round, i;
+
+	churn(l, area, random);
+	rounds_await_stores(area, NR_VCPUS);
+	rounds_copy_all(l, copy);
+	for (round = 0; round < COPY_ROUNDS; round++) {
+		rounds_await_stores(area, NR_VCPUS);
+		rounds_copy_dirty(l, copy);
+	}
+	for (i = 0; i < NR_VCPUS; i++) {
+		vcpu_stop(&l->vm->vcpu[i]);
+		*stores += area_progress(area[i]);
+	}
+	rounds_copy_dirty(l, copy);
+	ASSERT_EQ(0, logged_vm_set_log(l, false));
+	return rounds_differing(l, copy);
+}
+
+static void migrate_repeatedly(struct __test_metadata *_metadata,
+			       struct logged_vm *l, __u64 random)
+{
+	unsigned long migrations = scaled(MIGRATIONS), migration, stores = 0;
+	char *copy = mem_alloc(l->size, BACKING_SMALL, NULL);
+
+	ASSERT_EQ(0, logged_vm_set_log(l, false));
+	for (migration = 0; migration < migrations; migration++)
+		EXPECT_EQ(0, migrate(_metadata, l, copy, &random, &stores))
+			TH_LOG("migration %lu: pages differ from the copy",
+			       migration);
+	TH_LOG("%lu migrations, %lu stores", migrations, stores);
+	mem_free(copy, l->size);
+}
+
+TEST_F_TIMEOUT(running, copied_in_rounds, TIMEOUT)
+{
+	migrate_repeatedly(_metadata, self->l, self->random);
+}
+
+TEST_HARNESS_MAIN

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What the suites add to the kernel's kselftest_harness.h
+ */
+#ifndef TESTS_KTAP_KTAP_H
+#define TESTS_KTAP_KTAP_H
+
+#include "kselftest_harness.h"
+#include "options.h"
+#include "vm.h"
+
+#if !defined(KSFT_XFAIL) || !defined(KSELFTEST_PRIO_XFAIL)
+#error "KSRC must be a kernel source tree whose kselftest_harness.h knows XFAIL (6.12 does)"
+#endif
+
+/* A failure that is known and is stock's: reported as such, and not hidden. */
+#define XFAIL(statement, fmt, ...) do { \
+	snprintf(_metadata->results->reason, \
+		 sizeof(_metadata->results->reason), fmt, ##__VA_ARGS__); \
+	TH_LOG("XFAIL: %s", _metadata->results->reason); \
+	if (_metadata->exit_code != KSFT_FAIL) \
+		_metadata->exit_code = KSFT_XFAIL; \
+	statement; \
+} while (0)
+
+/* Stock's known failures count as such, unless stock is held to our standard. */
+static inline bool may_xfail(const struct vm *vm)
+{
+	return !vm->ours && !option("KTAP_STRICT", 0);
+}
+
+/* Fails a run that is not about what it says it is about. */
+static inline void check_subject(const struct vm *vm)
+{
+	const char *subject = getenv("KTAP_SUBJECT");
+
+	if (subject && strcmp(subject, vm->ours ? "ours" : "stock"))
+		die("a new VM is %s, the run is about %s",
+		    vm->ours ? "ours" : "stock", subject);
+}
+
+#endif

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A VM with one memslot whose dirty log is kept
+ */
+#include "logged_vm.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* The memory is not less than a huge page, whatever the page size is. */
+static size_t memory_size(const struct logged_vm *l)
+{
+	return l->size < THP_SIZE ? THP_SIZE : l->size;
+}
+
+struct logged_vm *logged_vm_create(const struct vm_config *config, size_t pages,
+				   enum backing backing, const char **why)
+{
+	struct logged_vm *l = calloc(1, sizeof(*l));
+	int ret;
+
+	*why = vm_mmu_missing(config->mmu);
+	if (*why)
+		return NULL;
+	l->page = page_size();
+	l->pages = pages;
+	l->size = pages * l->page;
+	l->memory = mem_alloc(memory_size(l), backing, why);
+	if (!l->memory)
+		return NULL;
+	l->bitmap_bytes = bitmap_size(l->size);
+	l->bitmap = calloc(1, l->bitmap_bytes);
+	l->vm = vm_create(config);
+	ret = logged_vm_set_log(l, true);
+	if (ret)
+		die("logged memslot of %zu pages: %s", pages, strerror(-ret));
+	return l;
+}
+
+void logged_vm_destroy(struct logged_vm *l)
+{
+	vm_destroy(l->vm);
+	mem_free(l->memory, memory_size(l));
+	free(l->bitmap);
+	free(l);
+}
+
+int logged_vm_set_log(struct logged_vm *l, bool on)
+{
+	return vm_set_slot(l->vm, LOGGED_SLOT, VM_DATA_GPA, l->size, l->memory,
+			   on ? KVM_MEM_LOG_DIRTY_PAGES : 0);
+}
+
+/* A bit that the kernel does not write stays set and is found by the test. */
+int logged_vm_collect(struct logged_vm *l)
+{
+	memset(l->bitmap, 0xff, l->bitmap_bytes);
+	return vm_get_dirty_log(l->vm, LOGGED_SLOT, l->bitmap);
+}
+
+size_t logged_vm_count(const struct logged_vm *l)
+{
+	return count_bits(l->bitmap, l->bitmap_bytes);
+}

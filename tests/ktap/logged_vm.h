@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * A VM with one memslot whose dirty log is kept
+ */
+#ifndef TESTS_KTAP_LOGGED_VM_H
+#define TESTS_KTAP_LOGGED_VM_H
+
+#include "vm.h"
+
+#define LOGGED_SLOT	1
+
+/**
+ * struct logged_vm - a VM with one logged slot
+ * @vm: the VM
+ * @page: page size of the host
+ * @pages: pages of the slot
+ * @size: size of the slot in bytes
+ * @memory: the memory under the slot, at VM_DATA_GPA of the guest
+ * @bitmap_bytes: size of a bitmap of the slot
+ * @bitmap: what the last collection reported
+ */
+struct logged_vm {
+	struct vm *vm;
+	size_t page;
+	size_t pages;
+	size_t size;
+	char *memory;
+	size_t bitmap_bytes;
+	__u64 *bitmap;
+};
+
+/* NULL, with a reason in *why, where the host cannot have such a VM. */
+struct logged_vm *logged_vm_create(const struct vm_config *config, size_t pages,
+				   enum backing backing, const char **why);
+void logged_vm_destroy(struct logged_vm *l);
+
+int logged_vm_set_log(struct logged_vm *l, bool on);
+int logged_vm_collect(struct logged_vm *l);
+
+/* Number of pages that the last collection reported. */
+size_t logged_vm_count(const struct logged_vm *l);
+
+static inline __u64 logged_vm_gpa(const struct logged_vm *l, size_t page)
+{
+	return VM_DATA_GPA + page * l->page;
+}
+
+#endif

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Options of a suite, which the run script puts into the environment, and the
+ * pseudo-random numbers that follow from one of them:
+ *	KTAP_SUBJECT	"stock" or "ours": fail unless VMs are of that kind
+ *	KTAP_STRICT	hold stock to the standard of ours too
+ *	KTAP_SEED	start of the pseudo-random sequences
+ *	KTAP_SCALE	factor on the amount of work, in percent
+ *	KTAP_KICK	0: let vCPUs run on after a collection
+ *	KTAP_RECORDS	directory where a run on stock leaves what a run on ours
+ *			is compared with
+ *	KTAP_MODULE	file of the module, for suites that insert it
+ */
+#ifndef TESTS_KTAP_OPTIONS_H
+#define TESTS_KTAP_OPTIONS_H
+
+#include <linux/types.h>
+#include <stdlib.h>
+
+static inline unsigned long option(const char *name, unsigned long otherwise)
+{
+	const char *text = getenv(name);
+
+	return text && *text ? strtoul(text, NULL, 0) : otherwise;
+}
+
+static inline unsigned long scaled(unsigned long amount)
+{
+	unsigned long ret = amount * option("KTAP_SCALE", 100) / 100;
+
+	return ret ? ret : 1;
+}
+
+/* splitmix64: the same on every host for the same seed */
+static inline __u64 random_u64(__u64 *state)
+{
+	__u64 z = *state += 0x9e3779b97f4a7c15ull;
+
+	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ull;
+	z = (z ^ (z >> 27)) * 0x94d049bb133111ebull;
+	return z ^ (z >> 31);
+}
+
+static inline __u64 random_below(__u64 *state, __u64 limit)
+{
+	return random_u64(state) % limit;
+}
+
+#endif

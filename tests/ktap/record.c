@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Results of a run on stock, kept for the run on ours, which must equal them
+ */
+#include "record.h"
+
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "vm.h"
+
+#define LINE_MAX	256
+
+void record_open(struct record *r, const char *name, bool compare)
+{
+	const char *dir = getenv("KTAP_DIR");
+	char path[LINE_MAX];
+
+	*r = (struct record){ .compare = compare };
+	if (!dir)
+		return;
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	r->file = fopen(path, compare ? "r" : "w");
+	/* A run on ours only has nothing to compare with. */
+	if (!r->file && !compare)
+		die("open %s: %m", path);
+}
+
+void record(struct record *r, const char *fmt, ...)
+{
+	char now[LINE_MAX], then[LINE_MAX];
+	va_list args;
+
+	va_start(args, fmt);
+	vsnprintf(now, sizeof(now), fmt, args);
+	va_end(args);
+	r->lines++;
+	if (!r->file)
+		return;
+	if (!r->compare) {
+		fprintf(r->file, "%s\n", now);
+		return;
+	}
+	if (!fgets(then, sizeof(then), r->file))
+		die("result %lu: '%s', stock has no more of them", r->lines, now);
+	then[strcspn(then, "\n")] = '\0';
+	if (strcmp(then, now))
+		die("result %lu: '%s', on stock '%s'", r->lines, now, then);
+}
+
+void record_close(struct record *r)
+{
+	if (!r->file)
+		return;
+	if (r->compare && fgetc(r->file) != EOF)
+		die("stock has more than %lu results", r->lines);
+	if (fclose(r->file))
+		die("results cannot be kept: %m");
+}

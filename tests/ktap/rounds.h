@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Two ways to find a lost bit while vCPUs run: stores made on request, each of
+ * which the next collection must report; and a copy made in rounds, as by a
+ * migration, which must equal the memory when the vCPUs are stopped at last.
+ *
+ * An emulated partition may leave stale translations to a running vCPU until
+ * it next leaves the guest. So after each collection every vCPU is made to do
+ * so, unless KTAP_KICK is 0.
+ */
+#ifndef TESTS_KTAP_ROUNDS_H
+#define TESTS_KTAP_ROUNDS_H
+
+#include "logged_vm.h"
+
+/**
+ * struct served - stores on request
+ * @rounds: how many rounds of up to 8 stores there shall be
+ * @pages: to how many pages of the slot they go
+ * @random: state of the pseudo-random numbers
+ * @asked: stores asked for
+ * @missed: of these, not reported
+ */
+struct served {
+	unsigned long rounds;
+	size_t pages;
+	__u64 random;
+	unsigned long asked;
+	unsigned long missed;
+};
+
+/* The collector is the calling thread; it keeps to CPU 0, the vCPU to the last. */
+void rounds_pin(struct vcpu *vcpu);
+
+/* The area is that of a vCPU which runs GUEST_SERVE. */
+void rounds_serve(struct logged_vm *l, struct guest_area *area,
+		  struct served *served);
+
+/* Returns when the vCPU of each area, which runs GUEST_CHURN, has stored again. */
+void rounds_await_stores(struct guest_area *const area[], unsigned int count);
+
+/* Turns the log on and takes the first, full copy. */
+void rounds_copy_all(struct logged_vm *l, char *copy);
+
+/* One round; after the last one no vCPU may run. */
+void rounds_copy_dirty(struct logged_vm *l, char *copy);
+
+/* Number of pages that differ from the copy. */
+size_t rounds_differing(const struct logged_vm *l, const char *copy);
+
+#endif

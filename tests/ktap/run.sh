@@ -1,0 +1,192 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+#
+# run - run suites in a POWER host, on stock and on the module in one boot
+#
+# Each suite is a program that prints KTAP. Most run twice: first without the
+# module, then on VMs created after it was inserted. A suite that inserts and
+# removes the module itself runs once. The output is one KTAP document with a
+# subtest for each run; the exit status is 0 when none failed.
+
+set -u
+
+MODULE_NAME=kvm_hv_ext
+MODULE=/lab/modules/kvm-hv-ext.ko
+
+usage() {
+	cat <<USAGE
+Usage: run [OPTION]... SUITE...
+
+Options:
+  --seed N        start of the pseudo-random sequences (default: a random one)
+  --scale PERCENT factor on the amount of work (default: 100)
+  --no-kick       let vCPUs run on after a collection, as a host with exact
+                  TLB semantics allows
+  --stock         run on stock only
+  --ours          run on the module only
+  --strict        hold stock to the standard of the module: its known failures
+                  fail
+  --module FILE   the module (default: $MODULE)
+  --set NAME=VAL  a parameter of the module
+  --help          show this text
+
+Suites:
+$(suites | sed 's/^/  /')
+USAGE
+}
+
+# The suites, and what each runs on: stock and ours, or alone.
+suites() {
+	cat <<SUITES
+dirty_log_errors     stock ours
+dirty_log_diff       stock ours
+dirty_log_running    stock ours
+dirty_log_counts     stock ours
+dirty_log_modeswitch stock ours
+nested_dirty         stock ours
+areas                stock ours
+areas_dirty          stock ours
+areas_memory         stock ours
+areas_stress         stock ours
+attach               alone
+SUITES
+}
+
+subjects_of() {
+	suites | awk -v suite="$1" '$1 == suite { $1 = ""; print }'
+}
+
+loaded() {
+	[ -d "/sys/module/$MODULE_NAME" ]
+}
+
+# run_one SUITE SUBJECT: its output as a subtest, its status as the result
+run_one() {
+	echo "  # Subtest: $1.$2"
+	{
+		KTAP_SUBJECT=$2 "./$1" 2>&1
+		echo $? >"$dir/status"
+	} | sed 's/^TAP version.*/KTAP version 1/; s/^/  /'
+	read -r status <"$dir/status"
+	# A skipped program is no failure.
+	[ "$status" -eq 0 ] || [ "$status" -eq 4 ]
+}
+
+run_stock() {
+	if loaded; then
+		echo "  # the module is loaded: stock cannot be judged"
+		return 1
+	fi
+	run_one "$1" stock
+}
+
+run_ours() {
+	# shellcheck disable=SC2086 # a list
+	if ! insmod "$MODULE" $parameters; then
+		echo "  # the module could not be inserted"
+		return 1
+	fi
+	run_one "$1" ours
+	result=$?
+	if ! rmmod "$MODULE_NAME"; then
+		echo "  # the module could not be removed"
+		result=1
+	fi
+	return $result
+}
+
+run_alone() {
+	if loaded; then
+		echo "  # the module is loaded: the suite inserts it itself"
+		return 1
+	fi
+	run_one "$1" alone
+}
+
+KTAP_SEED=$(od -An -N4 -tu4 /dev/urandom | tr -d " ")
+KTAP_SCALE=100
+KTAP_KICK=1
+KTAP_STRICT=0
+only=
+parameters=
+
+while [ $# -gt 0 ]; do
+	case $1 in
+	--seed | --scale | --module | --set)
+		if [ $# -lt 2 ]; then
+			echo "run: $1 needs a value" >&2
+			exit 2
+		fi
+		case $1 in
+		--seed) KTAP_SEED=$2 ;;
+		--scale) KTAP_SCALE=$2 ;;
+		--module) MODULE=$2 ;;
+		--set) parameters="$parameters $2" ;;
+		esac
+		shift
+		;;
+	--no-kick) KTAP_KICK=0 ;;
+	--strict) KTAP_STRICT=1 ;;
+	--stock) only=stock ;;
+	--ours) only=ours ;;
+	--help)
+		usage
+		exit 0
+		;;
+	-*)
+		echo "run: no such option: $1 (see run --help)" >&2
+		exit 2
+		;;
+	*) break ;;
+	esac
+	shift
+done
+
+if [ $# -eq 0 ]; then
+	usage >&2
+	exit 2
+fi
+
+plan=0
+for suite; do
+	subjects=$(subjects_of "$suite")
+	if [ -z "$subjects" ]; then
+		echo "run: no such suite: $suite (see run --help)" >&2
+		exit 2
+	fi
+	for subject in $subjects; do
+		case ${only:-$subject} in
+		"$subject") plan=$((plan + 1)) ;;
+		esac
+	done
+done
+
+cd "$(dirname "$0")" || exit 2
+dir=$(mktemp -d)
+trap 'rm -rf "$dir"' EXIT
+KTAP_MODULE=$MODULE
+export KTAP_KICK KTAP_MODULE KTAP_SCALE KTAP_SEED KTAP_STRICT
+# What stock does is only known where stock runs too.
+if [ -z "$only" ]; then
+	export KTAP_RECORDS="$dir"
+fi
+
+echo "KTAP version 1"
+echo "1..$plan"
+echo "# seed $KTAP_SEED, scale $KTAP_SCALE percent"
+number=0
+failed=0
+for suite; do
+	for subject in $(subjects_of "$suite"); do
+		[ "${only:-$subject}" = "$subject" ] || continue
+		number=$((number + 1))
+		if "run_$subject" "$suite"; then
+			echo "ok $number $suite.$subject"
+		else
+			echo "not ok $number $suite.$subject"
+			failed=$((failed + 1))
+		fi
+	done
+done
+
+[ "$failed" -eq 0 ]

@@ -1,0 +1,705 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Book3S HV virtual machines driven through /dev/kvm
+ */
+#define _GNU_SOURCE
+#include "vm.h"
+
+#include <endian.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#define KICK_SIGNAL	SIGUSR1
+
+#define KVM_VM_TYPE_HV	1
+
+#define MSR_SF		0x8000000000000000ull
+#define MSR_ME		0x1000ull
+#define MSR_RI		0x2ull
+#define MSR_LE		0x1ull
+
+#define LPCR_ILE	0x2000000ull
+
+#define PATE_GR		0x8000000000000000ull
+
+/* An HPT of 16 MiB: 128 Ki groups of 8 entries of 16 bytes. */
+#define HPT_ORDER	24
+#define HPT_GROUPS_ORDER (HPT_ORDER - 7)
+#define HPT_GROUP_SIZE	8
+
+/* HPTEs of the virtual segment by which a guest in real mode is translated. */
+#define VRMA_VSID	0x1ffffffull
+#define HPTE_V_1TB_SEG	0x4000000000000000ull
+#define HPTE_V_BOLTED	0x10ull
+#define HPTE_V_LARGE	0x4ull
+#define HPTE_V_VALID	0x1ull
+#define HPTE_R_64K	0x1000ull
+#define HPTE_R_M	0x10ull
+
+void die(const char *fmt, ...)
+{
+	va_list args;
+
+	fputs("# ", stderr);
+	va_start(args, fmt);
+	vfprintf(stderr, fmt, args);
+	va_end(args);
+	fputc('\n', stderr);
+	abort();
+}
+
+size_t page_size(void)
+{
+	return sysconf(_SC_PAGESIZE);
+}
+
+static long read_number(const char *path)
+{
+	long value;
+	FILE *file = fopen(path, "r");
+
+	if (!file)
+		return -1;
+	if (fscanf(file, "%ld", &value) != 1)
+		value = -1;
+	fclose(file);
+	return value;
+}
+
+void write_file(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_TRUNC);
+
+	if (fd < 0)
+		die("open %s: %m", path);
+	if (write(fd, text, strlen(text)) < 0)
+		die("write %s to %s: %m", text, path);
+	close(fd);
+}
+
+/* A partition of a hypervisor, as opposed to bare metal. */
+bool host_is_lpar(void)
+{
+	return access("/proc/device-tree/ibm,opal", F_OK) != 0;
+}
+
+/* Number of VMs that the module tracks, -1 when it is not loaded. */
+long module_refcnt(void)
+{
+	return read_number("/sys/module/kvm_hv_ext/refcnt");
+}
+
+const char *backing_name(enum backing backing)
+{
+	static const char *const names[] = {
+		[BACKING_SMALL] = "small",
+		[BACKING_THP] = "thp",
+		[BACKING_MEMFD] = "memfd",
+		[BACKING_HUGETLB] = "hugetlb",
+	};
+
+	return names[backing];
+}
+
+/* Huge pages under the mapping that starts at mem, from its smaps entry. */
+static size_t thp_bytes(void *mem)
+{
+	FILE *file = fopen("/proc/self/smaps", "r");
+	unsigned long start, kib = 0;
+	bool found = false;
+	char line[256];
+
+	if (!file)
+		die("open /proc/self/smaps: %m");
+	while (fgets(line, sizeof(line), file)) {
+		if (sscanf(line, "%lx-", &start) == 1 && strchr(line, '-'))
+			found = start == (unsigned long)mem;
+		else if (found && sscanf(line, "AnonHugePages: %lu", &kib) == 1)
+			break;
+	}
+	fclose(file);
+	return kib * 1024;
+}
+
+/* Addresses for a mapping of its own that is aligned for huge pages. */
+static void *reserve(size_t size, size_t align)
+{
+	char *mem = mmap(NULL, size + align, PROT_NONE,
+			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	size_t head;
+
+	if (mem == MAP_FAILED)
+		die("addresses for %zu bytes: %m", size);
+	head = -(unsigned long)mem & (align - 1);
+	if (head)
+		munmap(mem, head);
+	if (align - head)
+		munmap(mem + head + size, align - head);
+	return mem + head;
+}
+
+static void *map(void *mem, size_t size, int flags, int fd)
+{
+	return mmap(mem, size, PROT_READ | PROT_WRITE, MAP_FIXED | flags, fd, 0);
+}
+
+static void *map_anonymous(size_t size, int advice)
+{
+	void *mem = map(reserve(size, THP_SIZE), size,
+			MAP_PRIVATE | MAP_ANONYMOUS, -1);
+
+	if (mem == MAP_FAILED)
+		die("map %zu bytes: %m", size);
+	/* EINVAL: a kernel without transparent huge pages. */
+	if (madvise(mem, size, advice) < 0 && errno != EINVAL)
+		die("madvise(%d): %m", advice);
+	return mem;
+}
+
+static void *map_memfd(size_t size)
+{
+	int fd = memfd_create("guest", 0);
+	void *mem;
+
+	if (fd < 0 || ftruncate(fd, size) < 0)
+		die("memfd of %zu bytes: %m", size);
+	mem = map(reserve(size, THP_SIZE), size, MAP_SHARED, fd);
+	if (mem == MAP_FAILED)
+		die("map memfd of %zu bytes: %m", size);
+	close(fd);
+	return mem;
+}
+
+static void *map_hugetlb(size_t size, const char **why)
+{
+	void *at = reserve(size, 1ul << 30), *mem;
+	char pages[32];
+
+	mem = map(at, size, MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB, -1);
+	if (mem == MAP_FAILED && errno == ENOMEM) {
+		snprintf(pages, sizeof(pages), "%llu", size / THP_SIZE);
+		write_file("/proc/sys/vm/nr_hugepages", pages);
+		mem = map(at, size, MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB, -1);
+	}
+	if (mem == MAP_FAILED) {
+		munmap(at, size);
+		*why = "the host has no huge pages to give (hugetlb)";
+		return NULL;
+	}
+	return mem;
+}
+
+void *mem_alloc(size_t size, enum backing backing, const char **why)
+{
+	void *mem;
+
+	switch (backing) {
+	case BACKING_SMALL:
+		return map_anonymous(size, MADV_NOHUGEPAGE);
+	case BACKING_THP:
+		mem = map_anonymous(size, MADV_HUGEPAGE);
+		memset(mem, 0, size);
+		if (thp_bytes(mem) == size)
+			return mem;
+		munmap(mem, size);
+		*why = "the host gives no transparent huge pages";
+		return NULL;
+	case BACKING_MEMFD:
+		return map_memfd(size);
+	case BACKING_HUGETLB:
+		return map_hugetlb(size, why);
+	}
+	die("no such backing: %d", backing);
+}
+
+void mem_free(void *mem, size_t size)
+{
+	if (munmap(mem, size) < 0)
+		die("unmap %zu bytes: %m", size);
+}
+
+static int open_kvm(void)
+{
+	int fd = open("/dev/kvm", O_RDWR | O_CLOEXEC);
+
+	if (fd < 0)
+		die("open /dev/kvm: %m");
+	return fd;
+}
+
+static int check_extension(int fd, long cap)
+{
+	int ret = ioctl(fd, KVM_CHECK_EXTENSION, cap);
+
+	if (ret < 0)
+		die("KVM_CHECK_EXTENSION %ld: %m", cap);
+	return ret;
+}
+
+/* Why the host cannot run VMs of that MMU mode; NULL when it can. */
+const char *vm_mmu_missing(enum vm_mmu mmu)
+{
+	int kvm = open_kvm();
+	const char *why = NULL;
+
+	if (mmu == VM_MMU_RADIX && !check_extension(kvm, KVM_CAP_PPC_MMU_RADIX))
+		why = "the host runs no radix guests";
+	if (mmu == VM_MMU_HPT && host_is_lpar())
+		why = "a partition runs no HPT guests";
+	close(kvm);
+	return why;
+}
+
+static int vm_ioctl(struct vm *vm, unsigned long request, void *arg)
+{
+	return ioctl(vm->fd, request, arg) < 0 ? -errno : 0;
+}
+
+/* Also takes a radix VM to HPT mode. Empties the HPT. */
+int vm_alloc_hpt(struct vm *vm)
+{
+	__u32 order = HPT_ORDER;
+	int ret = vm_ioctl(vm, KVM_PPC_ALLOCATE_HTAB, &order);
+
+	if (!ret)
+		vm->mmu = VM_MMU_HPT;
+	return ret;
+}
+
+int vm_set_mmu(struct vm *vm, enum vm_mmu mmu)
+{
+	struct kvm_ppc_mmuv3_cfg cfg = { 0 };
+	int ret;
+
+	if (mmu == VM_MMU_RADIX) {
+		cfg.flags = KVM_PPC_MMUV3_RADIX | KVM_PPC_MMUV3_GTSE;
+		cfg.process_table = PATE_GR;
+	}
+	ret = vm_ioctl(vm, KVM_PPC_CONFIGURE_V3_MMU, &cfg);
+	if (!ret)
+		vm->mmu = mmu;
+	return ret;
+}
+
+struct hpte {
+	struct kvm_get_htab_header header;
+	__u64 v;	/* big endian, as is r */
+	__u64 r;
+};
+
+static struct hpte vrma_hpte(__u64 gpa)
+{
+	bool large = page_size() == 0x10000;
+	__u64 number = gpa / page_size();
+	__u64 group = (number ^ VRMA_VSID ^ (VRMA_VSID << 25)) &
+		      ((1 << HPT_GROUPS_ORDER) - 1);
+	__u64 entry = HPT_GROUP_SIZE - 1 - (number >> HPT_GROUPS_ORDER);
+	__u64 v = HPTE_V_1TB_SEG | VRMA_VSID << 24 | (gpa >> 16 & ~0x7full) |
+		  HPTE_V_BOLTED | HPTE_V_VALID | (large ? HPTE_V_LARGE : 0);
+	__u64 r = gpa | HPTE_R_M | (large ? HPTE_R_64K : 0);
+
+	if (number >> HPT_GROUPS_ORDER >= HPT_GROUP_SIZE)
+		die("guest address 0x%llx does not fit the HPT", gpa);
+	return (struct hpte){
+		.header = {
+			.index = group * HPT_GROUP_SIZE + entry,
+			.n_valid = 1,
+		},
+		.v = htobe64(v),
+		.r = htobe64(r),
+	};
+}
+
+void vm_map_hpt(struct vm *vm, __u64 gpa, size_t size)
+{
+	struct kvm_get_htab_fd get = { .flags = KVM_GET_HTAB_WRITE };
+	int fd = ioctl(vm->fd, KVM_PPC_GET_HTAB_FD, &get);
+	__u64 end = gpa + size;
+	struct hpte hpte;
+
+	if (fd < 0)
+		die("KVM_PPC_GET_HTAB_FD: %m");
+	for (; gpa < end; gpa += page_size()) {
+		hpte = vrma_hpte(gpa);
+		if (write(fd, &hpte, sizeof(hpte)) != sizeof(hpte))
+			die("write HPTE of guest address 0x%llx: %m", gpa);
+	}
+	close(fd);
+}
+
+void vm_map_slots(struct vm *vm)
+{
+	const struct slot *slot;
+
+	for (slot = vm->slot; slot < vm->slot + VM_MAX_SLOTS; slot++)
+		vm_map_hpt(vm, slot->gpa, slot->size);
+}
+
+int vm_set_slot(struct vm *vm, unsigned int id, __u64 gpa, size_t size,
+		void *hva, __u32 flags)
+{
+	struct kvm_userspace_memory_region region = {
+		.slot = id,
+		.flags = flags,
+		.guest_phys_addr = gpa,
+		.memory_size = size,
+		.userspace_addr = (unsigned long)hva,
+	};
+	int ret = vm_ioctl(vm, KVM_SET_USER_MEMORY_REGION, &region);
+	struct slot *slot = &vm->slot[id];
+
+	if (ret || id >= VM_MAX_SLOTS)
+		return ret;
+	if (vm->mmu == VM_MMU_HPT && (slot->gpa != gpa || slot->size != size))
+		vm_map_hpt(vm, gpa, size);
+	*slot = (struct slot){ gpa, size, hva, flags };
+	return 0;
+}
+
+void *vm_hva(struct vm *vm, __u64 gpa)
+{
+	const struct slot *slot;
+
+	for (slot = vm->slot; slot < vm->slot + VM_MAX_SLOTS; slot++)
+		if (gpa >= slot->gpa && gpa - slot->gpa < slot->size)
+			return slot->hva + (gpa - slot->gpa);
+	die("no memslot at guest address 0x%llx", gpa);
+}
+
+struct guest_area *vm_area(struct vm *vm, unsigned int id)
+{
+	return vm_hva(vm, GUEST_AREA(id));
+}
+
+int vm_get_dirty_log(struct vm *vm, __u32 id, void *bitmap)
+{
+	struct kvm_dirty_log log = { .slot = id, .dirty_bitmap = bitmap };
+
+	return vm_ioctl(vm, KVM_GET_DIRTY_LOG, &log);
+}
+
+static void vcpu_ioctl(struct vcpu *vcpu, unsigned long request, void *arg,
+		       const char *what)
+{
+	if (ioctl(vcpu->fd, request, arg) < 0)
+		die("%s of vCPU %d: %m", what, vcpu->id);
+}
+
+int vcpu_set_one_reg(struct vcpu *vcpu, __u64 id, const void *value)
+{
+	struct kvm_one_reg reg = { .id = id, .addr = (unsigned long)value };
+
+	return ioctl(vcpu->fd, KVM_SET_ONE_REG, &reg) < 0 ? -errno : 0;
+}
+
+int vcpu_get_one_reg(struct vcpu *vcpu, __u64 id, void *value)
+{
+	struct kvm_one_reg reg = { .id = id, .addr = (unsigned long)value };
+
+	return ioctl(vcpu->fd, KVM_GET_ONE_REG, &reg) < 0 ? -errno : 0;
+}
+
+static void vcpu_create(struct vm *vm, int id)
+{
+	struct kvm_enable_cap papr = { .cap = KVM_CAP_PPC_PAPR };
+	struct vcpu *vcpu = &vm->vcpu[id];
+	struct kvm_regs regs;
+	__u64 lpcr;
+	int ret;
+
+	vcpu->vm = vm;
+	vcpu->id = id;
+	vcpu->fd = ioctl(vm->fd, KVM_CREATE_VCPU, (long)id);
+	if (vcpu->fd < 0)
+		die("KVM_CREATE_VCPU %d: %m", id);
+	vcpu->run = mmap(NULL, vcpu->run_size, PROT_READ | PROT_WRITE,
+			 MAP_SHARED, vcpu->fd, 0);
+	if (vcpu->run == MAP_FAILED)
+		die("map kvm_run of vCPU %d: %m", id);
+	vcpu->area = vm_area(vm, id);
+	vcpu_ioctl(vcpu, KVM_ENABLE_CAP, &papr, "KVM_CAP_PPC_PAPR");
+
+	/* Little-endian interrupts, so that an unexpected one can be reported. */
+	ret = vcpu_get_one_reg(vcpu, KVM_REG_PPC_LPCR_64, &lpcr);
+	lpcr |= LPCR_ILE;
+	if (!ret)
+		ret = vcpu_set_one_reg(vcpu, KVM_REG_PPC_LPCR_64, &lpcr);
+	if (ret)
+		die("set LPCR of vCPU %d: %s", id, strerror(-ret));
+
+	vcpu_ioctl(vcpu, KVM_GET_REGS, &regs, "KVM_GET_REGS");
+	regs.msr = MSR_SF | MSR_ME | MSR_RI | MSR_LE;
+	regs.pc = GUEST_ENTRY;
+	regs.gpr[3] = GUEST_AREA(id);
+	vcpu_ioctl(vcpu, KVM_SET_REGS, &regs, "KVM_SET_REGS");
+}
+
+static void vm_init_mmu(struct vm *vm, enum vm_mmu mmu)
+{
+	int ret = mmu == VM_MMU_HPT ? vm_alloc_hpt(vm) : 0;
+
+	if (ret)
+		die("KVM_PPC_ALLOCATE_HTAB: %s", strerror(-ret));
+	ret = vm_set_mmu(vm, mmu);
+	/* A processor that knows no other mode refuses to choose. */
+	if (ret && ret != -ENODEV)
+		die("KVM_PPC_CONFIGURE_V3_MMU: %s", strerror(-ret));
+}
+
+/* Only makes pthread_kill() interrupt KVM_RUN. */
+static void kick_handler(int signal)
+{
+	(void)signal;
+}
+
+struct vm *vm_create(const struct vm_config *config)
+{
+	struct kvm_enable_cap nested = {
+		.cap = KVM_CAP_PPC_NESTED_HV,
+		.args = { 1 },
+	};
+	struct sigaction action = { .sa_handler = kick_handler };
+	unsigned int nr_vcpus = config->nr_vcpus ?: 1;
+	struct vm *vm = calloc(1, sizeof(*vm));
+	long others = module_refcnt();
+	int kvm = open_kvm();
+	unsigned int i;
+	void *sys;
+	int ret;
+
+	if (!vm || nr_vcpus > GUEST_MAX_VCPUS)
+		die("no room for %u vCPUs", nr_vcpus);
+	sigaction(KICK_SIGNAL, &action, NULL);
+	vm->fd = ioctl(kvm, KVM_CREATE_VM, KVM_VM_TYPE_HV);
+	if (vm->fd < 0)
+		die("KVM_CREATE_VM: %m");
+	vm->ours = module_refcnt() > others;
+	if (config->nested) {
+		ret = vm_ioctl(vm, KVM_ENABLE_CAP, &nested);
+		if (ret)
+			die("KVM_CAP_PPC_NESTED_HV: %s", strerror(-ret));
+	}
+	vm_init_mmu(vm, config->mmu);
+
+	sys = mem_alloc(GUEST_SYS_SIZE, BACKING_SMALL, NULL);
+	memcpy(sys, guest_image, guest_image_end - guest_image);
+	ret = vm_set_slot(vm, VM_SYS_SLOT, 0, GUEST_SYS_SIZE, sys, 0);
+	if (ret)
+		die("system memslot: %s", strerror(-ret));
+
+	vm->nr_vcpus = nr_vcpus;
+	for (i = 0; i < nr_vcpus; i++) {
+		vm->vcpu[i].run_size = ioctl(kvm, KVM_GET_VCPU_MMAP_SIZE, 0);
+		vcpu_create(vm, i);
+	}
+	close(kvm);
+	return vm;
+}
+
+/* The memory under slots other than the system slot is the caller's. */
+void vm_destroy(struct vm *vm)
+{
+	unsigned int i;
+
+	for (i = 0; i < vm->nr_vcpus; i++) {
+		munmap(vm->vcpu[i].run, vm->vcpu[i].run_size);
+		close(vm->vcpu[i].fd);
+	}
+	close(vm->fd);
+	mem_free(vm->slot[VM_SYS_SLOT].hva, GUEST_SYS_SIZE);
+	free(vm);
+}
+
+/* How KVM_RUN came back: 0 when the guest's command is done. */
+static int vcpu_exit(struct vcpu *vcpu)
+{
+	struct kvm_run *run = vcpu->run;
+
+	if (run->exit_reason != KVM_EXIT_PAPR_HCALL)
+		return run->exit_reason;
+	switch (run->papr_hcall.nr) {
+	case GUEST_EXIT_DONE:
+		return 0;
+	case GUEST_EXIT_FAULT:
+		die("vCPU %d took interrupt 0x%llx: SRR0 %llx SRR1 %llx DAR %llx DSISR %llx",
+		    vcpu->id, run->papr_hcall.args[0], run->papr_hcall.args[1],
+		    run->papr_hcall.args[2], run->papr_hcall.args[3],
+		    run->papr_hcall.args[4]);
+	default:
+		die("vCPU %d left by hypercall 0x%llx", vcpu->id,
+		    run->papr_hcall.nr);
+	}
+}
+
+int vcpu_run(struct vcpu *vcpu, enum guest_op op)
+{
+	vcpu->area->op = op;
+	while (ioctl(vcpu->fd, KVM_RUN, 0) < 0)
+		if (errno != EINTR)
+			die("KVM_RUN of vCPU %d: %m", vcpu->id);
+	return vcpu_exit(vcpu);
+}
+
+static void vcpu_do(struct vcpu *vcpu, enum guest_op op)
+{
+	int reason = vcpu_run(vcpu, op);
+
+	if (reason)
+		die("vCPU %d, command %d: unexpected exit reason %d", vcpu->id,
+		    op, reason);
+}
+
+/* One access per page, as many commands as the list needs. */
+static void vcpu_access_pages(struct vcpu *vcpu, enum guest_op op, __u64 addr,
+			      __u64 stride, size_t count, __u64 value)
+{
+	struct guest_area *area = vcpu->area;
+	size_t i;
+
+	while (count) {
+		area->count = count < GUEST_LIST_MAX ? count : GUEST_LIST_MAX;
+		for (i = 0; i < area->count; i++) {
+			area->list[i].addr = addr;
+			area->list[i].value = value++;
+			addr += stride;
+		}
+		vcpu_do(vcpu, op);
+		count -= area->count;
+	}
+}
+
+void vcpu_store_pages(struct vcpu *vcpu, __u64 addr, __u64 stride,
+		      size_t count, __u64 value)
+{
+	vcpu_access_pages(vcpu, GUEST_STORE, addr, stride, count, value);
+}
+
+void vcpu_load_pages(struct vcpu *vcpu, __u64 addr, __u64 stride, size_t count)
+{
+	vcpu_access_pages(vcpu, GUEST_LOAD, addr, stride, count, 0);
+}
+
+void vcpu_store(struct vcpu *vcpu, __u64 addr, __u64 value)
+{
+	vcpu_store_pages(vcpu, addr, 0, 1, value);
+}
+
+__u64 vcpu_load(struct vcpu *vcpu, __u64 addr)
+{
+	vcpu_load_pages(vcpu, addr, 0, 1);
+	return vcpu->area->list[0].value;
+}
+
+__u64 vcpu_hcall(struct vcpu *vcpu, __u64 nr, __u64 r4, __u64 r5, __u64 r6)
+{
+	__u64 *regs = vcpu->area->regs;
+
+	regs[0] = nr;
+	regs[1] = r4;
+	regs[2] = r5;
+	regs[3] = r6;
+	vcpu_do(vcpu, GUEST_HCALL);
+	return regs[0];
+}
+
+static void *vcpu_thread(void *arg)
+{
+	struct vcpu *vcpu = arg;
+	int reason;
+
+	while (ioctl(vcpu->fd, KVM_RUN, 0) < 0) {
+		if (errno != EINTR)
+			die("KVM_RUN of vCPU %d: %m", vcpu->id);
+		vcpu->run->immediate_exit = 0;
+		__atomic_add_fetch(&vcpu->exits, 1, __ATOMIC_SEQ_CST);
+	}
+	__atomic_store_n(&vcpu->running, false, __ATOMIC_SEQ_CST);
+	reason = vcpu_exit(vcpu);
+	if (reason)
+		die("vCPU %d, command %llu: unexpected exit reason %d", vcpu->id,
+		    vcpu->area->op, reason);
+	return NULL;
+}
+
+void vcpu_start(struct vcpu *vcpu, enum guest_op op)
+{
+	pthread_attr_t attr;
+	cpu_set_t cpus;
+	int ret;
+
+	vcpu->area->op = op;
+	vcpu->area->stop = 0;
+	vcpu->running = true;
+	pthread_attr_init(&attr);
+	if (vcpu->pinned) {
+		CPU_ZERO(&cpus);
+		CPU_SET(vcpu->cpu, &cpus);
+		pthread_attr_setaffinity_np(&attr, sizeof(cpus), &cpus);
+	}
+	ret = pthread_create(&vcpu->thread, &attr, vcpu_thread, vcpu);
+	if (ret)
+		die("thread of vCPU %d: %s", vcpu->id, strerror(ret));
+	pthread_attr_destroy(&attr);
+}
+
+void vcpu_stop(struct vcpu *vcpu)
+{
+	area_stop(vcpu->area);
+	pthread_join(vcpu->thread, NULL);
+	vcpu->run->immediate_exit = 0;
+}
+
+/* Returns when each vCPU that runs on a thread has left the guest since the call. */
+void vm_kick(struct vm *vm)
+{
+	unsigned long before[GUEST_MAX_VCPUS];
+	struct vcpu *vcpu;
+	bool all = false;
+	unsigned int i;
+
+	for (i = 0; i < vm->nr_vcpus; i++)
+		before[i] = __atomic_load_n(&vm->vcpu[i].exits, __ATOMIC_SEQ_CST);
+	while (!all) {
+		all = true;
+		for (i = 0; i < vm->nr_vcpus; i++) {
+			vcpu = &vm->vcpu[i];
+			if (!__atomic_load_n(&vcpu->running, __ATOMIC_SEQ_CST) ||
+			    __atomic_load_n(&vcpu->exits, __ATOMIC_SEQ_CST) != before[i])
+				continue;
+			all = false;
+			vcpu->run->immediate_exit = 1;
+			pthread_kill(vcpu->thread, KICK_SIGNAL);
+		}
+		sched_yield();
+	}
+}
+
+/* Has a vCPU that runs GUEST_SERVE do its stores; returns when they are done. */
+void area_serve(struct guest_area *area)
+{
+	__u64 request = area->request + 1;
+
+	__atomic_store_n(&area->request, request, __ATOMIC_SEQ_CST);
+	while (__atomic_load_n(&area->served, __ATOMIC_SEQ_CST) != request)
+		sched_yield();
+}
+
+void area_stop(struct guest_area *area)
+{
+	__atomic_store_n(&area->stop, 1, __ATOMIC_RELAXED);
+}
+
+/* Stores done so far by a vCPU that runs GUEST_CHURN. */
+__u64 area_progress(const struct guest_area *area)
+{
+	return __atomic_load_n(&area->progress, __ATOMIC_RELAXED);
+}

@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Book3S HV virtual machines driven through /dev/kvm
+ *
+ * A function that returns an int returns 0 or -errno of its ioctl, for the
+ * caller to judge. Every other function ends the test with a message that says
+ * what failed.
+ *
+ * The guest is tests/guest; what it understands is in guest.h. No floating
+ * point or vector value may be live across KVM_RUN: stock KVM gives f14..f31
+ * back with the guest's values when the thread was switched out meanwhile.
+ */
+#ifndef TESTS_KTAP_VM_H
+#define TESTS_KTAP_VM_H
+
+#include <linux/kvm.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "../guest/guest.h"
+#include "kselftest.h"
+
+#define VM_MAX_SLOTS	16
+#define VM_SYS_SLOT	0
+
+/* Where tests put their memory: 2 MiB aligned, above the system slot. */
+#define VM_DATA_GPA	0x10000000ull
+
+#define THP_SIZE	0x200000ull
+
+/* MMU mode of a VM. */
+enum vm_mmu {
+	VM_MMU_RADIX,
+	VM_MMU_HPT,
+};
+
+/**
+ * enum backing - kind of host memory under a memslot
+ * @BACKING_SMALL: anonymous, never huge pages
+ * @BACKING_THP: anonymous, transparent huge pages
+ * @BACKING_MEMFD: shared memory
+ * @BACKING_HUGETLB: huge pages of the default size
+ */
+enum backing {
+	BACKING_SMALL,
+	BACKING_THP,
+	BACKING_MEMFD,
+	BACKING_HUGETLB,
+};
+
+struct vm;
+
+/**
+ * struct vcpu - a vCPU
+ * @vm: its VM
+ * @id: its number, which is also the number of its guest_area
+ * @fd: its file descriptor
+ * @run: its kvm_run structure
+ * @run_size: size of the mapping of @run
+ * @area: its guest_area
+ * @thread: the thread that runs it between vcpu_start() and vcpu_stop()
+ * @pinned: @thread may run on @cpu only
+ * @cpu: see @pinned
+ * @running: @thread is about to enter, or in, KVM_RUN
+ * @exits: how often KVM_RUN returned to @thread
+ */
+struct vcpu {
+	struct vm *vm;
+	int id;
+	int fd;
+	struct kvm_run *run;
+	size_t run_size;
+	struct guest_area *area;
+	pthread_t thread;
+	bool pinned;
+	int cpu;
+	bool running;
+	unsigned long exits;
+};
+
+/**
+ * struct slot - a memslot; size 0 means that there is none
+ * @gpa: guest real address
+ * @size: size in bytes
+ * @hva: the memory under it
+ * @flags: KVM_MEM_ flags
+ */
+struct slot {
+	__u64 gpa;
+	size_t size;
+	void *hva;
+	__u32 flags;
+};
+
+/**
+ * struct vm - a VM
+ * @fd: its file descriptor
+ * @ours: it was created while kvm_hv_ext tracked new VMs
+ * @mmu: its MMU mode
+ * @nr_vcpus: number of vCPUs
+ * @vcpu: the vCPUs
+ * @slot: the memslots by id
+ */
+struct vm {
+	int fd;
+	bool ours;
+	enum vm_mmu mmu;
+	unsigned int nr_vcpus;
+	struct vcpu vcpu[GUEST_MAX_VCPUS];
+	struct slot slot[VM_MAX_SLOTS];
+};
+
+/**
+ * struct vm_config - what vm_create() makes; all zero is one radix vCPU
+ * @nr_vcpus: number of vCPUs, 0 means 1
+ * @mmu: MMU mode
+ * @nested: the VM may run guests of its own
+ */
+struct vm_config {
+	unsigned int nr_vcpus;
+	enum vm_mmu mmu;
+	bool nested;
+};
+
+/* tests/guest as linked: see guest_image.S. */
+extern const char guest_image[], guest_image_end[];
+
+void __noreturn __printf(1, 2) die(const char *fmt, ...);
+
+/* The host. */
+size_t page_size(void);
+bool host_is_lpar(void);
+long module_refcnt(void);
+void write_file(const char *path, const char *text);
+
+/* Host memory: NULL, with a reason in *why, where the host has none of that kind. */
+void *mem_alloc(size_t size, enum backing backing, const char **why);
+void mem_free(void *mem, size_t size);
+const char *backing_name(enum backing backing);
+
+/* VMs. */
+const char *vm_mmu_missing(enum vm_mmu mmu);
+struct vm *vm_create(const struct vm_config *config);
+void vm_destroy(struct vm *vm);
+int vm_set_slot(struct vm *vm, unsigned int id, __u64 gpa, size_t size,
+		void *hva, __u32 flags);
+void *vm_hva(struct vm *vm, __u64 gpa);
+int vm_get_dirty_log(struct vm *vm, __u32 id, void *bitmap);
+int vm_set_mmu(struct vm *vm, enum vm_mmu mmu);
+int vm_alloc_hpt(struct vm *vm);
+struct guest_area *vm_area(struct vm *vm, unsigned int id);
+
+/*
+ * An HPT guest in real mode reaches what its HPT maps. vm_set_slot() maps new
+ * slots of a VM that is in HPT mode; a VM that came to that mode later, or
+ * whose HPT was reset, needs vm_map_slots().
+ */
+void vm_map_hpt(struct vm *vm, __u64 gpa, size_t size);
+void vm_map_slots(struct vm *vm);
+
+/* A vCPU on the calling thread: 0 when the command was done, else the exit reason. */
+int vcpu_run(struct vcpu *vcpu, enum guest_op op);
+void vcpu_store(struct vcpu *vcpu, __u64 addr, __u64 value);
+__u64 vcpu_load(struct vcpu *vcpu, __u64 addr);
+void vcpu_store_pages(struct vcpu *vcpu, __u64 addr, __u64 stride,
+		      size_t count, __u64 value);
+void vcpu_load_pages(struct vcpu *vcpu, __u64 addr, __u64 stride, size_t count);
+__u64 vcpu_hcall(struct vcpu *vcpu, __u64 nr, __u64 r4, __u64 r5, __u64 r6);
+int vcpu_set_one_reg(struct vcpu *vcpu, __u64 id, const void *value);
+int vcpu_get_one_reg(struct vcpu *vcpu, __u64 id, void *value);
+
+/* A vCPU on a thread of its own, for a command that runs until it is stopped. */
+void vcpu_start(struct vcpu *vcpu, enum guest_op op);
+void vcpu_stop(struct vcpu *vcpu);
+void vm_kick(struct vm *vm);
+
+/* What a vCPU is asked for while it runs, nested or not. */
+void area_serve(struct guest_area *area);
+void area_stop(struct guest_area *area);
+__u64 area_progress(const struct guest_area *area);
+
+/* Bitmaps as KVM_GET_DIRTY_LOG fills them. */
+static inline size_t bitmap_size(size_t slot_size)
+{
+	return (slot_size / page_size() + 63) / 64 * 8;
+}
+
+static inline bool test_bit(const __u64 *bitmap, size_t bit)
+{
+	return bitmap[bit / 64] >> (bit % 64) & 1;
+}
+
+static inline void set_bit(__u64 *bitmap, size_t bit)
+{
+	bitmap[bit / 64] |= 1ull << (bit % 64);
+}
+
+static inline size_t count_bits(const __u64 *bitmap, size_t bytes)
+{
+	size_t i, count = 0;
+
+	for (i = 0; i < bytes / 8; i++)
+		count += __builtin_popcountll(bitmap[i]);
+	return count;
+}
+
+#endif
