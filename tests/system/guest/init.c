@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The program inside the migrating guest: rewrites its memory all the time and
+ * notices any page that does not hold what was last written to it.
+ *
+ * It is the guest's init; the kernel hands it what stands behind "--" on the
+ * command line: MiB of memory to keep under watch, MiB of it to rewrite in each
+ * pass, and milliseconds to rest after a pass.
+ *
+ * What a page must hold follows from its number and the number of the pass
+ * alone, so no table of expected contents can go stale together with the pages.
+ * After each pass a line "pass P sweep S" goes to the console: S counts how often
+ * all of the memory has been verified.
+ */
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "pattern.h"
+
+#define MIB		(1024UL * 1024UL)
+/* A pass verifies one in SWEEP of the pages that it does not rewrite. */
+#define SWEEP		16UL
+/* A pass rewrites one in TURN of the pages that are not rewritten in each. */
+#define TURN		1024UL
+
+static uint64_t *memory;
+static size_t words_per_page;
+static uint64_t nr_pages, nr_hot;
+
+static uint64_t rewrite_period(uint64_t page)
+{
+	return page < nr_hot ? 1 : TURN;
+}
+
+/* The last pass, up to and including @pass, that rewrote @page. */
+static uint64_t last_rewrite(uint64_t page, uint64_t pass)
+{
+	uint64_t period = rewrite_period(page);
+	uint64_t age = (pass + period - page % period) % period;
+
+	return pass > age ? pass - age : 0;
+}
+
+static void fill(uint64_t page, uint64_t pass)
+{
+	uint64_t *p = memory + page * words_per_page;
+
+	for (size_t i = 0; i < words_per_page; i++)
+		p[i] = word_of(page, pass, i);
+}
+
+static void verify(uint64_t page, uint64_t pass)
+{
+	const uint64_t *p = memory + page * words_per_page;
+	uint64_t written = last_rewrite(page, pass);
+
+	for (size_t i = 0; i < words_per_page; i++) {
+		uint64_t found = p[i], tag;
+
+		if (found == word_of(page, written, i))
+			continue;
+		tag = found ^ word_of(0, 0, i);
+		if (tag >> 32 == page)
+			printf("CORRUPT page %lu: written in pass %lu, found as of pass %lu\n",
+			       page, written, tag & UINT32_MAX);
+		else
+			printf("CORRUPT page %lu word %zu: written in pass %lu, found %#lx\n",
+			       page, i, written, found);
+		exit(EXIT_FAILURE);	/* init is gone: the guest kernel panics */
+	}
+}
+
+int main(int argc, char **argv)
+{
+	size_t page_size = sysconf(_SC_PAGESIZE);
+	useconds_t rest;
+
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	if (argc != 4) {
+		printf("usage: init MIB-WATCHED MIB-REWRITTEN-PER-PASS REST-MS\n");
+		return EXIT_FAILURE;
+	}
+	nr_pages = strtoul(argv[1], NULL, 0) * MIB / page_size;
+	nr_hot = strtoul(argv[2], NULL, 0) * MIB / page_size;
+	rest = strtoul(argv[3], NULL, 0) * 1000;
+	words_per_page = page_size / sizeof(*memory);
+
+	memory = mmap(NULL, nr_pages * page_size, PROT_READ | PROT_WRITE,
+		      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (memory == MAP_FAILED) {
+		perror("mmap");
+		return EXIT_FAILURE;
+	}
+
+	for (uint64_t page = 0; page < nr_pages; page++)
+		fill(page, 0);
+
+	for (uint64_t pass = 1;; pass++) {
+		for (uint64_t page = 0; page < nr_pages; page++) {
+			if (last_rewrite(page, pass) == pass) {
+				verify(page, pass - 1);
+				fill(page, pass);
+			} else if (page % SWEEP == pass % SWEEP) {
+				verify(page, pass);
+			}
+		}
+		printf("pass %lu sweep %lu\n", pass, pass / SWEEP);
+		usleep(rest);
+	}
+}

@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Preloaded into QEMU, stands between it and KVM where an environment variable asks
+ * for it:
+ *
+ * LOSE_PAGE	hides one page, which the guest rewrites in each pass, from every
+ *		dirty log. QEMU sends it once and never again: the test of migration
+ *		must notice.
+ *
+ * HOST_TIME	keeps the guest on the host's timebase. Otherwise KVM moves the
+ *		timebase of the CPU at every guest entry and exit of a guest that has
+ *		been migrated, which takes much less than 2^24 ticks (33 ms) on a
+ *		machine. The CPU of an emulated bare-metal host may stand still for
+ *		longer in the middle of it, and then has lost time for good: its
+ *		kernel spins in timekeeping_advance().
+ */
+#include <dlfcn.h>
+#include <linux/kvm.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "guest/pattern.h"
+
+#define WORD_BITS	64
+
+static bool lose_page, host_time;
+static int (*real_ioctl)(int fd, unsigned long request, ...);
+/* The slot of the guest's RAM. */
+static struct kvm_userspace_memory_region ram;
+
+static __attribute__((constructor)) void set_up(void)
+{
+	lose_page = getenv("LOSE_PAGE");
+	host_time = getenv("HOST_TIME");
+	real_ioctl = dlsym(RTLD_NEXT, "ioctl");
+}
+
+static void note_slot(const struct kvm_userspace_memory_region *region)
+{
+	if (!region->guest_phys_addr && region->memory_size)
+		ram = *region;
+}
+
+/* The guest's first watched page, recognized by its first words. */
+static bool is_victim(unsigned long page)
+{
+	const uint64_t *word = (void *)(ram.userspace_addr + page * sysconf(_SC_PAGESIZE));
+	uint64_t first = __atomic_load_n(word, __ATOMIC_RELAXED);
+
+	return first <= UINT32_MAX && word[1] == word_of(0, first, 1);
+}
+
+static void hide_victim(const struct kvm_dirty_log *log)
+{
+	unsigned long nr_pages = ram.memory_size / sysconf(_SC_PAGESIZE);
+	unsigned long *map = log->dirty_bitmap;
+
+	if (log->slot != ram.slot)
+		return;
+	for (unsigned long page = 0; page < nr_pages; page++) {
+		unsigned long bit = 1UL << (page % WORD_BITS);
+
+		if (map[page / WORD_BITS] & bit && is_victim(page))
+			map[page / WORD_BITS] &= ~bit;
+	}
+}
+
+static int set_one_reg(int fd, unsigned long request, const struct kvm_one_reg *reg)
+{
+	uint64_t none = 0;
+	struct kvm_one_reg no_offset = { KVM_REG_PPC_TB_OFFSET, (uintptr_t)&none };
+
+	if (reg->id == KVM_REG_PPC_TB_OFFSET)
+		return real_ioctl(fd, request, &no_offset);
+	return real_ioctl(fd, request, reg);
+}
+
+int ioctl(int fd, unsigned long request, ...)
+{
+	va_list ap;
+	void *arg;
+	int ret;
+
+	va_start(ap, request);
+	arg = va_arg(ap, void *);
+	va_end(ap);
+
+	/* QEMU keeps request numbers in an int: the upper half is its sign. */
+	if (host_time && (unsigned int)request == KVM_SET_ONE_REG)
+		return set_one_reg(fd, request, arg);
+	ret = real_ioctl(fd, request, arg);
+	if (lose_page && !ret && (unsigned int)request == KVM_SET_USER_MEMORY_REGION)
+		note_slot(arg);
+	if (lose_page && !ret && (unsigned int)request == KVM_GET_DIRTY_LOG)
+		hide_victim(arg);
+	return ret;
+}
