@@ -130,16 +130,6 @@ static long ask_for_slb(struct _test_data_memory *self)
 	return h_register_vpa(self->vcpu, REG_SLB, 0, gpa);
 }
 
-/* A condition that stock is known to fail. */
-#define EXPECT_OURS(condition, reason) do {				\
-	bool holds = (condition);					\
-									\
-	if (!holds && may_xfail(self->vm))				\
-		XFAIL(break, reason);					\
-	else								\
-		EXPECT_TRUE(holds);					\
-} while (0)
-
 #define STALE	"stock goes on writing the page it found at registration"
 
 /* Pages that are held by a pipe after the process has lost them. */
@@ -191,7 +181,7 @@ TEST_F(memory, dropped)
 	read_held(pipe, held, page);
 	old_written = memcmp(held, self->before + VPA_PAGE * page, page) != 0;
 	free(held);
-	EXPECT_OURS(written && !old_written, STALE);
+	EXPECT_OURS(self->vm, written && !old_written, STALE);
 
 	/* And where the guest sees it. */
 	if (variant->mmu == VM_MMU_RADIX)
@@ -200,7 +190,7 @@ TEST_F(memory, dropped)
 				    gpa_of(self, VPA_PAGE) + VPA_DTL_INDEX));
 	want = 1ull << VPA_PAGE | 1ull << DTL_PAGE;
 	ASSERT_EQ(0, logged_vm_collect(self->l));
-	EXPECT_OURS((self->l->bitmap[0] & want) == want,
+	EXPECT_OURS(self->vm, (self->l->bitmap[0] & want) == want,
 		    "stock does not report a DTL");
 }
 
@@ -213,7 +203,7 @@ TEST_F(memory, hole_punched)
 	ASSERT_TRUE(written_by_dispatch(self));
 	ASSERT_EQ(0, madvise(self->l->memory, self->l->size, MADV_REMOVE));
 	EXPECT_EQ(0, vpa_yield_count(self->vpa));
-	EXPECT_OURS(written_by_dispatch(self), STALE);
+	EXPECT_OURS(self->vm, written_by_dispatch(self), STALE);
 }
 
 /*
@@ -240,7 +230,7 @@ TEST_F_TIMEOUT(memory, dropped_while_running, TIMEOUT)
 	vcpu_stop(self->vcpu);
 	TH_LOG("%lu of %lu times the host wrote a page that had gone", stale,
 	       rounds);
-	EXPECT_OURS(stale == 0, STALE);
+	EXPECT_OURS(self->vm, stale == 0, STALE);
 }
 
 TEST_F(memory, slot_deleted)
@@ -253,7 +243,7 @@ TEST_F(memory, slot_deleted)
 	take_copy(self);
 	vcpu_dispatch(self->vcpu);
 	vcpu_dispatch(self->vcpu);
-	EXPECT_OURS(!changed(self), STALE);
+	EXPECT_OURS(self->vm, !changed(self), STALE);
 	EXPECT_EQ(gpa_of(self, VPA_PAGE), area_get(self->vcpu, VPA).addr);
 	EXPECT_EQ(gpa_of(self, DTL_PAGE), area_get(self->vcpu, DTL).addr);
 
@@ -262,7 +252,7 @@ TEST_F(memory, slot_deleted)
 	ASSERT_EQ(0, set_slot(self, VM_DATA_GPA, self->l->size, other));
 	self->vpa = other + VPA_PAGE * self->l->page;
 	self->dtl = other + DTL_PAGE * self->l->page;
-	EXPECT_OURS(written_by_dispatch(self) && !changed(self), STALE);
+	EXPECT_OURS(self->vm, written_by_dispatch(self) && !changed(self), STALE);
 
 	/* Nothing of that needs more than to unregister. */
 	area_unset_all(self->vcpu);
@@ -283,7 +273,7 @@ TEST_F(memory, slot_moved)
 	take_copy(self);
 	vcpu_dispatch(self->vcpu);
 	vcpu_dispatch(self->vcpu);
-	EXPECT_OURS(!changed(self), STALE);
+	EXPECT_OURS(self->vm, !changed(self), STALE);
 
 	/* Areas where the slot is now are as good as any. */
 	ASSERT_EQ(0, area_set(self->vcpu, VPA, away, 0));
@@ -297,7 +287,7 @@ TEST_F(memory, slot_moved)
 	memset(self->l->memory, 0, self->l->size);
 	ASSERT_EQ(0, set_slot(self, VM_DATA_GPA, self->l->size,
 			      self->l->memory));
-	EXPECT_OURS(written_by_dispatch(self),
+	EXPECT_OURS(self->vm, written_by_dispatch(self),
 		    "stock never looks again for memory that was missing");
 }
 
@@ -314,7 +304,7 @@ TEST_F(memory, slot_added_later)
 
 	ASSERT_EQ(0, set_slot(self, VM_DATA_GPA, self->l->size,
 			      self->l->memory));
-	EXPECT_OURS(written_by_dispatch(self) && initialised(self),
+	EXPECT_OURS(self->vm, written_by_dispatch(self) && initialised(self),
 		    "stock never looks again for memory that was missing");
 
 	/* The cure that helps stock too: another value, and back. */
@@ -332,10 +322,11 @@ TEST_F(memory, slot_added_while_running)
 	set_areas(self, self->vcpu);
 	vcpu_start(self->vcpu, GUEST_SERVE);
 	vcpu_reenter(self->vcpu);
-	ASSERT_EQ(0, set_slot(self, VM_DATA_GPA, self->l->size,
-			      self->l->memory));
+	ASSERT_EQ(0, vm_set_memslot(self->vm, LOGGED_SLOT, VM_DATA_GPA,
+				    self->l->size, self->l->memory,
+				    KVM_MEM_LOG_DIRTY_PAGES));
 	vcpu_reenter(self->vcpu);
-	EXPECT_OURS(vpa_yield_count(self->vpa) > 0,
+	EXPECT_OURS(self->vm, vpa_yield_count(self->vpa) > 0,
 		    "stock never looks again for memory that was missing");
 	vcpu_stop(self->vcpu);
 }
@@ -351,7 +342,7 @@ TEST_F(memory, writable_later)
 	ASSERT_EQ(0, mprotect(self->l->memory, self->l->size,
 			      PROT_READ | PROT_WRITE));
 	set_areas(self, self->vcpu);
-	EXPECT_OURS(written_by_dispatch(self),
+	EXPECT_OURS(self->vm, written_by_dispatch(self),
 		    "stock never looks again for memory that was missing");
 }
 
@@ -366,7 +357,7 @@ TEST_F(memory, read_only_for_a_while)
 	take_copy(self);
 	vcpu_dispatch(self->vcpu);
 	vcpu_dispatch(self->vcpu);
-	EXPECT_OURS(!changed(self), STALE);
+	EXPECT_OURS(self->vm, !changed(self), STALE);
 	count = vpa_yield_count(self->vpa);
 
 	ASSERT_EQ(0, mprotect(self->l->memory, self->l->size,
@@ -406,7 +397,7 @@ TEST_F(memory, forked)
 	ASSERT_TRUE(WIFEXITED(status));
 	ASSERT_GE(1, WEXITSTATUS(status));
 	child_changed = WEXITSTATUS(status);
-	EXPECT_OURS(written && !child_changed, STALE);
+	EXPECT_OURS(self->vm, written && !child_changed, STALE);
 	close(go[0]);
 	close(go[1]);
 }

@@ -29,6 +29,16 @@ static inline bool may_xfail(const struct vm *vm)
 	return !vm->ours && !option("KTAP_STRICT", 0);
 }
 
+/* A condition that stock is known not to meet. */
+#define EXPECT_OURS(vm, condition, reason) do {				\
+	bool holds = (condition);					\
+									\
+	if (!holds && may_xfail(vm))					\
+		XFAIL(break, reason);					\
+	else								\
+		EXPECT_TRUE(holds);					\
+} while (0)
+
 /* Fails a run that is not about what it says it is about. */
 static inline void check_subject(const struct vm *vm)
 {

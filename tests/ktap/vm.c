@@ -344,8 +344,9 @@ void vm_map_slots(struct vm *vm)
 		vm_map_hpt(vm, slot->gpa, slot->size);
 }
 
-int vm_set_slot(struct vm *vm, unsigned int id, __u64 gpa, size_t size,
-		void *hva, __u32 flags)
+/* HPTEs are left alone: those of a slot that is deleted wait for its return. */
+int vm_set_memslot(struct vm *vm, unsigned int id, __u64 gpa, size_t size,
+		   void *hva, __u32 flags)
 {
 	struct kvm_userspace_memory_region region = {
 		.slot = id,
@@ -355,14 +356,23 @@ int vm_set_slot(struct vm *vm, unsigned int id, __u64 gpa, size_t size,
 		.userspace_addr = (unsigned long)hva,
 	};
 	int ret = vm_ioctl(vm, KVM_SET_USER_MEMORY_REGION, &region);
-	struct slot *slot = &vm->slot[id];
 
-	if (ret || id >= VM_MAX_SLOTS)
-		return ret;
-	if (vm->mmu == VM_MMU_HPT && (slot->gpa != gpa || slot->size != size))
+	if (!ret && id < VM_MAX_SLOTS)
+		vm->slot[id] = (struct slot){ gpa, size, hva, flags };
+	return ret;
+}
+
+/* Also maps new memory of an HPT guest, so no vCPU of one may run. */
+int vm_set_slot(struct vm *vm, unsigned int id, __u64 gpa, size_t size,
+		void *hva, __u32 flags)
+{
+	struct slot old = id < VM_MAX_SLOTS ? vm->slot[id] : (struct slot){ 0 };
+	int ret = vm_set_memslot(vm, id, gpa, size, hva, flags);
+
+	if (!ret && id < VM_MAX_SLOTS && vm->mmu == VM_MMU_HPT &&
+	    (old.gpa != gpa || old.size != size))
 		vm_map_hpt(vm, gpa, size);
-	*slot = (struct slot){ gpa, size, hva, flags };
-	return 0;
+	return ret;
 }
 
 void *vm_hva(struct vm *vm, __u64 gpa)

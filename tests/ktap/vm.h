@@ -143,6 +143,8 @@ const char *backing_name(enum backing backing);
 const char *vm_mmu_missing(enum vm_mmu mmu);
 struct vm *vm_create(const struct vm_config *config);
 void vm_destroy(struct vm *vm);
+int vm_set_memslot(struct vm *vm, unsigned int id, __u64 gpa, size_t size,
+		   void *hva, __u32 flags);
 int vm_set_slot(struct vm *vm, unsigned int id, __u64 gpa, size_t size,
 		void *hva, __u32 flags);
 void *vm_hva(struct vm *vm, __u64 gpa);
