@@ -27,17 +27,28 @@ struct kvm_ext_vm;
 enum kvm_ext_area { KVM_EXT_VPA, KVM_EXT_DTL, KVM_EXT_SLB, KVM_EXT_NR_AREAS };
 
 /**
+ * enum kvm_ext_area_update - what a pending update means
+ * @KVM_EXT_AREA_KEEP:	look again where the memory is; the area goes on
+ * @KVM_EXT_AREA_NEW:	the guest registers the area: it starts anew
+ * @KVM_EXT_AREA_RESTORED: userspace does, which restores a guest that had the
+ *		area: it goes on as its memory says, so that counts which the
+ *		guest watches never go back
+ */
+enum kvm_ext_area_update {
+	KVM_EXT_AREA_KEEP, KVM_EXT_AREA_NEW, KVM_EXT_AREA_RESTORED,
+};
+
+/**
  * struct kvm_ext_area_state - what we know of an area beside struct kvmppc_vpa
  * @page:	page pinned for it, or NULL
- * @fresh:	the pending update is a registration, not a second look at where
- *		the memory is
+ * @update:	what the pending update means
  * @failed:	the memory could not be pinned; tried again when the memslots or
  *		the mappings change
  * @seen:	what the host had written at the last collection
  */
 struct kvm_ext_area_state {
 	struct page *page;
-	bool fresh;
+	enum kvm_ext_area_update update;
 	bool failed;
 	struct {
 		u64 dispatch;
@@ -110,7 +121,9 @@ long kvm_ext_area_request(struct kvm_ext_vm *vm, struct kvm_vcpu *target,
  * @val:	address, and length for the latter two; address 0 unregisters
  *
  * A registration takes effect before the vCPU next enters the guest: its
- * memory may not have arrived yet. Unregistering takes effect at once.
+ * memory may not have arrived yet. Then the yield count of the VPA and the
+ * index of the log go on from what that memory says. Unregistering takes
+ * effect at once.
  *
  * Return: 0; -EINVAL for a misaligned address, a DTL too short for an entry, or
  * if the order rules are broken.

@@ -699,16 +699,26 @@ TEST_F(areas, vpa_initialised_by_hcall)
 	check_vpa_fields(_metadata, self, gpa);
 }
 
-TEST_F(areas, vpa_initialised_by_one_reg)
+/*
+ * A program restores what a guest had, as at the end of a migration: the guest
+ * sees its count go on. It is made odd, which it is outside the guest.
+ */
+TEST_F(areas, vpa_goes_on_by_one_reg)
 {
 	__u64 gpa = gpa_of(self, TRY_PAGE);
-	void *vpa = hva(self, gpa);
+	__u8 *vpa = hva(self, gpa);
+	__u32 count;
 
 	fill_vpa(vpa, self->l->page);
+	set_yield_count(vpa, OLD_COUNT - 1);
 	ASSERT_EQ(0, area_set(self->vcpu, VPA, gpa, 0));
-	EXPECT_EQ(OLD_COUNT, vpa_yield_count(vpa));
+	EXPECT_EQ(OLD_COUNT - 1, vpa_yield_count(vpa));
 	vcpu_dispatch(self->vcpu);
-	check_initialised(_metadata, self, 0, gpa);
+	count = vpa_yield_count(vpa);
+	EXPECT_OURS(self->vm, count > OLD_COUNT,
+		    "stock starts the yield count of a restored guest again");
+	EXPECT_EQ(1, count % 2);
+	EXPECT_EQ(0x10 | VPA_STATUS_SHARED, vpa[VPA_STATUS]);
 	check_vpa_fields(_metadata, self, gpa);
 
 	/* The same value is no new registration. */
@@ -716,6 +726,15 @@ TEST_F(areas, vpa_initialised_by_one_reg)
 	ASSERT_EQ(0, area_set(self->vcpu, VPA, gpa, 0));
 	vcpu_dispatch(self->vcpu);
 	EXPECT_LT(OLD_COUNT, vpa_yield_count(vpa));
+
+	/* Memory that holds no VPA becomes one. */
+	ASSERT_EQ(0, area_set(self->vcpu, VPA, 0, 0));
+	fill_vpa(vpa, self->l->page);
+	set_yield_count(vpa, 0);
+	ASSERT_EQ(0, area_set(self->vcpu, VPA, gpa, 0));
+	vcpu_dispatch(self->vcpu);
+	check_initialised(_metadata, self, 0, gpa);
+	check_vpa_fields(_metadata, self, gpa);
 }
 
 /* Whatever was registered, and however it is unregistered. */
@@ -810,16 +829,40 @@ TEST_F(areas, dtl_restarted)
 {
 	__u64 gpa = gpa_of(self, TRY_PAGE + 1), index;
 
-	check_dtl(_metadata, self, 7, false);
+	check_dtl(_metadata, self, 7, true);
 	ASSERT_EQ(0, area_set(self->vcpu, DTL, 0, 0));
-	check_dtl(_metadata, self, 7, false);
+	check_dtl(_metadata, self, 7, true);
 	/* At another place too. */
 	memset(hva(self, gpa), 0, self->l->page);
-	ASSERT_EQ(0, area_set(self->vcpu, DTL, gpa, DTL_LENGTH));
-	vcpu_dispatch(self->vcpu);
+	area_put_length(hva(self, gpa), DTL, DTL_LENGTH);
+	ASSERT_EQ(H_SUCCESS, h_register_vpa(self->vcpu, REG_DTL, 0, gpa));
 	index = vpa_dtl_index(hva(self, gpa_of(self, TRY_PAGE)));
 	EXPECT_EQ(index < DTL_LENGTH / DTL_ENTRY ? index : DTL_LENGTH / DTL_ENTRY,
 		  dtl_count_entries(hva(self, gpa), DTL_LENGTH));
+}
+
+/* A program restores what a guest had: its entries are numbered on. */
+TEST_F(areas, dtl_goes_on_by_one_reg)
+{
+	const unsigned int entries = 7, number = 5;
+	const __u64 old = 1000 * entries + number;
+	void *vpa = hva(self, gpa_of(self, TRY_PAGE));
+	void *dtl = hva(self, gpa_of(self, TRY_PAGE + 1));
+	__u64 index;
+
+	memset(vpa, 0, 2 * self->l->page);
+	*(__be64 *)(vpa + VPA_DTL_INDEX) = htobe64(old);
+	ASSERT_EQ(0, area_set(self->vcpu, VPA, gpa_of(self, TRY_PAGE), 0));
+	ASSERT_EQ(0, area_set(self->vcpu, DTL, gpa_of(self, TRY_PAGE + 1),
+			      entries * DTL_ENTRY));
+	vcpu_dispatch(self->vcpu);
+	index = vpa_dtl_index(vpa);
+	EXPECT_OURS(self->vm, index > old &&
+		    dtl_count_entries(dtl + number * DTL_ENTRY, DTL_ENTRY) == 1,
+		    "stock numbers the entries of a restored guest from 0");
+	if (index > old)
+		EXPECT_EQ(index - old < entries ? index - old : entries,
+			  dtl_count_entries(dtl, entries * DTL_ENTRY));
 }
 
 /* A vCPU that never leaves its command by itself gets and loses its areas. */

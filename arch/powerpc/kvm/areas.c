@@ -159,6 +159,43 @@ static void mark_dirty(struct kvm *kvm, unsigned long gpa)
 }
 
 /*
+ * What the guest sees at the start of an area (PAPR, H_REGISTER_VPA). The yield
+ * count is odd while a vCPU is not in the guest.
+ */
+static void start(struct kvm_vcpu *vcpu, enum kvm_ext_area a,
+		  struct kvm_ext_area_state *state)
+{
+	bool restored = state->update == KVM_EXT_AREA_RESTORED;
+	struct lppaca *vpa = vcpu->arch.vpa.pinned_addr;
+
+	switch (a) {
+	case KVM_EXT_VPA:
+		if (!vpa)
+			break;
+		vpa->__old_status |= LPPACA_OLD_SHARED_PROC;
+		vpa->yield_count = restored ? vpa->yield_count | cpu_to_be32(1) :
+					      cpu_to_be32(1);
+		vcpu->arch.vpa.dirty = true;
+		break;
+	case KVM_EXT_DTL:
+		vcpu->arch.dtl_index = restored && vpa ?
+				       be64_to_cpu(READ_ONCE(vpa->dtl_idx)) : 0;
+		state->seen.dtl_index = vcpu->arch.dtl_index;
+		break;
+	default:
+		break;
+	}
+}
+
+/* Where entry number @index goes: the log is a ring that began with number 0. */
+static struct dtl_entry *dtl_entry_at(const struct kvmppc_vpa *dtl, u64 index)
+{
+	struct dtl_entry *first = dtl->pinned_addr;
+
+	return first ? first + index % (dtl->len / sizeof(*first)) : NULL;
+}
+
+/*
  * Put @page (or nothing) under an area in place of what is there. Called with
  * vpa_update_lock held; returns the page to be unpinned when it is not.
  */
@@ -168,7 +205,8 @@ static struct page *install(struct kvm_vcpu *vcpu, enum kvm_ext_area a,
 {
 	struct kvmppc_vpa *area = area_of(vcpu, a);
 	struct page *old = state->page;
-	bool same = page && page == old && gpa == area->gpa && !state->fresh;
+	bool same = page && page == old && gpa == area->gpa &&
+		    state->update == KVM_EXT_AREA_KEEP;
 
 	if (same)
 		return page;	/* pinned a second time just to see that */
@@ -185,32 +223,14 @@ static struct page *install(struct kvm_vcpu *vcpu, enum kvm_ext_area a,
 	/* What stands there now was not written by this area's host. */
 	test_clear_written(vcpu, a, state);
 
-	switch (a) {
-	case KVM_EXT_VPA:
-		if (page && state->fresh) {
-			struct lppaca *vpa = area->pinned_addr;
+	if (state->update != KVM_EXT_AREA_KEEP)
+		start(vcpu, a, state);
+	if (a == KVM_EXT_DTL)
+		vcpu->arch.dtl_ptr = dtl_entry_at(area, vcpu->arch.dtl_index);
 
-			vpa->__old_status |= LPPACA_OLD_SHARED_PROC;
-			vpa->yield_count = cpu_to_be32(1);
-			area->dirty = true;
-		}
-		break;
-	case KVM_EXT_DTL:
-		if (state->fresh) {
-			vcpu->arch.dtl_index = 0;
-			state->seen.dtl_index = 0;
-		}
-		/* Where it was, if it is the same log in other memory. */
-		vcpu->arch.dtl_ptr = page ? area->pinned_addr +
-			vcpu->arch.dtl_index * sizeof(struct dtl_entry) % area->len :
-			NULL;
-		break;
-	default:
-		break;
-	}
 	/* What could not be done yet is still to be done. */
 	if (page || !gpa)
-		state->fresh = false;
+		state->update = KVM_EXT_AREA_KEEP;
 	return old;
 }
 
@@ -295,6 +315,7 @@ void kvm_ext_vcpu_free(struct kvm_ext_vm *vm, struct kvm_vcpu *vcpu)
 	}
 	kfree(ext);
 }
+EXPORT_SYMBOL_FOR_KUNIT(kvm_ext_vcpu_free);
 
 static bool registered(const struct kvmppc_vpa *area,
 		       const struct kvm_ext_area_state *state)
@@ -304,12 +325,13 @@ static bool registered(const struct kvmppc_vpa *area,
 
 /* Note a request; the caller holds vpa_update_lock. */
 static void request(struct kvmppc_vpa *area, struct kvm_ext_area_state *state,
-		    unsigned long gpa, unsigned long len)
+		    enum kvm_ext_area_update update, unsigned long gpa,
+		    unsigned long len)
 {
 	area->next_gpa = gpa;
 	area->len = len;
 	area->update_pending = 1;
-	state->fresh = true;
+	state->update = update;
 	state->failed = false;
 }
 
@@ -360,7 +382,7 @@ long kvm_ext_area_request(struct kvm_ext_vm *vm, struct kvm_vcpu *target,
 		break;
 	}
 	if (rc == H_SUCCESS)
-		request(area_of(target, a), &state[a], gpa, len);
+		request(area_of(target, a), &state[a], KVM_EXT_AREA_NEW, gpa, len);
 	spin_unlock(&target->arch.vpa_update_lock);
 	return rc;
 }
@@ -458,7 +480,7 @@ int kvm_ext_set_area_reg(struct kvm_ext_vm *vm, struct kvm_vcpu *vcpu, u64 id,
 			       gpa && !vcpu->arch.vpa.next_gpa)
 		err = -EINVAL;
 	else if (gpa != area->next_gpa || len != area->len)
-		request(area, &ext->area[a], gpa, len);
+		request(area, &ext->area[a], KVM_EXT_AREA_RESTORED, gpa, len);
 	else if (ext->area[a].failed)
 		area->update_pending = 1;
 	spin_unlock(&vcpu->arch.vpa_update_lock);
@@ -467,6 +489,7 @@ int kvm_ext_set_area_reg(struct kvm_ext_vm *vm, struct kvm_vcpu *vcpu, u64 id,
 		update_area(vcpu, a, &ext->area[a]);
 	return err;
 }
+EXPORT_SYMBOL_FOR_KUNIT(kvm_ext_set_area_reg);
 
 void kvm_ext_areas_invalidate(struct kvm_ext_vm *vm, gfn_t gfn, gfn_t end)
 {
