@@ -13,12 +13,18 @@
  *		machine. The CPU of an emulated bare-metal host may stand still for
  *		longer in the middle of it, and then has lost time for good: its
  *		kernel spins in timekeeping_advance().
+ *
+ * AREAS	is a file to which each read of a register that locates an area (VPA,
+ *		SLB shadow, dispatch trace log) is appended, and a read of each that
+ *		was just written: a line "NAME ADDRESS LENGTH".
  */
 #include <dlfcn.h>
+#include <fcntl.h>
 #include <linux/kvm.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -27,6 +33,7 @@
 #define WORD_BITS	64
 
 static bool lose_page, host_time;
+static int areas = -1;
 static int (*real_ioctl)(int fd, unsigned long request, ...);
 /* The slot of the guest's RAM. */
 static struct kvm_userspace_memory_region ram;
@@ -36,6 +43,8 @@ static __attribute__((constructor)) void set_up(void)
 	lose_page = getenv("LOSE_PAGE");
 	host_time = getenv("HOST_TIME");
 	real_ioctl = dlsym(RTLD_NEXT, "ioctl");
+	if (getenv("AREAS"))
+		areas = open(getenv("AREAS"), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
 }
 
 static void note_slot(const struct kvm_userspace_memory_region *region)
@@ -78,6 +87,24 @@ static int set_one_reg(int fd, unsigned long request, const struct kvm_one_reg *
 	return real_ioctl(fd, request, reg);
 }
 
+static void note_area(int fd, const struct kvm_one_reg *reg)
+{
+	uint64_t value[2] = { 0 };
+	struct kvm_one_reg get = { reg->id, (uintptr_t)value };
+	const char *name;
+
+	if (reg->id == KVM_REG_PPC_VPA_ADDR)
+		name = "VPA";
+	else if (reg->id == KVM_REG_PPC_VPA_SLB)
+		name = "SLB";
+	else if (reg->id == KVM_REG_PPC_VPA_DTL)
+		name = "DTL";
+	else
+		return;
+	if (!real_ioctl(fd, KVM_GET_ONE_REG, &get))
+		dprintf(areas, "%s %#lx %lu\n", name, value[0], value[1]);
+}
+
 int ioctl(int fd, unsigned long request, ...)
 {
 	va_list ap;
@@ -90,8 +117,12 @@ int ioctl(int fd, unsigned long request, ...)
 
 	/* QEMU keeps request numbers in an int: the upper half is its sign. */
 	if (host_time && (unsigned int)request == KVM_SET_ONE_REG)
-		return set_one_reg(fd, request, arg);
-	ret = real_ioctl(fd, request, arg);
+		ret = set_one_reg(fd, request, arg);
+	else
+		ret = real_ioctl(fd, request, arg);
+	if (areas >= 0 && !ret && ((unsigned int)request == KVM_SET_ONE_REG ||
+				   (unsigned int)request == KVM_GET_ONE_REG))
+		note_area(fd, arg);
 	if (lose_page && !ret && (unsigned int)request == KVM_SET_USER_MEMORY_REGION)
 		note_slot(arg);
 	if (lose_page && !ret && (unsigned int)request == KVM_GET_DIRTY_LOG)

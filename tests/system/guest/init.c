@@ -5,19 +5,23 @@
  *
  * It is the guest's init; the kernel hands it what stands behind "--" on the
  * command line: MiB of memory to keep under watch, MiB of it to rewrite in each
- * pass, and milliseconds to rest after a pass.
+ * pass, and milliseconds to rest after a pass; and "areas" if it shall watch the
+ * areas that its kernel shares with the host as well.
  *
  * What a page must hold follows from its number and the number of the pass
  * alone, so no table of expected contents can go stale together with the pages.
- * After each pass a line "pass P sweep S" goes to the console: S counts how often
- * all of the memory has been verified.
+ * After each pass a line "pass P sweep S log E" goes to the console: S counts how
+ * often all of the memory has been verified, E the entries of the dispatch trace
+ * log.
  */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "areas.h"
 #include "pattern.h"
 
 #define MIB		(1024UL * 1024UL)
@@ -76,13 +80,16 @@ static void verify(uint64_t page, uint64_t pass)
 int main(int argc, char **argv)
 {
 	size_t page_size = sysconf(_SC_PAGESIZE);
+	bool areas = argc == 5 && !strcmp(argv[4], "areas");
 	useconds_t rest;
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
-	if (argc != 4) {
-		printf("usage: init MIB-WATCHED MIB-REWRITTEN-PER-PASS REST-MS\n");
+	if (argc != 4 && !areas) {
+		printf("usage: init MIB-WATCHED MIB-REWRITTEN-PER-PASS REST-MS [areas]\n");
 		return EXIT_FAILURE;
 	}
+	if (areas && !areas_open())
+		return EXIT_FAILURE;
 	nr_pages = strtoul(argv[1], NULL, 0) * MIB / page_size;
 	nr_hot = strtoul(argv[2], NULL, 0) * MIB / page_size;
 	rest = strtoul(argv[3], NULL, 0) * 1000;
@@ -107,7 +114,9 @@ int main(int argc, char **argv)
 				verify(page, pass);
 			}
 		}
-		printf("pass %lu sweep %lu\n", pass, pass / SWEEP);
+		if (areas && !areas_check())
+			return EXIT_FAILURE;
+		printf("pass %lu sweep %lu log %lu\n", pass, pass / SWEEP, areas_entries);
 		usleep(rest);
 	}
 }
