@@ -52,6 +52,7 @@ extern struct kvmppc_ops kvm_ext_stock;
 /* Load parameters, see main.c. Constant once the module is attached. */
 extern bool kvm_ext_areas;
 extern bool kvm_ext_dirty_log;
+extern bool kvm_ext_notifiers;
 extern uint kvm_ext_flush_ceiling;
 
 /**
@@ -100,14 +101,30 @@ void kvm_ext_vm_init(struct kvm_ext_vm *vm, struct kvm *kvm);
  */
 void kvm_ext_vm_release(struct kvm_ext_vm *vm);
 
-/*
- * The redirects, see the table in attach.c: entry stubs (redirect_stub.S), and
- * what they call.
+/* The rows of the table of redirects in attach.c. */
+enum kvm_ext_redirected {
+	KVM_EXT_SELF_TEST,
+	KVM_EXT_FREE_RADIX,
+	KVM_EXT_H_REGISTER_VPA,
+	KVM_EXT_UPDATE_VPAS,
+	KVM_EXT_INSTANTIATE_PAGE,
+	KVM_EXT_CREATE_PTE,
+};
+
+/**
+ * kvm_ext_original() - kvm_ext_redirect_original() by row
+ * @which:	row whose replacement is running
+ *
+ * Return: the stock function, or NULL.
  */
+void *kvm_ext_original(enum kvm_ext_redirected which);
+
+/* Entry stubs of the redirects (redirect_stub.S), and what they call. */
 void kvm_ext_stub_self_test(void);
 void kvm_ext_stub_free_radix(void);
 void kvm_ext_stub_h_register_vpa(void);
 void kvm_ext_stub_update_areas(void);
+void kvm_ext_stub_instantiate_page(void);
 
 bool kvm_ext_self_test(void);
 bool kvm_ext_self_test_redirected(void);

@@ -10,7 +10,9 @@
  *
  * All arguments must be in registers (r3 to r10): the stub does not copy a
  * parameter save area, so functions with more than eight arguments cannot be
- * redirected (ELFv2 ABI, 2.2.3 Parameter Passing).
+ * redirected (ELFv2 ABI, 2.2.3 Parameter Passing). What can be done to any
+ * function is to change the arguments of a call that are in registers: a row
+ * with @adjust in place of @stub and @wanted.
  */
 #ifndef KVM_EXT_REDIRECT_H
 #define KVM_EXT_REDIRECT_H
@@ -26,7 +28,10 @@
  *		return address (@regs->link) whether this call is redirected.
  *		Called with preemption disabled, from any context the function
  *		is called in; must be notrace and call nothing that is traced.
+ * @adjust:	changes the argument registers of a call, which then goes its way;
+ *		in the context of @wanted. A row has this, or @stub and @wanted
  * @facet:	the row applies only if this is true; NULL: always
+ * @original:	private: entry point of the function, once it was asked for
  * @ip:		private: address of the ftrace call site, known after the first
  *		redirected call
  * @ops:	private: ftrace's part
@@ -35,7 +40,9 @@ struct kvm_ext_redirect {
 	const char *name;
 	void (*stub)(void);
 	bool (*wanted)(const struct pt_regs *regs);
+	void (*adjust)(struct pt_regs *regs);
 	const bool *facet;
+	void *original;
 	unsigned long ip;
 	struct ftrace_ops ops;
 };
@@ -78,7 +85,7 @@ void kvm_ext_redirect_unregister(struct kvm_ext_redirect *table, unsigned int nr
  * Return: address to be called through a function pointer (the global entry
  * point, ELFv2 ABI 2.3.2.1), or NULL if its symbol cannot be found.
  */
-void *kvm_ext_redirect_original(const struct kvm_ext_redirect *r);
+void *kvm_ext_redirect_original(struct kvm_ext_redirect *r);
 
 /**
  * kvm_ext_redirect_kvm() - predicate: the first argument is a VM of ours
@@ -91,6 +98,16 @@ void *kvm_ext_redirect_original(const struct kvm_ext_redirect *r);
 bool kvm_ext_redirect_kvm(const struct pt_regs *regs);
 
 /**
+ * kvm_ext_redirect_vcpu() - predicate: the first argument is a vCPU of ours
+ * @regs:	registers of the call
+ *
+ * Context: that of a row's predicate.
+ * Return: true if r3 is a vCPU of a VM of ours and the caller is not this
+ * module.
+ */
+bool kvm_ext_redirect_vcpu(const struct pt_regs *regs);
+
+/**
  * kvm_ext_redirect_h_register_vpa() - predicate: H_REGISTER_VPA of a VM of ours
  * @regs:	registers of the call; r3 is the vCPU that made a hypercall
  *
@@ -98,14 +115,5 @@ bool kvm_ext_redirect_kvm(const struct pt_regs *regs);
  * Return: true if the hypercall is ours to serve.
  */
 bool kvm_ext_redirect_h_register_vpa(const struct pt_regs *regs);
-
-/**
- * kvm_ext_redirect_update_vpas() - predicate: areas of a vCPU of a VM of ours
- * @regs:	registers of the call; r3 is the vCPU about to enter the guest
- *
- * Context: that of a row's predicate.
- * Return: true if what is pending, if anything, is ours to apply.
- */
-bool kvm_ext_redirect_update_vpas(const struct pt_regs *regs);
 
 #endif /* KVM_EXT_REDIRECT_H */

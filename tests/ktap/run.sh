@@ -35,7 +35,8 @@ $(suites | sed 's/^/  /')
 USAGE
 }
 
-# The suites, and what each runs on: stock and ours, or alone.
+# The suites, and what each runs on: stock and ours, or alone. Stock does not
+# survive slot_rmap.
 suites() {
 	cat <<SUITES
 dirty_log_errors     stock ours
@@ -48,6 +49,8 @@ areas                stock ours
 areas_dirty          stock ours
 areas_memory         stock ours
 areas_stress         stock ours
+slot_bounds          stock ours
+slot_rmap            ours
 attach               alone
 SUITES
 }

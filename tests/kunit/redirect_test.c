@@ -121,6 +121,30 @@ static void original_is_callable(struct kunit *test)
 	expect_stock(test);
 }
 
+static void notrace add_one_to_each(struct pt_regs *regs)
+{
+	unsigned int i;
+
+	for (i = 3; i <= 10; i++)
+		regs->gpr[i]++;
+}
+
+/* The function itself runs, on other arguments. */
+static void arguments_adjusted(struct kunit *test)
+{
+	static struct kvm_ext_redirect adjusted = {
+		.name = "kvm_ext_test_victim",
+		.adjust = add_one_to_each,
+	};
+	u64 want = kvm_ext_test_mix(kvm_ext_test_victim_salt, 2, 3, 4, 5, 6, 7, 8, 9);
+
+	KUNIT_ASSERT_EQ(test, kvm_ext_redirect_register(&adjusted, 1), 0);
+	KUNIT_EXPECT_EQ(test, call_locally(test, 1), want);
+	KUNIT_EXPECT_EQ(test, call_globally(1), want);
+	kvm_ext_redirect_unregister(&adjusted, 1);
+	expect_stock(test);
+}
+
 static void all_or_nothing(struct kunit *test)
 {
 	struct kvm_ext_redirect *table;
@@ -235,6 +259,7 @@ static struct kunit_case cases[] = {
 	KUNIT_CASE(redirect_and_back),
 	KUNIT_CASE(not_wanted),
 	KUNIT_CASE(original_is_callable),
+	KUNIT_CASE(arguments_adjusted),
 	KUNIT_CASE(all_or_nothing),
 	KUNIT_CASE(one_owner),
 	KUNIT_CASE(facet_off),

@@ -25,6 +25,7 @@
 #include "compat.h"
 #include "dirty_log.h"
 #include "kunit.h"
+#include "radix_fault.h"
 #include "redirect.h"
 
 struct kvmppc_ops kvm_ext_stock;
@@ -283,33 +284,51 @@ static bool notrace self_test_wanted(const struct pt_regs *regs)
 	return true;
 }
 
-enum { SELF_TEST, FREE_RADIX, H_REGISTER, UPDATE_VPAS };
-
 static struct kvm_ext_redirect redirects[] = {
-	[SELF_TEST] = {
+	[KVM_EXT_SELF_TEST] = {
 		.name = "kvm_ext_self_test",
 		.stub = kvm_ext_stub_self_test,
 		.wanted = self_test_wanted,
 	},
-	[FREE_RADIX] = {
+	[KVM_EXT_FREE_RADIX] = {
 		.name = "kvmppc_free_radix",
 		.stub = kvm_ext_stub_free_radix,
 		.wanted = kvm_ext_redirect_kvm,
 		.facet = &kvm_ext_dirty_log,
 	},
-	[H_REGISTER] = {
+	[KVM_EXT_H_REGISTER_VPA] = {
 		.name = "kvmppc_pseries_do_hcall",
 		.stub = kvm_ext_stub_h_register_vpa,
 		.wanted = kvm_ext_redirect_h_register_vpa,
 		.facet = &kvm_ext_areas,
 	},
-	[UPDATE_VPAS] = {
+	/*
+	 * Also when nothing is pending: something may be by the time the
+	 * original looks, and it would unpin our page as if it were its own.
+	 */
+	[KVM_EXT_UPDATE_VPAS] = {
 		.name = "kvmppc_update_vpas",
 		.stub = kvm_ext_stub_update_areas,
-		.wanted = kvm_ext_redirect_update_vpas,
+		.wanted = kvm_ext_redirect_vcpu,
 		.facet = &kvm_ext_areas,
 	},
+	[KVM_EXT_INSTANTIATE_PAGE] = {
+		.name = "kvmppc_book3s_instantiate_page",
+		.stub = kvm_ext_stub_instantiate_page,
+		.wanted = kvm_ext_redirect_vcpu,
+		.facet = &kvm_ext_notifiers,
+	},
+	[KVM_EXT_CREATE_PTE] = {
+		.name = "kvmppc_create_pte",
+		.adjust = kvm_ext_adjust_create_pte,
+		.facet = &kvm_ext_notifiers,
+	},
 };
+
+void *kvm_ext_original(enum kvm_ext_redirected which)
+{
+	return kvm_ext_redirect_original(&redirects[which]);
+}
 
 /*
  * The table of a radix VM is freed when the VM ends, and when it becomes an
@@ -324,7 +343,7 @@ void kvm_ext_free_radix(struct kvm *kvm)
 
 	kvm_ext_dirty_log_save(kvm_ext_vm_find(kvm));
 
-	original = kvm_ext_redirect_original(&redirects[FREE_RADIX]);
+	original = kvm_ext_original(KVM_EXT_FREE_RADIX);
 	if (!WARN_ON_ONCE(!original))
 		original(kvm);
 }

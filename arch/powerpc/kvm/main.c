@@ -19,6 +19,10 @@ bool kvm_ext_dirty_log = true;
 module_param_named(dirty_log, kvm_ext_dirty_log, bool, 0444);
 MODULE_PARM_DESC(dirty_log, "Collect the dirty log of radix guests (default 1; 0: leave it to kvm-hv)");
 
+bool kvm_ext_notifiers = true;
+module_param_named(notifiers, kvm_ext_notifiers, bool, 0444);
+MODULE_PARM_DESC(notifiers, "Keep mappings of radix guests inside their memslots (default 1; 0: leave them to kvm-hv)");
+
 uint kvm_ext_flush_ceiling;
 module_param_named(flush_ceiling, kvm_ext_flush_ceiling, uint, 0444);
 MODULE_PARM_DESC(flush_ceiling, "TLB invalidations in one go above which all of a guest is invalidated instead (default 0: what suits the machine)");
@@ -65,8 +69,9 @@ static int __init kvm_ext_init(void)
 	if (err)
 		return err;
 
-	pr_info("virtual machines created from now on are ours: areas=%d dirty_log=%d, invalidations by %s\n",
-		kvm_ext_areas, kvm_ext_dirty_log, kvm_ext_flush_default->name);
+	pr_info("virtual machines created from now on are ours: areas=%d dirty_log=%d notifiers=%d, invalidations by %s\n",
+		kvm_ext_areas, kvm_ext_dirty_log, kvm_ext_notifiers,
+		kvm_ext_flush_default->name);
 	return 0;
 }
 module_init(kvm_ext_init);

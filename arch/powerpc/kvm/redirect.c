@@ -29,6 +29,10 @@ static void redirect_callback(unsigned long ip, unsigned long parent_ip,
 	struct kvm_ext_redirect *r = container_of(ops, struct kvm_ext_redirect, ops);
 	struct pt_regs *regs = ftrace_get_regs(fregs);
 
+	if (r->adjust) {
+		r->adjust(regs);
+		return;
+	}
 	if (!r->wanted(regs))
 		return;
 
@@ -43,6 +47,7 @@ static int redirect_one(struct kvm_ext_redirect *r)
 	if (r->facet && !*r->facet)
 		return 0;
 
+	r->original = NULL;
 	r->ops = (struct ftrace_ops) {
 		.func = redirect_callback,
 		.flags = FTRACE_OPS_FL_SAVE_REGS | FTRACE_OPS_FL_IPMODIFY |
@@ -98,7 +103,7 @@ void kvm_ext_redirect_unregister(struct kvm_ext_redirect *table, unsigned int nr
 }
 EXPORT_SYMBOL_FOR_KUNIT(kvm_ext_redirect_unregister);
 
-void *kvm_ext_redirect_original(const struct kvm_ext_redirect *r)
+static void *find_original(const struct kvm_ext_redirect *r)
 {
 	unsigned long ip = READ_ONCE(r->ip), offset;
 	char name[KSYM_SYMBOL_LEN], *plus;
@@ -110,6 +115,17 @@ void *kvm_ext_redirect_original(const struct kvm_ext_redirect *r)
 	    strncmp(name, r->name, plus - name) || r->name[plus - name])
 		return NULL;
 	return (void *)(ip - offset);
+}
+
+void *kvm_ext_redirect_original(struct kvm_ext_redirect *r)
+{
+	void *original = READ_ONCE(r->original);
+
+	if (!original) {
+		original = find_original(r);
+		WRITE_ONCE(r->original, original);
+	}
+	return original;
 }
 EXPORT_SYMBOL_FOR_KUNIT(kvm_ext_redirect_original);
 
@@ -126,13 +142,9 @@ bool kvm_ext_redirect_h_register_vpa(const struct pt_regs *regs)
 	return vcpu->arch.regs.gpr[3] == H_REGISTER_VPA && kvm_ext_vm_find(vcpu->kvm);
 }
 
-bool kvm_ext_redirect_update_vpas(const struct pt_regs *regs)
+bool kvm_ext_redirect_vcpu(const struct pt_regs *regs)
 {
 	const struct kvm_vcpu *vcpu = (const struct kvm_vcpu *)regs->gpr[3];
 
-	/*
-	 * Also when nothing is pending: something may be by the time the
-	 * original looks, and it would unpin our page as if it were its own.
-	 */
-	return kvm_ext_vm_find(vcpu->kvm);
+	return !within_module(regs->link, THIS_MODULE) && kvm_ext_vm_find(vcpu->kvm);
 }

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Page faults of radix guests: no leaf reaches beyond its memslot.
+ *
+ * kvm-hv makes a leaf as large as the host's page, if guest and host address
+ * have the same offset in it, and does not look where the memslot begins and
+ * ends. What lies around the memslot inside that page is then the guest's, to
+ * read and to write; a memslot next to it is never asked; and when the leaf is
+ * taken away, the reverse map is indexed out of its bounds.
+ */
+#ifndef KVM_EXT_RADIX_FAULT_H
+#define KVM_EXT_RADIX_FAULT_H
+
+#include <linux/kvm_host.h>
+#include <linux/pgtable.h>
+
+struct pt_regs;
+
+/**
+ * kvm_ext_bound_leaf() - the largest leaf, up to a given one, inside a memslot
+ * @slot:	the memslot of @gpa; NULL allows a single page
+ * @gpa:	guest real address that faulted
+ * @level:	level of the leaf wanted: 0 PTE, 1 PMD, 2 PUD
+ * @pte:	the leaf wanted; made to be what maps @gpa at the level returned
+ *
+ * Context: any; notrace, for the callback of a redirect.
+ * Return: the level, at most @level.
+ */
+unsigned int kvm_ext_bound_leaf(const struct kvm_memory_slot *slot,
+				unsigned long gpa, unsigned int level, pte_t *pte);
+
+/**
+ * kvm_ext_adjust_create_pte() - bound the leaf that kvmppc_create_pte() writes
+ * @regs:	registers of the call
+ *
+ * A call for the partition-scoped table of a VM of ours has its leaf and level
+ * changed; others, also those for shadow tables of nested guests, pass.
+ *
+ * Context: callback of a redirect; the caller holds kvm->srcu.
+ */
+void kvm_ext_adjust_create_pte(struct pt_regs *regs);
+
+/**
+ * kvm_ext_instantiate_page() - kvmppc_book3s_instantiate_page() of VMs of ours
+ * @vcpu:	the vCPU that faulted
+ * @gpa:	guest real address
+ * @memslot:	its memslot
+ * @writing:	the access was a store
+ * @kvm_ro:	map it read-only
+ * @inserted_pte: NULL, or where to leave what was inserted
+ * @levelp:	NULL, or where to leave its level
+ *
+ * Stock's function, whose results are those of the bounded leaf. It returns 0
+ * without having inserted anything when the host's page is being collapsed;
+ * a nested fault would then map what it never got, so this is -EAGAIN here.
+ *
+ * Context: vCPU thread, kvm->srcu held, may sleep.
+ * Return: 0; -EAGAIN to let the guest try again; other errors of stock.
+ */
+int kvm_ext_instantiate_page(struct kvm_vcpu *vcpu, unsigned long gpa,
+			     struct kvm_memory_slot *memslot, bool writing,
+			     bool kvm_ro, pte_t *inserted_pte,
+			     unsigned int *levelp);
+
+#endif /* KVM_EXT_RADIX_FAULT_H */

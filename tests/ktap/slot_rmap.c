@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A memslot that ends inside a huge page of the host, and whose array of
+ * reverse maps ends where a page ends
+ *
+ * The host keeps 8 bytes for each guest page. If a leaf reaches beyond the
+ * memslot, taking it away reads beyond that array, which is a fault of the host
+ * with a lock held: on stock this program ends the host. Run it there in a boot
+ * of its own.
+ */
+#include "ktap.h"
+
+#include <sys/mman.h>
+
+#define SLOT		1
+#define START		(THP_SIZE / 2)
+#define VALUE		0x5a5a5a5a5a5a5a5aull
+
+FIXTURE(rmap) {
+	struct vm *vm;
+	size_t page;
+	size_t size;		/* of the memslot */
+	char *memory;		/* of the first huge page */
+	__u64 last;		/* last page of the memslot: guest address, */
+	char *last_hva;		/* and where it is */
+};
+
+FIXTURE_SETUP(rmap)
+{
+	const struct vm_config config = { .mmu = VM_MMU_RADIX };
+	const char *why = vm_mmu_missing(VM_MMU_RADIX);
+
+	if (why)
+		SKIP(return, "%s", why);
+	self->page = page_size();
+	self->size = self->page / sizeof(__u64) * self->page;
+	self->memory = mem_alloc(self->size + THP_SIZE, BACKING_THP, &why);
+	if (!self->memory)
+		SKIP(return, "%s", why);
+	self->vm = vm_create(&config);
+	check_subject(self->vm);
+	ASSERT_EQ(0, vm_set_slot(self->vm, SLOT, VM_DATA_GPA + START, self->size,
+				 self->memory + START, 0));
+	self->last = VM_DATA_GPA + START + self->size - self->page;
+	self->last_hva = self->memory + START + self->size - self->page;
+	vcpu_store(&self->vm->vcpu[0], self->last, VALUE);
+	ASSERT_EQ(VALUE, *(__u64 *)self->last_hva);
+}
+
+FIXTURE_TEARDOWN(rmap)
+{
+	if (self->vm) {
+		vm_destroy(self->vm);
+		mem_free(self->memory, self->size + THP_SIZE);
+	}
+}
+
+TEST_F(rmap, unmapped)
+{
+	ASSERT_EQ(0, madvise(self->last_hva, self->page, MADV_DONTNEED));
+	EXPECT_EQ(0, vcpu_load(&self->vm->vcpu[0], self->last));
+}
+
+TEST_F(rmap, deleted)
+{
+	ASSERT_EQ(0, vm_set_slot(self->vm, SLOT, VM_DATA_GPA + START, 0,
+				 self->memory + START, 0));
+	EXPECT_EQ(VALUE, *(__u64 *)self->last_hva);
+}
+
+TEST_HARNESS_MAIN
