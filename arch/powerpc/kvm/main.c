@@ -7,13 +7,14 @@
 #include <linux/ctype.h>
 #include <linux/module.h>
 #include <linux/of.h>
+#include <asm/firmware.h>
 
 #include "attach.h"
 #include "compat.h"
 
-bool kvm_ext_areas;
+bool kvm_ext_areas = true;
 module_param_named(areas, kvm_ext_areas, bool, 0444);
-MODULE_PARM_DESC(areas, "Own the areas that guests share with the host: VPA, SLB shadow, DTL (default 0: leave them to kvm-hv)");
+MODULE_PARM_DESC(areas, "Own the areas that guests share with the host: VPA, SLB shadow, DTL (default 1; 0: leave them to kvm-hv)");
 
 bool kvm_ext_dirty_log = true;
 module_param_named(dirty_log, kvm_ext_dirty_log, bool, 0444);
@@ -60,6 +61,11 @@ static int __init kvm_ext_init(void)
 
 	if (kvm_ext_areas && kvm_ext_nested_v2()) {
 		pr_info("areas=0: the hypervisor below owns them (nested API v2)\n");
+		kvm_ext_areas = false;
+	}
+	/* KVM_PPC_SVM_OFF unpins areas in kvm-hv's way. */
+	if (kvm_ext_areas && firmware_has_feature(FW_FEATURE_ULTRAVISOR)) {
+		pr_info("areas=0: this machine can run secure guests\n");
 		kvm_ext_areas = false;
 	}
 
