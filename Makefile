@@ -36,10 +36,10 @@ kdir-check:
 	@scripts/check-kdir '$(KDIR)'
 
 modules: kdir-check
-	$(kbuild) modules
+	+$(kbuild) modules
 
 modules_install: kdir-check
-	$(kbuild) INSTALL_MOD_DIR=updates modules_install
+	+$(kbuild) INSTALL_MOD_DIR=updates modules_install
 
 clean:
 	@if [ -e '$(KDIR)/Makefile' ]; then $(kbuild) clean; \
