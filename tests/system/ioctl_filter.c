@@ -12,7 +12,10 @@
  *		been migrated, which takes much less than 2^24 ticks (33 ms) on a
  *		machine. The CPU of an emulated bare-metal host may stand still for
  *		longer in the middle of it, and then has lost time for good: its
- *		kernel spins in timekeeping_advance().
+ *		kernel spins in timekeeping_advance(). And KVM rounds what QEMU sets
+ *		up to 2^24 ticks without QEMU knowing, so that the timebase of a guest
+ *		which migrates for the second time may fall back by as much, which a
+ *		guest that watches its dispatch trace log would notice.
  *
  * AREAS	is a file to which each read of a register that locates an area (VPA,
  *		SLB shadow, dispatch trace log) is appended, and a read of each that

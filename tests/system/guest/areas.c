@@ -78,28 +78,40 @@ static bool check_count(void)
 	return true;
 }
 
-/* Each entry carries the time it was written at. */
+/*
+ * Each entry carries the time it was written at. When more were written than
+ * the log holds, the kernel copies the oldest while the host may overwrite
+ * them: those are newer than the last.
+ */
 static bool check_log(void)
 {
 	static uint64_t latest;
 	struct entry entry[MAX_ENTRIES];
 	ssize_t bytes = read(log_fd, entry, sizeof(entry));
+	size_t count = bytes / sizeof(*entry), i;
+	uint64_t last;
 
 	if (bytes < 0 || bytes % sizeof(*entry)) {
 		printf("CORRUPT log: read returned %zd\n", bytes);
 		return false;
 	}
-	for (size_t i = 0; i < bytes / sizeof(*entry); i++) {
+	if (!count)
+		return true;
+	last = be64toh(entry[count - 1].timebase);
+	for (i = 0; i < count; i++) {
 		uint64_t time = be64toh(entry[i].timebase);
 
+		if (time > last)
+			continue;
 		if (time < latest || !entry[i].dispatch_reason) {
-			printf("CORRUPT log: entry %lu, reason %u: time %#lx after %#lx\n",
-			       areas_entries + i, entry[i].dispatch_reason, time, latest);
+			printf("CORRUPT log: entry %lu (%zu of %zu), reason %u: time %#lx after %#lx, last %#lx\n",
+			       areas_entries + i, i, count, entry[i].dispatch_reason,
+			       time, latest, last);
 			return false;
 		}
 		latest = time;
 	}
-	areas_entries += bytes / sizeof(*entry);
+	areas_entries += count;
 	return true;
 }
 
