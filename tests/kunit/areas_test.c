@@ -310,7 +310,7 @@ static void write_area(struct fixture *f, enum kvm_ext_area a, enum written w)
 	if (w == FLAG_ONLY)
 		area(f, a)->dirty = true;
 	else if (w == DATA_ONLY && a == KVM_EXT_VPA)
-		be32_add_cpu(&vpa->yield_count, 1);
+		vpa->yield_count = cpu_to_be32(be32_to_cpu(vpa->yield_count) + 1);
 	else if (w == DATA_ONLY && a == KVM_EXT_DTL)
 		f->vcpu->arch.dtl_index++;
 }

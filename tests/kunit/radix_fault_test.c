@@ -17,12 +17,18 @@
 #define HPA		(5 * PUD_SIZE)
 #define BITS		(_PAGE_PRESENT | _PAGE_READ | _PAGE_WRITE | _PAGE_PTE)
 
-static const unsigned long size_of[] = { PAGE_SIZE, PMD_SIZE, PUD_SIZE };
+#define NR_LEVELS	3
+
+/* On Book3S the sizes are known at run time only. */
+static unsigned long size_of(unsigned int level)
+{
+	return level == 2 ? PUD_SIZE : level == 1 ? PMD_SIZE : PAGE_SIZE;
+}
 
 /* What kvm-hv wants at that level for @gpa: the host's leaf around it. */
 static pte_t wanted(unsigned long gpa, unsigned int level)
 {
-	return pfn_pte(round_down(HPA + gpa - GPA, size_of[level]) >> PAGE_SHIFT,
+	return pfn_pte(round_down(HPA + gpa - GPA, size_of(level)) >> PAGE_SHIFT,
 		       __pgprot(BITS));
 }
 
@@ -33,8 +39,8 @@ static unsigned int want(const struct kvm_memory_slot *slot, unsigned long gpa,
 	unsigned long end = start + (slot->npages << PAGE_SHIFT);
 
 	for (; level; level--)
-		if (round_down(gpa, size_of[level]) >= start &&
-		    round_down(gpa, size_of[level]) + size_of[level] <= end)
+		if (round_down(gpa, size_of(level)) >= start &&
+		    round_down(gpa, size_of(level)) + size_of(level) <= end)
 			break;
 	return level;
 }
@@ -69,13 +75,13 @@ static void check_slot(struct kunit *test, unsigned long first, unsigned long pa
 	unsigned int i, level;
 
 	for (i = 0; i < ARRAY_SIZE(gpas); i++)
-		for (level = 0; level < ARRAY_SIZE(size_of); level++)
+		for (level = 0; level < NR_LEVELS; level++)
 			check(test, &slot, gpas[i], level);
 }
 
 static void every_border(struct kunit *test)
 {
-	static const unsigned long borders[] = {
+	const unsigned long borders[] = {
 		0, PMD_SIZE, PUD_SIZE, PUD_SIZE + PMD_SIZE, 2 * PUD_SIZE,
 	};
 	unsigned int i, j;
