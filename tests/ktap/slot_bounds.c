@@ -110,8 +110,8 @@ TEST_F(bounds, start)
 {
 	ASSERT_EQ(0, set_slot(self, SLOT, MIB, ARENA, self->arena, 0));
 	touch(self, MIB);
-	EXPECT_OURS(self->vm, beyond_reach(self, MIB - self->page) &&
-			      beyond_reach(self, 0), BEYOND);
+	EXPECT_OURS(self->vm, beyond_reach(self, MIB - self->page), BEYOND);
+	EXPECT_OURS(self->vm, beyond_reach(self, 0), BEYOND);
 }
 
 TEST_F(bounds, end)
@@ -120,8 +120,8 @@ TEST_F(bounds, end)
 
 	ASSERT_EQ(0, set_slot(self, SLOT, 0, end, self->arena, 0));
 	touch(self, end - self->page);
-	EXPECT_OURS(self->vm, beyond_reach(self, end) &&
-			      beyond_reach(self, ARENA - self->page), BEYOND);
+	EXPECT_OURS(self->vm, beyond_reach(self, end), BEYOND);
+	EXPECT_OURS(self->vm, beyond_reach(self, ARENA - self->page), BEYOND);
 }
 
 TEST_F(bounds, both)
@@ -130,8 +130,8 @@ TEST_F(bounds, both)
 
 	ASSERT_EQ(0, set_slot(self, SLOT, MIB, end, self->arena, 0));
 	touch(self, MIB + self->page);
-	EXPECT_OURS(self->vm, beyond_reach(self, MIB - self->page) &&
-			      beyond_reach(self, end), BEYOND);
+	EXPECT_OURS(self->vm, beyond_reach(self, MIB - self->page), BEYOND);
+	EXPECT_OURS(self->vm, beyond_reach(self, end), BEYOND);
 }
 
 /* A huge page that is all inside stays one mapping: this costs nobody anything. */
@@ -152,8 +152,8 @@ TEST_F(bounds, neighbour)
 	ASSERT_EQ(0, set_slot(self, NEIGHBOUR, MIB, THP_SIZE, self->other, 0));
 	touch(self, 0);
 	vcpu_store(self->vcpu, VM_DATA_GPA + MIB, VALUE);
-	EXPECT_OURS(self->vm, *(__u64 *)(self->other + MIB) == VALUE &&
-			      !memcmp(self->before, self->arena, ARENA), BEYOND);
+	EXPECT_OURS(self->vm, *(__u64 *)(self->other + MIB) == VALUE, BEYOND);
+	EXPECT_OURS(self->vm, !memcmp(self->before, self->arena, ARENA), BEYOND);
 }
 
 TEST_F(bounds, neighbour_logged)
