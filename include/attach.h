@@ -32,6 +32,7 @@
  * @rcu:	frees the structure after the last look-up
  * @kvm:	the VM
  * @flush:	gathers invalidations of the VM's own LPID; kvm->slots_lock
+ * @notifier_flush: the same, for leaves that go or are aged; kvm->mmu_lock
  * @nested:	the same for shadow LPIDs of its nested guests; kvm->mmu_lock
  * @vcpus:	our part of each vCPU (struct kvm_ext_vcpu), by address
  * @debug:	cleared R/C bits not yet covered by a flush (debug builds)
@@ -41,6 +42,7 @@ struct kvm_ext_vm {
 	struct rcu_head rcu;
 	struct kvm *kvm;
 	struct kvm_ext_flush flush;
+	struct kvm_ext_flush notifier_flush;
 	struct kvm_ext_flush nested[KVM_EXT_NESTED_FLUSHES];
 	struct xarray vcpus;
 	struct kvm_ext_flush_debug debug;
@@ -109,6 +111,7 @@ enum kvm_ext_redirected {
 	KVM_EXT_UPDATE_VPAS,
 	KVM_EXT_INSTANTIATE_PAGE,
 	KVM_EXT_CREATE_PTE,
+	KVM_EXT_FLUSH_MEMSLOT,
 };
 
 /**
@@ -125,6 +128,7 @@ void kvm_ext_stub_free_radix(void);
 void kvm_ext_stub_h_register_vpa(void);
 void kvm_ext_stub_update_areas(void);
 void kvm_ext_stub_instantiate_page(void);
+void kvm_ext_stub_flush_memslot(void);
 
 bool kvm_ext_self_test(void);
 bool kvm_ext_self_test_redirected(void);

@@ -34,4 +34,10 @@
 #define kvm_ext_nested_v2()	kvmhv_is_nestedv2()
 #endif
 
+/*
+ * That a host PTE is about to name another page is an operation of its own on
+ * 6.1; later kernels unmap.
+ */
+#define KVM_EXT_HAS_SET_SPTE_GFN	(kvm_ext_kernel == KERNEL_VERSION(6, 1, 0) >> 8)
+
 #endif /* KVM_EXT_COMPAT_H */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Debug builds: each R or C bit that was cleared is owed a TLB invalidation,
+ * Debug builds: each leaf that went, or lost its R or C bit, is owed a TLB invalidation,
  * until one is issued that covers it. Whoever is about to let others rely on
  * the cleared bit asks whether anything is still owed.
  */
@@ -57,6 +57,18 @@ void kvm_ext_flush_debug_paid(struct kvm_ext_flush_debug *d, u64 lpid,
  */
 bool kvm_ext_flush_debug_settled(struct kvm_ext_flush_debug *d);
 
+/**
+ * kvm_ext_flush_debug_settled_range() - the same for some pages of one LPID
+ * @d:		the VM's account
+ * @lpid:	the LPID
+ * @start:	guest real address of the first page
+ * @end:	guest real address behind the last page
+ *
+ * Return: true if nothing is owed for them.
+ */
+bool kvm_ext_flush_debug_settled_range(struct kvm_ext_flush_debug *d, u64 lpid,
+				       unsigned long start, unsigned long end);
+
 #else
 
 static inline void kvm_ext_flush_debug_init(struct kvm_ext_flush_debug *d) { }
@@ -69,6 +81,13 @@ static inline void kvm_ext_flush_debug_paid(struct kvm_ext_flush_debug *d, u64 l
 					    unsigned long start, unsigned long end) { }
 
 static inline bool kvm_ext_flush_debug_settled(struct kvm_ext_flush_debug *d)
+{
+	return true;
+}
+
+static inline bool kvm_ext_flush_debug_settled_range(struct kvm_ext_flush_debug *d,
+						     u64 lpid, unsigned long start,
+						     unsigned long end)
 {
 	return true;
 }

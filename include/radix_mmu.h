@@ -5,7 +5,7 @@
 #ifndef KVM_EXT_RADIX_MMU_H
 #define KVM_EXT_RADIX_MMU_H
 
-#include <linux/types.h>
+#include <linux/kvm_types.h>
 
 struct kvm_ext_vm;
 struct kvm_memory_slot;
@@ -43,5 +43,62 @@ int kvm_ext_radix_harvest(struct kvm_ext_vm *vm,
  */
 void kvm_ext_radix_save_dirty(struct kvm_ext_vm *vm,
 			      const struct kvm_memory_slot *slot);
+
+/**
+ * kvm_ext_radix_unmap() - take leaves away
+ * @vm:		a VM of ours
+ * @slot:	one of its memslots
+ * @start:	first guest page
+ * @end:	first guest page not concerned
+ *
+ * Every leaf that maps a page of the range goes, whole, and with it all shadow
+ * PTEs of its pages and the lists of these. Pages with C set in any of them are
+ * in the memslot's accumulated bits afterwards, and all has been flushed.
+ *
+ * Context: kvm->mmu_lock held.
+ */
+void kvm_ext_radix_unmap(struct kvm_ext_vm *vm,
+			 const struct kvm_memory_slot *slot, gfn_t start, gfn_t end);
+
+/**
+ * kvm_ext_radix_flush_slot() - take away all leaves of a memslot
+ * @vm:		a VM of ours
+ * @slot:	a memslot that page faults do not find any more, or not as it was
+ *
+ * Context: may sleep; takes kvm->mmu_lock in chunks. The VM may leave radix
+ * mode meanwhile, its leaves are gone then.
+ */
+void kvm_ext_radix_flush_slot(struct kvm_ext_vm *vm,
+			      const struct kvm_memory_slot *slot);
+
+/**
+ * kvm_ext_radix_age() - look at R bits and clear them
+ * @vm:		a VM of ours
+ * @slot:	one of its memslots
+ * @start:	first guest page
+ * @end:	first guest page not concerned
+ *
+ * What was cleared, in the guest's table and in shadow tables, has been flushed
+ * on return, so the next access sets R again.
+ *
+ * Context: kvm->mmu_lock held.
+ * Return: true if R was set for any page of the range.
+ */
+bool kvm_ext_radix_age(struct kvm_ext_vm *vm, const struct kvm_memory_slot *slot,
+		       gfn_t start, gfn_t end);
+
+/**
+ * kvm_ext_radix_test_age() - look at R bits
+ * @vm:		a VM of ours
+ * @slot:	one of its memslots
+ * @start:	first guest page
+ * @end:	first guest page not concerned
+ *
+ * Context: kvm->mmu_lock held.
+ * Return: true if R is set for any page of the range.
+ */
+bool kvm_ext_radix_test_age(struct kvm_ext_vm *vm,
+			    const struct kvm_memory_slot *slot,
+			    gfn_t start, gfn_t end);
 
 #endif /* KVM_EXT_RADIX_MMU_H */

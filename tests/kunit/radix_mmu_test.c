@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Harvesting C bits, on tables that the test builds: the guest's, and shadow
- * tables of nested guests found through the reverse map.
+ * What is done to leaves, on tables that the test builds: the guest's, and
+ * shadow tables of nested guests found through the reverse map.
  */
 #include <linux/kvm_host.h>
 #include <linux/random.h>
@@ -42,6 +42,7 @@ static void use_backend(struct fixture *f, const struct kvm_ext_flush_backend *b
 	unsigned int i;
 
 	f->vm->flush.backend = b;
+	f->vm->notifier_flush.backend = b;
 	for (i = 0; i < KVM_EXT_NESTED_FLUSHES; i++)
 		f->vm->nested[i].backend = b;
 }
@@ -77,12 +78,26 @@ static int fixture_init(struct kunit *test)
 	return 0;
 }
 
+static void free_rmap(unsigned long rmap)
+{
+	struct llist_node *node, *next;
+
+	for (node = (struct llist_node *)rmap;
+	     node && !((unsigned long)node & RMAP_NESTED_IS_SINGLE_ENTRY); node = next) {
+		next = node->next;
+		kfree(llist_entry(node, struct rmap_nested, list));
+	}
+}
+
 static void fixture_exit(struct kunit *test)
 {
 	struct fixture *f = test->priv;
+	unsigned long page;
 
 	if (!f)
 		return;
+	for (page = 0; page < SLOT_PAGES; page++)
+		free_rmap(f->slot->arch.rmap[page]);
 	idr_destroy(&f->kvm->arch.kvm_nested_guest_idr);
 	kvm_ext_vm_release(f->vm);
 }
@@ -120,44 +135,60 @@ static unsigned long gpa_of(unsigned long page)
 	return (SLOT_GFN + page) << PAGE_SHIFT;
 }
 
+/* A random table: the leaf of each page, and which pages are dirty. */
+struct random_table {
+	pte_t *leaf[SLOT_PAGES];
+	unsigned int shift[SLOT_PAGES];
+	DECLARE_BITMAP(dirty, SLOT_PAGES);
+};
+
+static struct random_table *random_table(struct kunit *test)
+{
+	struct random_table *t = must(test, sizeof(*t));
+	unsigned long page = 0, pages, i;
+
+	for (; page < SLOT_PAGES; page += pages) {
+		bool large = IS_ALIGNED(SLOT_GFN + page, PMD_PAGES) &&
+			     page + PMD_PAGES <= SLOT_PAGES &&
+			     !(get_random_u32() % 4);
+		unsigned int shift = large ? PMD_SHIFT : PAGE_SHIFT;
+		unsigned long bits = get_random_u32() % 3 ? R : RC;
+		pte_t *leaf;
+
+		pages = large ? PMD_PAGES : 1;
+		if (!(get_random_u32() % 4))
+			continue;
+		leaf = map_page(test, page, shift, bits);
+		for (i = page; i < page + pages; i++) {
+			t->leaf[i] = leaf;
+			t->shift[i] = shift;
+		}
+		if (bits & _PAGE_DIRTY)
+			bitmap_set(t->dirty, page, pages);
+	}
+	return t;
+}
+
 /* Random leaves with random C bits, compared with a plain list of them. */
 static void random_leaves(struct kunit *test)
 {
 	struct fixture *f = test->priv;
-	unsigned long *want = must(test, SLOT_PAGES / 8);
-	pte_t **ptes = must(test, SLOT_PAGES * sizeof(*ptes));
-	unsigned long page = 0, dirty = 0;
-
-	while (page < SLOT_PAGES) {
-		bool large = IS_ALIGNED(SLOT_GFN + page, PMD_PAGES) &&
-			     page + PMD_PAGES <= SLOT_PAGES &&
-			     !(get_random_u32() % 4);
-		unsigned long pages = large ? PMD_PAGES : 1;
-		unsigned long bits = get_random_u32() % 3 ? R : RC;
-
-		if (get_random_u32() % 4) {
-			ptes[page] = map_page(test, page, large ? PMD_SHIFT : PAGE_SHIFT, bits);
-			if (bits & _PAGE_DIRTY) {
-				dirty += pages;
-				bitmap_set(want, page, pages);
-			}
-		}
-		page += pages;
-	}
+	struct random_table *t = random_table(test);
+	unsigned long page;
 
 	KUNIT_EXPECT_EQ(test, harvest(f), 0);
 	for (page = 0; page < SLOT_PAGES; page++) {
 		/* bits of the map are little endian, as is this machine */
-		KUNIT_ASSERT_EQ(test, reported(f, page), test_bit(page, want));
-		if (test_bit(page, want))
+		KUNIT_ASSERT_EQ(test, reported(f, page), test_bit(page, t->dirty));
+		if (test_bit(page, t->dirty))
 			KUNIT_ASSERT_TRUE(test, test_request_covers(LPID, gpa_of(page)));
-		if (ptes[page]) {
-			KUNIT_ASSERT_FALSE(test, pte_dirty(*ptes[page]));
-			KUNIT_ASSERT_TRUE(test, pte_young(*ptes[page]));
-			KUNIT_ASSERT_TRUE(test, pte_present(*ptes[page]));
+		if (t->leaf[page]) {
+			KUNIT_ASSERT_FALSE(test, pte_dirty(*t->leaf[page]));
+			KUNIT_ASSERT_TRUE(test, pte_young(*t->leaf[page]));
+			KUNIT_ASSERT_TRUE(test, pte_present(*t->leaf[page]));
 		}
 	}
-	KUNIT_EXPECT_EQ(test, f->vm->flush.pages, dirty);
+	KUNIT_EXPECT_EQ(test, f->vm->flush.pages, bitmap_weight(t->dirty, SLOT_PAGES));
 
 	/* nothing is left for a second harvest */
 	test_requests_reset();
@@ -279,7 +310,7 @@ static unsigned long rmap_entry(const struct kvm_nested_guest *gp, unsigned long
 	       (n_gpa & RMAP_NESTED_GPA_MASK);
 }
 
-/* Put an entry in front of the list of a page. */
+/* Put an entry in front of the list of a page. The list goes with its leaf. */
 static void add_rmap(struct kunit *test, unsigned long page,
 		     const struct kvm_nested_guest *gp, unsigned long n_gpa)
 {
@@ -289,8 +320,9 @@ static void add_rmap(struct kunit *test, unsigned long page,
 	if (!*rmapp) {
 		*rmapp = rmap_entry(gp, n_gpa) | RMAP_NESTED_IS_SINGLE_ENTRY;
 	} else {
-		struct rmap_nested *n = must(test, sizeof(*n));
+		struct rmap_nested *n = kzalloc(sizeof(*n), GFP_KERNEL);
 
+		KUNIT_ASSERT_NOT_NULL(test, n);
 		n->rmap = rmap_entry(gp, n_gpa);
 		n->list.next = (struct llist_node *)*rmapp;
 		*rmapp = (unsigned long)n;
@@ -402,6 +434,216 @@ static void nested_many_guests(struct kunit *test)
 			KUNIT_EXPECT_TRUE(test, test_request_covers(200 + i, j << PAGE_SHIFT));
 }
 
+static void unmap(struct fixture *f, unsigned long page, unsigned long end)
+{
+	spin_lock(&f->kvm->mmu_lock);
+	kvm_ext_radix_unmap(f->vm, f->slot, SLOT_GFN + page, SLOT_GFN + end);
+	spin_unlock(&f->kvm->mmu_lock);
+}
+
+static bool age(struct fixture *f, unsigned long page, unsigned long end, bool clear)
+{
+	bool young;
+
+	spin_lock(&f->kvm->mmu_lock);
+	if (clear)
+		young = kvm_ext_radix_age(f->vm, f->slot, SLOT_GFN + page, SLOT_GFN + end);
+	else
+		young = kvm_ext_radix_test_age(f->vm, f->slot, SLOT_GFN + page,
+					       SLOT_GFN + end);
+	spin_unlock(&f->kvm->mmu_lock);
+	return young;
+}
+
+/* Each leaf that the range touches goes, whole; no other is changed. */
+static void unmap_random_ranges(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+	struct random_table *t = random_table(test);
+	unsigned long *gone = must(test, SLOT_PAGES / 8);
+	unsigned long *want = must(test, SLOT_PAGES / 8);
+	unsigned int round;
+
+	for (round = 0; round < 8; round++) {
+		unsigned long start = get_random_u32() % SLOT_PAGES;
+		unsigned long end = start + 1 + get_random_u32() % (SLOT_PAGES / 8);
+		unsigned long page, i;
+
+		end = min(end, SLOT_PAGES);
+		test_requests_reset();
+		unmap(f, start, end);
+		for (page = start; page < end; page++) {
+			unsigned long pages = 1UL << (t->shift[page] - PAGE_SHIFT);
+			unsigned long base = round_down(SLOT_GFN + page, pages) - SLOT_GFN;
+
+			if (!t->leaf[page] || test_bit(page, gone))
+				continue;
+			for (i = base; i < base + pages; i++) {
+				__set_bit(i, gone);
+				if (test_bit(i, t->dirty))
+					__set_bit(i, want);
+				KUNIT_ASSERT_TRUE(test, test_request_covers(LPID, gpa_of(i)));
+			}
+		}
+		for (page = 0; page < SLOT_PAGES; page++)
+			if (t->leaf[page])
+				KUNIT_ASSERT_EQ(test, pte_present(*t->leaf[page]),
+						!test_bit(page, gone));
+		KUNIT_ASSERT_TRUE(test, bitmap_equal(f->slot->dirty_bitmap, want,
+						     SLOT_PAGES));
+	}
+}
+
+static void unmap_is_one_request(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+	unsigned long page;
+
+	use_backend(f, &test_backend_pages);
+	unmap(f, 0, SLOT_PAGES);
+	KUNIT_EXPECT_EQ(test, test_requests.nr, 0);
+
+	for (page = 0; page < SLOT_PAGES; page++)
+		map_page(test, page, PAGE_SHIFT, R);
+	unmap(f, 0, SLOT_PAGES);
+	KUNIT_EXPECT_EQ(test, test_requests.nr, 1);
+	KUNIT_EXPECT_TRUE(test, bitmap_empty(f->slot->dirty_bitmap, SLOT_PAGES));
+}
+
+static void unmap_part_of_a_large_leaf(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+	pte_t *leaf = map_page(test, PMD_PAGES, PMD_SHIFT, RC);
+	pte_t *next = map_page(test, 2 * PMD_PAGES, PAGE_SHIFT, RC);
+
+	f->kvm->stat.num_2M_pages = 1;
+	unmap(f, PMD_PAGES + 1, PMD_PAGES + 2);
+	KUNIT_EXPECT_FALSE(test, pte_present(*leaf));
+	KUNIT_EXPECT_TRUE(test, pte_present(*next));
+	KUNIT_EXPECT_EQ(test, f->kvm->stat.num_2M_pages, 0);
+	KUNIT_EXPECT_EQ(test, bitmap_weight(f->slot->dirty_bitmap, SLOT_PAGES), PMD_PAGES);
+	KUNIT_EXPECT_EQ(test, find_first_bit(f->slot->dirty_bitmap, SLOT_PAGES), PMD_PAGES);
+}
+
+static void unmap_unlogged(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+	pte_t *leaf = map_page(test, 5, PAGE_SHIFT, RC);
+
+	f->slot->dirty_bitmap = NULL;
+	unmap(f, 5, 6);
+	KUNIT_EXPECT_FALSE(test, pte_present(*leaf));
+	KUNIT_EXPECT_TRUE(test, test_request_covers(LPID, gpa_of(5)));
+}
+
+/* A page's shadow PTEs go with it, and what they know of stores stays. */
+static void unmap_nested(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+	struct kvm_nested_guest *one = add_nested(test, 9, 2), *two = add_nested(test, 10, 3);
+	pte_t *own = map_page(test, 1, PAGE_SHIFT, R);
+	pte_t *clean = map_nested(test, 1, one, 0, R);
+	pte_t *dirty = map_nested(test, 1, two, 7 << PAGE_SHIFT, RC);
+	pte_t *other;
+
+	map_page(test, 2, PAGE_SHIFT, R);
+	other = map_nested(test, 2, two, 8 << PAGE_SHIFT, RC);
+
+	unmap(f, 1, 2);
+	KUNIT_EXPECT_FALSE(test, pte_present(*own));
+	KUNIT_EXPECT_FALSE(test, pte_present(*clean));
+	KUNIT_EXPECT_FALSE(test, pte_present(*dirty));
+	KUNIT_EXPECT_TRUE(test, pte_present(*other));
+	KUNIT_EXPECT_EQ(test, f->slot->arch.rmap[1], 0);
+	KUNIT_EXPECT_NE(test, f->slot->arch.rmap[2], 0);
+	KUNIT_EXPECT_TRUE(test, test_bit_le(1, f->slot->dirty_bitmap));
+	KUNIT_EXPECT_EQ(test, bitmap_weight(f->slot->dirty_bitmap, SLOT_PAGES), 1);
+	KUNIT_EXPECT_TRUE(test, test_request_covers(LPID, gpa_of(1)));
+	KUNIT_EXPECT_TRUE(test, test_request_covers(2, 0));
+	KUNIT_EXPECT_TRUE(test, test_request_covers(3, 7 << PAGE_SHIFT));
+}
+
+/* The four states of the two tables, now of R. */
+static void age_truth_table(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+	struct kvm_nested_guest *gp = add_nested(test, 9, 2);
+	unsigned int state;
+
+	for (state = 0; state < 4; state++) {
+		unsigned long seq = f->kvm->mmu_invalidate_seq;
+		pte_t *own = map_page(test, state, PAGE_SHIFT,
+				      state & 1 ? RC : _PAGE_DIRTY);
+		pte_t *shadow = map_nested(test, state, gp, state << PAGE_SHIFT,
+					   state & 2 ? RC : _PAGE_DIRTY);
+
+		test_requests_reset();
+		KUNIT_EXPECT_EQ(test, age(f, state, state + 1, false), !!state);
+		KUNIT_EXPECT_EQ(test, age(f, state, state + 1, false), !!state);
+		KUNIT_EXPECT_EQ(test, test_requests.nr, 0);
+		KUNIT_EXPECT_EQ(test, f->kvm->mmu_invalidate_seq, seq);
+
+		KUNIT_EXPECT_EQ(test, age(f, state, state + 1, true), !!state);
+		KUNIT_EXPECT_FALSE(test, pte_young(*own));
+		KUNIT_EXPECT_FALSE(test, pte_young(*shadow));
+		KUNIT_EXPECT_TRUE(test, pte_dirty(*own) && pte_present(*own));
+		KUNIT_EXPECT_TRUE(test, pte_dirty(*shadow) && pte_present(*shadow));
+		KUNIT_EXPECT_EQ(test, test_requests_of(LPID), state & 1);
+		KUNIT_EXPECT_EQ(test, test_requests_of(2), state >> 1);
+		KUNIT_EXPECT_EQ(test, f->kvm->mmu_invalidate_seq != seq, !!state);
+		KUNIT_EXPECT_NE(test, f->slot->arch.rmap[state], 0);
+
+		KUNIT_EXPECT_FALSE(test, age(f, state, state + 1, true));
+	}
+}
+
+static void age_is_one_request(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+	unsigned long page;
+
+	use_backend(f, &test_backend_pages);
+	for (page = 0; page < SLOT_PAGES; page++)
+		map_page(test, page, PAGE_SHIFT, R);
+	KUNIT_EXPECT_TRUE(test, age(f, 0, SLOT_PAGES, true));
+	KUNIT_EXPECT_EQ(test, test_requests.nr, 1);
+	KUNIT_EXPECT_FALSE(test, age(f, 0, SLOT_PAGES, true));
+	KUNIT_EXPECT_EQ(test, test_requests.nr, 1);
+}
+
+/* All of a slot, in several holds of the lock. */
+static void flush_slot(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+	struct random_table *t = random_table(test);
+	pte_t *before = map_page(test, -1UL, PAGE_SHIFT, RC);
+	pte_t *after = map_page(test, SLOT_PAGES, PAGE_SHIFT, RC);
+	unsigned long seq = f->kvm->mmu_invalidate_seq, page;
+
+	kvm_ext_radix_flush_slot(f->vm, f->slot);
+	for (page = 0; page < SLOT_PAGES; page++) {
+		if (!t->leaf[page])
+			continue;
+		KUNIT_ASSERT_FALSE(test, pte_present(*t->leaf[page]));
+		KUNIT_ASSERT_TRUE(test, test_request_covers(LPID, gpa_of(page)));
+	}
+	KUNIT_EXPECT_TRUE(test, pte_present(*before));
+	KUNIT_EXPECT_TRUE(test, pte_present(*after));
+	KUNIT_EXPECT_TRUE(test, bitmap_equal(f->slot->dirty_bitmap, t->dirty, SLOT_PAGES));
+	KUNIT_EXPECT_NE(test, f->kvm->mmu_invalidate_seq, seq);
+}
+
+/* The VM has left radix mode, its table may be gone. */
+static void flush_slot_of_no_radix_guest(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+	pte_t *leaf = map_page(test, 0, PAGE_SHIFT, RC);
+
+	f->kvm->arch.radix = 0;
+	kvm_ext_radix_flush_slot(f->vm, f->slot);
+	KUNIT_EXPECT_TRUE(test, pte_present(*leaf));
+}
+
 static struct kunit_case cases[] = {
 	KUNIT_CASE(random_leaves),
 	KUNIT_CASE(all_dirty_is_one_request),
@@ -413,6 +655,15 @@ static struct kunit_case cases[] = {
 	KUNIT_CASE(nested_sequence),
 	KUNIT_CASE(nested_stale_entries),
 	KUNIT_CASE(nested_many_guests),
+	KUNIT_CASE(unmap_random_ranges),
+	KUNIT_CASE(unmap_is_one_request),
+	KUNIT_CASE(unmap_part_of_a_large_leaf),
+	KUNIT_CASE(unmap_unlogged),
+	KUNIT_CASE(unmap_nested),
+	KUNIT_CASE(age_truth_table),
+	KUNIT_CASE(age_is_one_request),
+	KUNIT_CASE(flush_slot),
+	KUNIT_CASE(flush_slot_of_no_radix_guest),
 	{}
 };
 

@@ -25,6 +25,7 @@
 #include "compat.h"
 #include "dirty_log.h"
 #include "kunit.h"
+#include "notifiers.h"
 #include "radix_fault.h"
 #include "redirect.h"
 
@@ -44,6 +45,7 @@ void kvm_ext_vm_init(struct kvm_ext_vm *vm, struct kvm *kvm)
 	vm->kvm = kvm;
 	xa_init(&vm->vcpus);
 	kvm_ext_flush_init(&vm->flush, &vm->debug, kvm_ext_flush_default);
+	kvm_ext_flush_init(&vm->notifier_flush, &vm->debug, kvm_ext_flush_default);
 	for (i = 0; i < KVM_EXT_NESTED_FLUSHES; i++)
 		kvm_ext_flush_init(&vm->nested[i], &vm->debug,
 				   kvm_ext_flush_default);
@@ -171,12 +173,53 @@ static bool ext_unmap_gfn_range(struct kvm *kvm, struct kvm_gfn_range *range)
 	struct kvm_ext_vm *vm = kvm_ext_vm_find(kvm);
 	bool flush;
 
-	flush = kvm_ext_stock.unmap_gfn_range(kvm, range);
-	if (vm)
+	if (vm && kvm_ext_notifiers)
+		flush = kvm_ext_unmap_gfn_range(vm, range);
+	else
+		flush = kvm_ext_stock.unmap_gfn_range(kvm, range);
+	if (vm && kvm_ext_areas)
 		kvm_ext_areas_invalidate(vm, range->start, range->end);
 	srcu_read_unlock(&attach_srcu, idx);
 	return flush;
 }
+
+static bool ext_age_gfn(struct kvm *kvm, struct kvm_gfn_range *range)
+{
+	int idx = srcu_read_lock(&attach_srcu);
+	struct kvm_ext_vm *vm = kvm_ext_vm_find(kvm);
+	bool young;
+
+	young = vm ? kvm_ext_age_gfn(vm, range) : kvm_ext_stock.age_gfn(kvm, range);
+	srcu_read_unlock(&attach_srcu, idx);
+	return young;
+}
+
+static bool ext_test_age_gfn(struct kvm *kvm, struct kvm_gfn_range *range)
+{
+	int idx = srcu_read_lock(&attach_srcu);
+	struct kvm_ext_vm *vm = kvm_ext_vm_find(kvm);
+	bool young;
+
+	young = vm ? kvm_ext_test_age_gfn(vm, range) :
+		     kvm_ext_stock.test_age_gfn(kvm, range);
+	srcu_read_unlock(&attach_srcu, idx);
+	return young;
+}
+
+#if KVM_EXT_HAS_SET_SPTE_GFN
+/* The guest gets the new page by its next fault. */
+static bool ext_set_spte_gfn(struct kvm *kvm, struct kvm_gfn_range *range)
+{
+	int idx = srcu_read_lock(&attach_srcu);
+	struct kvm_ext_vm *vm = kvm_ext_vm_find(kvm);
+	bool flush;
+
+	flush = vm ? kvm_ext_unmap_gfn_range(vm, range) :
+		     kvm_ext_stock.set_spte_gfn(kvm, range);
+	srcu_read_unlock(&attach_srcu, idx);
+	return flush;
+}
+#endif
 
 /* Before a memslot is moved or deleted; it is marked invalid already. */
 static void ext_flush_memslot(struct kvm *kvm, struct kvm_memory_slot *slot)
@@ -239,6 +282,17 @@ static const struct {
 		.ops.unmap_gfn_range = ext_unmap_gfn_range,
 		.ops.flush_memslot = ext_flush_memslot,
 		.ops.commit_memory_region = ext_commit_memory_region,
+	},
+	{
+		.facet = &kvm_ext_notifiers,
+		.ops = {
+			.unmap_gfn_range = ext_unmap_gfn_range,
+			.age_gfn = ext_age_gfn,
+			.test_age_gfn = ext_test_age_gfn,
+#if KVM_EXT_HAS_SET_SPTE_GFN
+			.set_spte_gfn = ext_set_spte_gfn,
+#endif
+		},
 	},
 	{ .facet = &kvm_ext_dirty_log, .ops.get_dirty_log = ext_get_dirty_log },
 	{ .ops.init_vm = ext_init_vm },
@@ -321,6 +375,13 @@ static struct kvm_ext_redirect redirects[] = {
 	[KVM_EXT_CREATE_PTE] = {
 		.name = "kvmppc_create_pte",
 		.adjust = kvm_ext_adjust_create_pte,
+		.facet = &kvm_ext_notifiers,
+	},
+	/* both when a memslot goes and when its log is switched */
+	[KVM_EXT_FLUSH_MEMSLOT] = {
+		.name = "kvmppc_radix_flush_memslot",
+		.stub = kvm_ext_stub_flush_memslot,
+		.wanted = kvm_ext_redirect_kvm,
 		.facet = &kvm_ext_notifiers,
 	},
 };

@@ -58,15 +58,27 @@ void kvm_ext_flush_debug_paid(struct kvm_ext_flush_debug *d, u64 lpid,
 }
 EXPORT_SYMBOL_FOR_KUNIT(kvm_ext_flush_debug_paid);
 
-bool kvm_ext_flush_debug_settled(struct kvm_ext_flush_debug *d)
+static bool settled(struct kvm_ext_flush_debug *d, unsigned long first,
+		    unsigned long last)
 {
-	unsigned long index = 0;
+	unsigned long index = first;
 
-	if (d->blind || !xa_find(&d->owed, &index, ULONG_MAX, XA_PRESENT))
+	if (d->blind || !xa_find(&d->owed, &index, last, XA_PRESENT))
 		return true;
 
-	WARN_ONCE(1, "LPID %lu page %#lx: a C bit was cleared and reported, but not flushed\n",
+	WARN_ONCE(1, "LPID %lu page %#lx: a leaf was changed, and that is relied upon, but not flushed\n",
 		  index >> LPID_SHIFT, index & ((1UL << LPID_SHIFT) - 1));
 	return false;
 }
+
+bool kvm_ext_flush_debug_settled(struct kvm_ext_flush_debug *d)
+{
+	return settled(d, 0, ULONG_MAX);
+}
 EXPORT_SYMBOL_FOR_KUNIT(kvm_ext_flush_debug_settled);
+
+bool kvm_ext_flush_debug_settled_range(struct kvm_ext_flush_debug *d, u64 lpid,
+				       unsigned long start, unsigned long end)
+{
+	return settled(d, index_of(lpid, start), index_of(lpid, end - 1));
+}

@@ -22,7 +22,7 @@ MODULE_PARM_DESC(dirty_log, "Collect the dirty log of radix guests (default 1; 0
 
 bool kvm_ext_notifiers = true;
 module_param_named(notifiers, kvm_ext_notifiers, bool, 0444);
-MODULE_PARM_DESC(notifiers, "Keep mappings of radix guests inside their memslots (default 1; 0: leave them to kvm-hv)");
+MODULE_PARM_DESC(notifiers, "Serve MMU notifiers of radix guests, and keep their mappings inside their memslots (default 1; 0: leave both to kvm-hv)");
 
 uint kvm_ext_flush_ceiling;
 module_param_named(flush_ceiling, kvm_ext_flush_ceiling, uint, 0444);

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Memory under guests comes and goes: the MMU notifier operations, and memslots
+ * that are taken away. Each call goes to what serves the VM at that moment: our
+ * code for radix guests; kvm-hv for HPT guests, and for secure guests, whose
+ * pages the ultravisor owns.
+ *
+ * The generic code of KVM has found the memslots that a range of host addresses
+ * touches, holds kvm->mmu_lock, and has told page faults in flight to try again
+ * (mmu_invalidate_in_progress and mmu_invalidate_seq).
+ */
+#ifndef KVM_EXT_NOTIFIERS_H
+#define KVM_EXT_NOTIFIERS_H
+
+#include <linux/kvm_host.h>
+
+struct kvm_ext_vm;
+
+/**
+ * kvm_ext_unmap_gfn_range() - host pages are about to go
+ * @vm:		a VM of ours
+ * @range:	pages of one memslot
+ *
+ * On return no translation of them is in any page table or TLB of the guest or
+ * its nested guests, and the pages that were dirty are in the memslot's
+ * accumulated bits. Large leaves that the range only touches go too.
+ *
+ * Context: kvm->mmu_lock held.
+ * Return: false: nothing is left for the caller to flush.
+ */
+bool kvm_ext_unmap_gfn_range(struct kvm_ext_vm *vm, struct kvm_gfn_range *range);
+
+/**
+ * kvm_ext_age_gfn() - have pages been accessed since the last call?
+ * @vm:		a VM of ours
+ * @range:	pages of one memslot
+ *
+ * Context: kvm->mmu_lock held.
+ * Return: true if one of them has.
+ */
+bool kvm_ext_age_gfn(struct kvm_ext_vm *vm, struct kvm_gfn_range *range);
+
+/**
+ * kvm_ext_test_age_gfn() - the same, and the next call answers the same
+ * @vm:		a VM of ours
+ * @range:	pages of one memslot
+ *
+ * Context: kvm->mmu_lock held.
+ * Return: true if one of them has.
+ */
+bool kvm_ext_test_age_gfn(struct kvm_ext_vm *vm, struct kvm_gfn_range *range);
+
+/**
+ * kvm_ext_flush_memslot() - kvmppc_radix_flush_memslot() of VMs of ours
+ * @kvm:	the VM
+ * @slot:	a memslot that is moved or deleted, or whose logging is switched
+ *
+ * Unmaps all of it; page faults that have looked at it try again.
+ *
+ * Context: kvm->slots_lock held; may sleep.
+ */
+void kvm_ext_flush_memslot(struct kvm *kvm, const struct kvm_memory_slot *slot);
+
+#endif /* KVM_EXT_NOTIFIERS_H */
