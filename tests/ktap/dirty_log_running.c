@@ -6,9 +6,8 @@
  */
 #include "ktap.h"
 
-#include <stdatomic.h>
-
 #include "rounds.h"
+#include "thief.h"
 
 #define NR_VCPUS	3
 #define NR_PAGES	256
@@ -18,50 +17,27 @@
 #define MIGRATIONS	6
 #define COPY_ROUNDS	8
 
-/* Takes the memory from under the guest, from a thread of its own. */
-struct unmapper {
-	const struct logged_vm *l;
-	__u64 random;
-	pthread_t thread;
-	atomic_bool stop;
-	unsigned long unmaps;
-};
-
-static void *unmap_thread(void *arg)
-{
-	struct unmapper *u = arg;
-	size_t first, count;
-
-	while (!atomic_load(&u->stop)) {
-		first = random_below(&u->random, u->l->pages);
-		count = 1 + random_below(&u->random, u->l->pages - first);
-		if (madvise(u->l->memory + first * u->l->page,
-			    count * u->l->page, MADV_DONTNEED))
-			die("MADV_DONTNEED: %m");
-		u->unmaps++;
-		usleep(1000);
-	}
-	return NULL;
-}
-
 FIXTURE(running) {
 	struct logged_vm *l;
 	__u64 random;
-	struct unmapper unmapper;
+	struct thief thief;
 };
 
-/* Shared memory keeps its content when it is unmapped, and comes back. */
+/* Stolen: memory is taken from under the guest all the time. */
 FIXTURE_VARIANT(running) {
 	enum vm_mmu mmu;
 	enum backing backing;
-	bool unmap;
+	bool stolen;
 };
 
 FIXTURE_VARIANT_ADD(running, small) { VM_MMU_RADIX, BACKING_SMALL, false };
 FIXTURE_VARIANT_ADD(running, thp) { VM_MMU_RADIX, BACKING_THP, false };
 FIXTURE_VARIANT_ADD(running, memfd) { VM_MMU_RADIX, BACKING_MEMFD, false };
-FIXTURE_VARIANT_ADD(running, unmapped) { VM_MMU_RADIX, BACKING_MEMFD, true };
+FIXTURE_VARIANT_ADD(running, small_stolen) { VM_MMU_RADIX, BACKING_SMALL, true };
+FIXTURE_VARIANT_ADD(running, thp_stolen) { VM_MMU_RADIX, BACKING_THP, true };
+FIXTURE_VARIANT_ADD(running, memfd_stolen) { VM_MMU_RADIX, BACKING_MEMFD, true };
 FIXTURE_VARIANT_ADD(running, hpt) { VM_MMU_HPT, BACKING_SMALL, false };
+FIXTURE_VARIANT_ADD(running, hpt_stolen) { VM_MMU_HPT, BACKING_SMALL, true };
 
 FIXTURE_SETUP(running)
 {
@@ -73,21 +49,25 @@ FIXTURE_SETUP(running)
 		SKIP(return, "%s", why);
 	check_subject(self->l->vm);
 	self->random = option("KTAP_SEED", 1);
-	if (variant->unmap) {
-		self->unmapper.l = self->l;
-		self->unmapper.random = ~self->random;
-		ASSERT_EQ(0, pthread_create(&self->unmapper.thread, NULL,
-					    unmap_thread, &self->unmapper));
+	if (variant->stolen) {
+		self->thief.l = self->l;
+		self->thief.ways = thefts_from(variant->backing);
+		self->thief.random = ~self->random;
+		thief_start(&self->thief);
 	}
 }
 
 FIXTURE_TEARDOWN(running)
 {
-	if (variant->unmap) {
-		atomic_store(&self->unmapper.stop, true);
-		pthread_join(self->unmapper.thread, NULL);
-		TH_LOG("%lu times unmapped", self->unmapper.unmaps);
-		EXPECT_LT(0, self->unmapper.unmaps);
+	unsigned int way;
+
+	if (variant->stolen) {
+		thief_stop(&self->thief);
+		for (way = 0; way < NR_THEFTS; way++)
+			if (self->thief.ways & 1u << way) {
+				TH_LOG("theft %u: %lu times", way, self->thief.count[way]);
+				EXPECT_LT(0, self->thief.count[way]);
+			}
 	}
 	logged_vm_destroy(self->l);
 }
@@ -107,8 +87,10 @@ static void serve(struct __test_metadata *_metadata, struct logged_vm *l,
 	vcpu_start(vcpu, GUEST_SERVE);
 	rounds_serve(l, vcpu->area, &served);
 	vcpu_stop(vcpu);
-	TH_LOG("%lu stores asked for, %lu missed", served.asked, served.missed);
+	TH_LOG("%lu stores asked for, %lu missed, %lu lost", served.asked,
+	       served.missed, served.lost);
 	EXPECT_EQ(0, served.missed);
+	EXPECT_EQ(0, served.lost);
 }
 
 TEST_F_TIMEOUT(running, served_1_page, TIMEOUT)

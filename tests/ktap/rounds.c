@@ -56,6 +56,8 @@ void rounds_serve(struct logged_vm *l, struct guest_area *area,
 		}
 		area->count = count;
 		area_serve(area);
+		for (i = 0; i < count; i++)
+			served->lost += *(__u64 *)vm_hva(l->vm, area->list[i].addr) != round;
 		collect(l);
 		for (i = 0; i < count; i++)
 			served->missed += !test_bit(l->bitmap, page[i]);

@@ -20,6 +20,7 @@
  * @random: state of the pseudo-random numbers
  * @asked: stores asked for
  * @missed: of these, not reported
+ * @lost: of these, not in memory
  */
 struct served {
 	unsigned long rounds;
@@ -27,6 +28,7 @@ struct served {
 	__u64 random;
 	unsigned long asked;
 	unsigned long missed;
+	unsigned long lost;
 };
 
 /* The collector is the calling thread; it keeps to CPU 0, the vCPU to the last. */

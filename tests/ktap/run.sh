@@ -51,6 +51,7 @@ areas_memory         stock ours
 areas_stress         stock ours
 slot_bounds          stock ours
 slot_rmap            ours
+paging_counts        stock ours
 attach               alone
 SUITES
 }

@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * TLB invalidations when memory is taken from under a guest
+ *
+ * Stock looks at each page by itself and invalidates each that was mapped.
+ * Ours walks the range once, and never invalidates more than once for each
+ * page, or for all of a range.
+ */
+#include "ktap.h"
+
+#include <sys/mman.h>
+
+#include "logged_vm.h"
+#include "tlb_count.h"
+
+#define SIZE		(256ul << 20)
+
+FIXTURE(counts) {
+	struct logged_vm *l;
+	unsigned long unit;	/* invalidations that one page takes */
+};
+
+static unsigned long count_advice(struct __test_metadata *_metadata,
+				  struct logged_vm *l, size_t pages, int advice)
+{
+	unsigned long count;
+	int ret;
+
+	tlb_count_start();
+	ret = madvise(l->memory, pages * l->page, advice);
+	count = tlb_count_stop();
+	ASSERT_EQ(0, ret);
+	TH_LOG("%zu pages: %lu invalidations", pages, count);
+	return count;
+}
+
+static void map_all(struct logged_vm *l)
+{
+	vcpu_store_pages(&l->vm->vcpu[0], VM_DATA_GPA, l->page, l->pages, 1);
+}
+
+FIXTURE_SETUP(counts)
+{
+	struct vm_config config = { .mmu = VM_MMU_RADIX };
+	const char *why = tlb_count_missing();
+
+	if (!why)
+		self->l = logged_vm_create(&config, SIZE / page_size(), BACKING_SMALL,
+					   &why);
+	if (!self->l)
+		SKIP(return, "%s", why);
+	check_subject(self->l->vm);
+	ASSERT_EQ(0, logged_vm_set_log(self->l, false));
+	map_all(self->l);
+	self->unit = count_advice(_metadata, self->l, 1, MADV_DONTNEED);
+	ASSERT_LT(0, self->unit);
+	ASSERT_GE(host_is_lpar() ? 1 : 3, self->unit);
+	map_all(self->l);
+}
+
+FIXTURE_TEARDOWN(counts)
+{
+	logged_vm_destroy(self->l);
+}
+
+static void check(struct __test_metadata *_metadata, const struct vm *vm,
+		  unsigned long count, unsigned long stock, unsigned long most)
+{
+	if (may_xfail(vm)) {
+		EXPECT_EQ(stock, count);
+	} else {
+		EXPECT_GE(most, count);
+		EXPECT_EQ(most == 0, count == 0);
+	}
+}
+
+/*
+ * A memslot goes in several holds of a lock, in each of which 2,048 entries of
+ * the tree are looked at: one for each page, and one for each page of PTEs.
+ */
+static unsigned long holds(const struct logged_vm *l)
+{
+	return (l->pages + l->size / THP_SIZE + 2047) / 2048;
+}
+
+TEST_F(counts, dropped)
+{
+	struct logged_vm *l = self->l;
+
+	check(_metadata, l->vm, count_advice(_metadata, l, l->pages, MADV_DONTNEED),
+	      l->pages * self->unit, self->unit);
+	/* Nothing is mapped now. */
+	check(_metadata, l->vm, count_advice(_metadata, l, l->pages, MADV_DONTNEED),
+	      0, 0);
+}
+
+/* The log is switched on, which takes all mappings away, and off. */
+TEST_F(counts, log_switched)
+{
+	struct logged_vm *l = self->l;
+	unsigned int i;
+
+	for (i = 0; i < 2; i++) {
+		unsigned long count;
+		int ret;
+
+		tlb_count_start();
+		ret = logged_vm_set_log(l, !i);
+		count = tlb_count_stop();
+		ASSERT_EQ(0, ret);
+		TH_LOG("log switched %s: %lu invalidations", i ? "off" : "on", count);
+		check(_metadata, l->vm, count, l->pages * self->unit,
+		      holds(l) * self->unit);
+		map_all(l);
+	}
+}
+
+TEST_F(counts, slot_deleted)
+{
+	struct logged_vm *l = self->l;
+	unsigned long count;
+	int ret;
+
+	tlb_count_start();
+	ret = vm_set_memslot(l->vm, LOGGED_SLOT, VM_DATA_GPA, 0, l->memory, 0);
+	count = tlb_count_stop();
+	ASSERT_EQ(0, ret);
+	TH_LOG("memslot deleted: %lu invalidations", count);
+	check(_metadata, l->vm, count, l->pages * self->unit, holds(l) * self->unit);
+}
+
+TEST_HARNESS_MAIN

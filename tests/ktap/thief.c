@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A thread that takes memory from under a running guest
+ */
+#define _GNU_SOURCE
+#include "thief.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "options.h"
+
+#ifndef MADV_COLLAPSE
+#define MADV_COLLAPSE	25
+#endif
+
+#define KSM		"/sys/kernel/mm/ksm/"
+#define REST_US		1000
+
+#define BIT(way)	(1u << (way))
+
+unsigned int thefts_from(enum backing backing)
+{
+	switch (backing) {
+	case BACKING_SMALL:
+		return BIT(THEFT_PAGE_OUT) | BIT(THEFT_COLD) | BIT(THEFT_FORK) |
+		       BIT(THEFT_MERGE);
+	case BACKING_THP:
+		return BIT(THEFT_PAGE_OUT) | BIT(THEFT_COLD) | BIT(THEFT_FORK) |
+		       BIT(THEFT_COLLAPSE);
+	case BACKING_MEMFD:
+		return BIT(THEFT_DROP) | BIT(THEFT_PAGE_OUT);
+	default:
+		return 0;
+	}
+}
+
+/* Swap in compressed memory; it stays for the rest of the boot. */
+static void swap_on(void)
+{
+	if (!access("/sys/block/zram0", F_OK))
+		return;
+	if (system("modprobe zram >/dev/null 2>&1"))
+		die("the host has no zram to swap to");
+	write_file("/sys/block/zram0/disksize", "256M");
+	if (system("mkswap /dev/zram0 >/dev/null && swapon /dev/zram0"))
+		die("the host cannot swap to zram");
+}
+
+static void merge_on(void)
+{
+	if (access(KSM "run", W_OK))
+		return;
+	write_file(KSM "sleep_millisecs", "1");
+	write_file(KSM "pages_to_scan", "1000");
+	write_file(KSM "run", "1");
+}
+
+/* What the kernel cannot do just now is no failure. */
+static void advise(void *memory, size_t size, int advice)
+{
+	if (madvise(memory, size, advice) && errno != EAGAIN && errno != EINVAL &&
+	    errno != EBUSY && errno != ENOMEM)
+		die("madvise(%d): %m", advice);
+}
+
+static void share_with_child(void)
+{
+	pid_t child = fork();
+
+	if (child < 0)
+		die("fork: %m");
+	if (!child) {
+		usleep(REST_US);
+		_exit(0);
+	}
+	waitpid(child, NULL, 0);
+}
+
+static void steal(struct thief *thief, enum theft way, void *memory, size_t size)
+{
+	switch (way) {
+	case THEFT_DROP:
+		advise(memory, size, MADV_DONTNEED);
+		break;
+	case THEFT_PAGE_OUT:
+		advise(memory, size, MADV_PAGEOUT);
+		break;
+	case THEFT_COLD:
+		advise(memory, size, MADV_COLD);
+		break;
+	case THEFT_FORK:
+		share_with_child();
+		break;
+	case THEFT_MERGE:
+		advise(memory, size, MADV_MERGEABLE);
+		break;
+	default:
+		advise(thief->l->memory, thief->l->size, MADV_COLLAPSE);
+		break;
+	}
+	thief->count[way]++;
+}
+
+static void *thief_thread(void *arg)
+{
+	struct thief *thief = arg;
+	const struct logged_vm *l = thief->l;
+	size_t first, count;
+	enum theft way;
+
+	while (!atomic_load(&thief->stop)) {
+		do
+			way = random_below(&thief->random, NR_THEFTS);
+		while (!(thief->ways & BIT(way)));
+		first = random_below(&thief->random, l->pages);
+		count = 1 + random_below(&thief->random, l->pages - first);
+		steal(thief, way, l->memory + first * l->page, count * l->page);
+		usleep(REST_US);
+	}
+	return NULL;
+}
+
+void thief_start(struct thief *thief)
+{
+	if (thief->ways & BIT(THEFT_PAGE_OUT))
+		swap_on();
+	if (thief->ways & BIT(THEFT_MERGE))
+		merge_on();
+	if (pthread_create(&thief->thread, NULL, thief_thread, thief))
+		die("thread that takes memory: %m");
+}
+
+void thief_stop(struct thief *thief)
+{
+	atomic_store(&thief->stop, true);
+	pthread_join(thief->thread, NULL);
+}
