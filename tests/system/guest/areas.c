@@ -104,9 +104,8 @@ static bool check_log(void)
 		if (time > last)
 			continue;
 		if (time < latest || !entry[i].dispatch_reason) {
-			printf("CORRUPT log: %lu (%zu of %zu), reason %u: time %#lx after %#lx, last %#lx\n",
-			       areas_entries + i, i, count, entry[i].dispatch_reason,
-			       time, latest, last);
+			printf("CORRUPT log: %lu (%zu of %zu): time %#lx after %#lx, last %#lx\n",
+			       areas_entries + i, i, count, time, latest, last);
 			return false;
 		}
 		latest = time;
