@@ -40,12 +40,19 @@ SPLAT = re.compile(r"\[ *\d+\.\d{6}\].*("
                    r"sleeping function called|refcount_t:|Bad page|"
                    r"Bad rss-counter|KFENCE:|KASAN:|DEBUG_LOCKS_WARN_ON)")
 AFTER_SPLAT = 45        # lines to show
+
+# Not about memory, and not ours: kvm-hv's account of the time stolen from a vCPU
+# finds it in a state in which it cannot have been preempted. Seen once in some
+# hundred runs of 'attach', of a VM on stock. The report is shown and goes by.
+KNOWN = re.compile(r"WARNING: .* kvmppc_core_vcpu_load_hv\+")
+KNOWN_END = re.compile(r"---\[ end trace")
 LINGER = 5              # seconds given to the rest of a report
 BOOT_LIMIT = 240        # seconds until the command must have started
 
 # Bits of /proc/sys/kernel/tainted that only a defect sets: machine check, bad
 # page, die, warning, soft lockup.
-TAINT_DEFECT = 1 << 4 | 1 << 5 | 1 << 7 | 1 << 9 | 1 << 14
+TAINT_WARNING = 1 << 9
+TAINT_DEFECT = 1 << 4 | 1 << 5 | 1 << 7 | TAINT_WARNING | 1 << 14
 
 EXIT_TIMEOUT, EXIT_SPLAT, EXIT_LAB = 124, 125, 126      # see 'lab boot --help'
 
@@ -124,6 +131,8 @@ class Console:
         self.verdict = None         # of the command: (status, taint, lockdep)
         self.nokvm = False
         self.splat = None           # index of the line that starts the report
+        self.known = False          # there was a report that goes by
+        self.passing = False        # and its end has not come yet
         self.expected_seen = False
         self.end = None             # when to stop waiting for the command
 
@@ -153,7 +162,11 @@ class Console:
             print(line, file=self.log, flush=True)
         if self.started:
             print(line, flush=True)
-        if SPLAT.search(line):
+        if KNOWN.search(line):
+            self.known = self.passing = True
+        if self.passing:
+            self.passing = not KNOWN_END.search(line)
+        elif SPLAT.search(line):
             if not self.expected and self.splat is None:
                 self.splat = len(self.lines) - 1
             elif self.expected and self.expected.search(line):
@@ -236,6 +249,9 @@ def judge(args, console, ended):
     if console.end:
         return 0                        # the host went down as expected
     status, taint, lockdep = console.verdict
+    if console.known:
+        say("kvm-hv has reported what it is known to report; see KNOWN in boot.py")
+        taint &= ~TAINT_WARNING
     if not args.expect_splat and (taint & TAINT_DEFECT or lockdep):
         say(f"the kernel reported a defect that did not reach the console whole "
             f"(taint {taint:#x}, lockdep {'off' if lockdep else 'on'})")
