@@ -251,8 +251,12 @@ int kvm_ext_radix_harvest(struct kvm_ext_vm *vm,
 	if (kvm_ext_flush_finish(&vm->flush))
 		err = -EIO;
 
-	if (!err)
+	if (!err && IS_ENABLED(CONFIG_KVM_HV_EXT_DEBUG)) {
+		/* who changes leaves under mmu_lock has paid when it is dropped */
+		spin_lock(&vm->kvm->mmu_lock);
 		kvm_ext_flush_debug_settled(&vm->debug);
+		spin_unlock(&vm->kvm->mmu_lock);
+	}
 	return err;
 }
 EXPORT_SYMBOL_FOR_KUNIT(kvm_ext_radix_harvest);
