@@ -34,6 +34,9 @@
  * @flush:	gathers invalidations of the VM's own LPID; kvm->slots_lock
  * @notifier_flush: the same, for leaves that go or are aged; kvm->mmu_lock
  * @nested:	the same for shadow LPIDs of its nested guests; kvm->mmu_lock
+ * @leaf_level:	level of the last leaf that a vCPU has inserted where a large one
+ *		was wanted, by vcpu_idx; the vCPU's own thread
+ * @single_pages: no large leaves for now; kvm->mmu_lock
  * @vcpus:	our part of each vCPU (struct kvm_ext_vcpu), by address
  * @debug:	cleared R/C bits not yet covered by a flush (debug builds)
  */
@@ -44,6 +47,8 @@ struct kvm_ext_vm {
 	struct kvm_ext_flush flush;
 	struct kvm_ext_flush notifier_flush;
 	struct kvm_ext_flush nested[KVM_EXT_NESTED_FLUSHES];
+	u8 leaf_level[KVM_MAX_VCPUS];
+	bool single_pages;
 	struct xarray vcpus;
 	struct kvm_ext_flush_debug debug;
 };

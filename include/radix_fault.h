@@ -1,12 +1,20 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Page faults of radix guests: no leaf reaches beyond its memslot.
+ * Page faults of radix guests: no leaf reaches beyond its memslot, and none takes
+ * the place of smaller ones.
  *
  * kvm-hv makes a leaf as large as the host's page, if guest and host address
  * have the same offset in it, and does not look where the memslot begins and
  * ends. What lies around the memslot inside that page is then the guest's, to
  * read and to write; a memslot next to it is never asked; and when the leaf is
  * taken away, the reverse map is indexed out of its bounds.
+ *
+ * Where single pages are mapped and a large leaf is wanted, kvm-hv takes them
+ * away under the addresses that they have in the host: what is invalidated is
+ * something else, and what they say of stores goes to another page or nowhere.
+ * This happens when logging is switched off, and only then: whatever else makes
+ * large pages of small ones in the host unmaps them first. The memslot is
+ * unlogged for page faults first, and flushed afterwards.
  */
 #ifndef KVM_EXT_RADIX_FAULT_H
 #define KVM_EXT_RADIX_FAULT_H
@@ -14,6 +22,7 @@
 #include <linux/kvm_host.h>
 #include <linux/pgtable.h>
 
+struct kvm_ext_vm;
 struct pt_regs;
 
 /**
@@ -39,6 +48,20 @@ unsigned int kvm_ext_bound_leaf(const struct kvm_memory_slot *slot,
  * Context: callback of a redirect; the caller holds kvm->srcu.
  */
 void kvm_ext_adjust_create_pte(struct pt_regs *regs);
+
+/**
+ * kvm_ext_single_pages() - begin or end a time without new large leaves
+ * @vm:		a VM of ours
+ * @on:		true before page faults may find a memslot unlogged, false when it
+ *		has been flushed
+ *
+ * At the end page faults in flight that have decided for a single page are made
+ * to try again: so none comes up beside a large leaf. Those that were inserted
+ * meanwhile stay, and keep large leaves away until they are unmapped.
+ *
+ * Context: kvm->slots_lock held; takes kvm->mmu_lock.
+ */
+void kvm_ext_single_pages(struct kvm_ext_vm *vm, bool on);
 
 /**
  * kvm_ext_instantiate_page() - kvmppc_book3s_instantiate_page() of VMs of ours

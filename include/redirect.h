@@ -27,7 +27,7 @@
  * @wanted:	tells from the argument registers (@regs->gpr[3] and up) and the
  *		return address (@regs->link) whether this call is redirected.
  *		Called with preemption disabled, from any context the function
- *		is called in; must be notrace and call nothing that is traced.
+ *		is called in; must be notrace and call nothing that is redirected.
  * @adjust:	changes the argument registers of a call, which then goes its way;
  *		in the context of @wanted. A row has this, or @stub and @wanted
  * @facet:	the row applies only if this is true; NULL: always

@@ -52,6 +52,7 @@ areas_stress         stock ours
 slot_bounds          stock ours
 slot_rmap            ours
 paging_counts        stock ours
+log_switched         stock ours
 attach               alone
 SUITES
 }

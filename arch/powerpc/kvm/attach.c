@@ -234,7 +234,35 @@ static void ext_flush_memslot(struct kvm *kvm, struct kvm_memory_slot *slot)
 	srcu_read_unlock(&attach_srcu, idx);
 }
 
-/* After any change of a memslot: areas may have memory now that had none. */
+/* Is logging switched off, after which there may be large leaves again? */
+static bool log_off(const struct kvm_memory_slot *old,
+		    const struct kvm_memory_slot *new, enum kvm_mr_change change)
+{
+	return change == KVM_MR_FLAGS_ONLY && kvm_ext_notifiers &&
+	       (old->flags & ~new->flags & KVM_MEM_LOG_DIRTY_PAGES);
+}
+
+/* Before page faults find a memslot as it will be. */
+static int ext_prepare_memory_region(struct kvm *kvm,
+				     const struct kvm_memory_slot *old,
+				     struct kvm_memory_slot *new,
+				     enum kvm_mr_change change)
+{
+	int idx = srcu_read_lock(&attach_srcu);
+	struct kvm_ext_vm *vm = kvm_ext_vm_find(kvm);
+	int err;
+
+	err = kvm_ext_stock.prepare_memory_region(kvm, old, new, change);
+	if (!err && vm && log_off(old, new, change))
+		kvm_ext_single_pages(vm, true);
+	srcu_read_unlock(&attach_srcu, idx);
+	return err;
+}
+
+/*
+ * After any change of a memslot: areas may have memory now that had none. Stock
+ * flushes a memslot whose logging was switched.
+ */
 static void ext_commit_memory_region(struct kvm *kvm,
 				     struct kvm_memory_slot *old,
 				     const struct kvm_memory_slot *new,
@@ -244,7 +272,10 @@ static void ext_commit_memory_region(struct kvm *kvm,
 	struct kvm_ext_vm *vm = kvm_ext_vm_find(kvm);
 
 	kvm_ext_stock.commit_memory_region(kvm, old, new, change);
-	if (vm && (change == KVM_MR_CREATE || change == KVM_MR_MOVE))
+	if (vm && log_off(old, new, change))
+		kvm_ext_single_pages(vm, false);
+	if (vm && kvm_ext_areas &&
+	    (change == KVM_MR_CREATE || change == KVM_MR_MOVE))
 		kvm_ext_areas_invalidate(vm, new->base_gfn,
 					 new->base_gfn + new->npages);
 	srcu_read_unlock(&attach_srcu, idx);
@@ -286,6 +317,8 @@ static const struct {
 	{
 		.facet = &kvm_ext_notifiers,
 		.ops = {
+			.prepare_memory_region = ext_prepare_memory_region,
+			.commit_memory_region = ext_commit_memory_region,
 			.unmap_gfn_range = ext_unmap_gfn_range,
 			.age_gfn = ext_age_gfn,
 			.test_age_gfn = ext_test_age_gfn,

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Page faults of radix guests: no leaf reaches beyond its memslot.
+ * Page faults of radix guests: no leaf reaches beyond its memslot, and none takes
+ * the place of smaller ones.
  *
  * kvmppc_book3s_instantiate_page() chooses the leaf and has it written by
  * kvmppc_create_pte(), whose nine arguments are more than a redirect can pass
@@ -17,6 +18,7 @@
 #include "compat.h"
 #include "kunit.h"
 #include "radix_fault.h"
+#include "radix_walk.h"
 
 static notrace unsigned long leaf_size(unsigned int level)
 {
@@ -40,6 +42,16 @@ static notrace bool inside(const struct kvm_memory_slot *slot, unsigned long gpa
 	       first + pages <= slot->base_gfn + slot->npages;
 }
 
+/*
+ * The part of a large leaf that maps @gpa. Guest and host address have the same
+ * offset in it, so what @gpa has below it is what the host address has there.
+ */
+static notrace pte_t narrow(pte_t pte, unsigned long gpa, unsigned int from,
+			    unsigned int to)
+{
+	return __pte(pte_val(pte) | (gpa & (leaf_size(from) - leaf_size(to))));
+}
+
 notrace unsigned int kvm_ext_bound_leaf(const struct kvm_memory_slot *slot,
 					unsigned long gpa, unsigned int level,
 					pte_t *pte)
@@ -49,14 +61,36 @@ notrace unsigned int kvm_ext_bound_leaf(const struct kvm_memory_slot *slot,
 	while (bound && (!slot || !inside(slot, gpa, bound)))
 		bound--;
 
-	/*
-	 * Guest and host address have the same offset in a large leaf, so what
-	 * @gpa has below the large page is what the host address has there.
-	 */
-	*pte = __pte(pte_val(*pte) | (gpa & (leaf_size(level) - leaf_size(bound))));
+	*pte = narrow(*pte, gpa, level, bound);
 	return bound;
 }
 EXPORT_SYMBOL_FOR_KUNIT(kvm_ext_bound_leaf);
+
+/*
+ * Are there smaller leaves where one of this level is wanted? None can come up
+ * before it is written: page faults agree on single pages only while all of them
+ * do, or where there are some, which they learn under mmu_lock as well; and who
+ * takes these away makes them try again.
+ */
+static bool occupied(struct kvm *kvm, unsigned long gpa, unsigned int level)
+{
+	unsigned long start = round_down(gpa, leaf_size(level));
+	struct kvm_ext_walk w;
+
+	lockdep_assert_held(&kvm->mmu_lock);
+	kvm_ext_walk_init(&w, kvm->arch.pgtable, start, start + leaf_size(level),
+			  UINT_MAX);
+	return kvm_ext_walk_next(&w) && 1UL << w.shift < leaf_size(level);
+}
+
+void kvm_ext_single_pages(struct kvm_ext_vm *vm, bool on)
+{
+	spin_lock(&vm->kvm->mmu_lock);
+	vm->single_pages = on;
+	if (!on)
+		vm->kvm->mmu_invalidate_seq++;
+	spin_unlock(&vm->kvm->mmu_lock);
+}
 
 /* r3 kvm, r4 table, r5 leaf (as it stands in the table), r6 gpa, r7 level */
 notrace void kvm_ext_adjust_create_pte(struct pt_regs *regs)
@@ -64,16 +98,29 @@ notrace void kvm_ext_adjust_create_pte(struct pt_regs *regs)
 	struct kvm *kvm = (struct kvm *)regs->gpr[3];
 	unsigned long gpa = regs->gpr[6];
 	unsigned int level = regs->gpr[7];
+	const struct kvm_vcpu *vcpu = kvm_get_running_vcpu();
+	const struct kvm_memory_slot *slot;
+	struct kvm_ext_vm *vm;
 	pte_t pte;
 
-	if (!level || !kvm_ext_vm_find(kvm) ||
-	    (pgd_t *)regs->gpr[4] != kvm->arch.pgtable)
+	if (!level || (pgd_t *)regs->gpr[4] != kvm->arch.pgtable)
+		return;
+	vm = kvm_ext_vm_find(kvm);
+	if (!vm)
 		return;
 
+	slot = gfn_to_memslot(kvm, gpa >> PAGE_SHIFT);
+	spin_lock(&kvm->mmu_lock);
+	if (vm->single_pages || occupied(kvm, gpa, level))
+		slot = NULL;
+	spin_unlock(&kvm->mmu_lock);
+
 	pte = __pte_raw((__force __be64)regs->gpr[5]);
-	regs->gpr[7] = kvm_ext_bound_leaf(gfn_to_memslot(kvm, gpa >> PAGE_SHIFT),
-					  gpa, level, &pte);
+	level = kvm_ext_bound_leaf(slot, gpa, level, &pte);
 	regs->gpr[5] = (__force unsigned long)pte_raw(pte);
+	regs->gpr[7] = level;
+	if (!WARN_ON_ONCE(!vcpu || vcpu->kvm != kvm))
+		vm->leaf_level[vcpu->vcpu_idx] = level;
 }
 
 /* kvm-hv has counted what it meant to insert. */
@@ -107,13 +154,13 @@ int kvm_ext_instantiate_page(struct kvm_vcpu *vcpu, unsigned long gpa,
 	if (!pte_present(pte))
 		return -EAGAIN;
 
-	bound = kvm_ext_bound_leaf(memslot, gpa, level, &pte);
+	bound = level ? kvm_ext_vm_find(vcpu->kvm)->leaf_level[vcpu->vcpu_idx] : 0;
 	if (bound != level) {
 		correct_stat(vcpu->kvm, level, -1);
 		correct_stat(vcpu->kvm, bound, 1);
 	}
 	if (inserted_pte)
-		*inserted_pte = pte;
+		*inserted_pte = narrow(pte, gpa, level, bound);
 	if (levelp)
 		*levelp = bound;
 	return 0;

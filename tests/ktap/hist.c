@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Counting events by the kernel's own histograms of tracepoints and probes
+ */
+#include "hist.h"
+
+#include <stdio.h>
+#include <unistd.h>
+
+#include "vm.h"
+
+#define PATH_SIZE	128
+
+static void path_of(char *path, const char *event, const char *file)
+{
+	snprintf(path, PATH_SIZE, TRACEFS "events/%s/%s", event, file);
+}
+
+bool hist_possible(const char *event)
+{
+	char path[PATH_SIZE];
+
+	path_of(path, event, "hist");
+	return !access(path, R_OK);
+}
+
+void hist_start(const char *event, const char *trigger)
+{
+	char path[PATH_SIZE];
+
+	path_of(path, event, "trigger");
+	write_file(path, trigger);
+}
+
+unsigned long hist_stop(const char *event, const char *trigger)
+{
+	char path[PATH_SIZE], line[256], stop[256];
+	unsigned long hits, total = 0;
+	bool read = false;
+	FILE *file;
+
+	path_of(path, event, "hist");
+	file = fopen(path, "r");
+	if (!file)
+		die("open %s: %m", path);
+	while (fgets(line, sizeof(line), file)) {
+		if (sscanf(line, "{ %*[^}]} hitcount: %lu", &hits) == 1)
+			total += hits;
+		read |= sscanf(line, " Dropped: %lu", &hits) == 1 && !hits;
+	}
+	fclose(file);
+	if (!read)
+		die("the histogram of %s is incomplete", event);
+	path_of(path, event, "trigger");
+	snprintf(stop, sizeof(stop), "!%s", trigger);
+	write_file(path, stop);
+	return total;
+}

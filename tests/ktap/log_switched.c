@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Logging switched on and off under load, on memory in huge pages
+ *
+ * While it is on, single pages are mapped; when it is off, huge ones again. A
+ * vCPU that comes first finds single pages where it wants a huge one, and stock
+ * takes these away under wrong guest addresses: the host's.
+ */
+#include "ktap.h"
+
+#include "hist.h"
+#include "rounds.h"
+
+#define NR_VCPUS	3
+#define SIZE		(8 * THP_SIZE)
+#define SWITCHES	400
+#define TIMEOUT		120
+
+#define PROBE		"ktap_unmap"
+#define EVENT		"kprobes/" PROBE
+
+FIXTURE(log) {
+	struct logged_vm *l;
+	char trigger[128];
+};
+
+/* What kvm-hv unmaps, by the address that it believes it to be at. */
+FIXTURE_SETUP(log)
+{
+	struct vm_config config = { .nr_vcpus = NR_VCPUS, .mmu = VM_MMU_RADIX };
+	const char *why;
+
+	self->l = logged_vm_create(&config, SIZE / page_size(), BACKING_THP, &why);
+	if (!self->l)
+		SKIP(return, "%s", why);
+	check_subject(self->l->vm);
+	write_file(TRACEFS "kprobe_events",
+		   "p:" PROBE " kvm_hv:kvmppc_unmap_pte gpa=%gpr5");
+	snprintf(self->trigger, sizeof(self->trigger),
+		 "hist:keys=common_pid if gpa < %llu || gpa >= %llu", VM_DATA_GPA,
+		 VM_DATA_GPA + SIZE);
+	hist_start(EVENT, self->trigger);
+}
+
+FIXTURE_TEARDOWN(log)
+{
+	if (self->l) {
+		logged_vm_destroy(self->l);
+		/* Opened for writing, it forgets all of them. */
+		write_file(TRACEFS "kprobe_events", "");
+	}
+}
+
+TEST_F_TIMEOUT(log, switched_under_load, TIMEOUT)
+{
+	unsigned long switches = scaled(SWITCHES), i, wrong;
+	__u64 random = option("KTAP_SEED", 1);
+	struct guest_area *area[NR_VCPUS];
+
+	for (i = 0; i < NR_VCPUS; i++) {
+		area[i] = self->l->vm->vcpu[i].area;
+		area[i]->addr = VM_DATA_GPA + i * sizeof(__u64);
+		area[i]->stride = self->l->page;
+		area[i]->count = self->l->pages;
+		area[i]->seed = random_u64(&random) | 1;
+		area[i]->progress = 0;
+		vcpu_start(&self->l->vm->vcpu[i], GUEST_CHURN);
+	}
+	for (i = 0; i < switches; i++) {
+		rounds_await_stores(area, NR_VCPUS);
+		ASSERT_EQ(0, logged_vm_set_log(self->l, i & 1));
+	}
+	for (i = 0; i < NR_VCPUS; i++)
+		vcpu_stop(&self->l->vm->vcpu[i]);
+
+	wrong = hist_stop(EVENT, self->trigger);
+	TH_LOG("log switched %lu times: %lu pages unmapped elsewhere", switches,
+	       wrong);
+	EXPECT_OURS(self->l->vm, !wrong,
+		    "stock unmaps single pages under wrong addresses");
+}
+
+TEST_HARNESS_MAIN
