@@ -23,6 +23,7 @@ die() { say "error: $*"; exit 126; }
 lab_interrupted() {
 	trap '' INT TERM HUP
 	[ -z "$lab_child" ] || kill -TERM -- "-$lab_child" 2>/dev/null
+	jobs -pr | xargs -r kill -TERM 2>/dev/null
 	say "interrupted; finished steps are kept, run it again to go on"
 	exit 130
 }
