@@ -49,11 +49,11 @@ KNOWN_END = re.compile(r"---\[ end trace")
 LINGER = 5              # seconds given to the rest of a report
 BOOT_LIMIT = 240        # seconds until the command must have started
 
-# A 6.1 kernel with PROVE_RCU now and then never gets past this line, long before
+# A 6.1 kernel with PROVE_RCU often never gets past this line, long before
 # anything of ours is there. Such a boot, and no other, is begun again.
 KNOWN_HANG = re.compile(r"Running RCU-tasks wait API self tests$")
 KNOWN_HANG_LIMIT = 60   # seconds in which nothing follows it
-BOOTS = 4
+BOOTS = 8
 
 # Bits of /proc/sys/kernel/tainted that only a defect sets: machine check, bad
 # page, die, warning, soft lockup.
