@@ -832,7 +832,8 @@ TEST_F(areas, dtl_restarted)
 	check_dtl(_metadata, self, 7, true);
 	ASSERT_EQ(0, area_set(self->vcpu, DTL, 0, 0));
 	check_dtl(_metadata, self, 7, true);
-	/* At another place too. */
+	/* At another place too, which the old log must not be written to. */
+	ASSERT_EQ(0, area_set(self->vcpu, DTL, 0, 0));
 	memset(hva(self, gpa), 0, self->l->page);
 	area_put_length(hva(self, gpa), DTL, DTL_LENGTH);
 	ASSERT_EQ(H_SUCCESS, h_register_vpa(self->vcpu, REG_DTL, 0, gpa));
