@@ -21,6 +21,7 @@ FIXTURE(running) {
 	struct logged_vm *l;
 	__u64 random;
 	struct thief thief;
+	bool judged;
 };
 
 /* Stolen: memory is taken from under the guest all the time. */
@@ -49,6 +50,7 @@ FIXTURE_SETUP(running)
 		SKIP(return, "%s", why);
 	check_subject(self->l->vm);
 	self->random = option("KTAP_SEED", 1);
+	self->judged = !variant->stolen || !host_keeps_stale_translations();
 	if (variant->stolen) {
 		self->thief.l = self->l;
 		self->thief.ways = thefts_from(variant->backing);
@@ -72,14 +74,23 @@ FIXTURE_TEARDOWN(running)
 	logged_vm_destroy(self->l);
 }
 
-static void serve(struct __test_metadata *_metadata, struct logged_vm *l,
-		  __u64 random, size_t pages)
+/* Memory taken from a vCPU that keeps its translations is written all the same. */
+#define EXPECT_NONE(count) do {						\
+	if ((count) && !self->judged)					\
+		XFAIL(break, "this host keeps stale translations");	\
+	else								\
+		EXPECT_EQ(0, count);					\
+} while (0)
+
+static void serve(struct __test_metadata *_metadata, FIXTURE_DATA(running) *self,
+		  size_t pages)
 {
+	struct logged_vm *l = self->l;
 	struct vcpu *vcpu = &l->vm->vcpu[0];
 	struct served served = {
 		.rounds = scaled(SERVED_ROUNDS),
 		.pages = pages,
-		.random = random,
+		.random = self->random,
 	};
 
 	rounds_pin(vcpu);
@@ -89,39 +100,23 @@ static void serve(struct __test_metadata *_metadata, struct logged_vm *l,
 	vcpu_stop(vcpu);
 	TH_LOG("%lu stores asked for, %lu missed, %lu lost", served.asked,
 	       served.missed, served.lost);
-	EXPECT_EQ(0, served.missed);
-	EXPECT_EQ(0, served.lost);
+	EXPECT_NONE(served.missed);
+	EXPECT_NONE(served.lost);
 }
 
 TEST_F_TIMEOUT(running, served_1_page, TIMEOUT)
 {
-	serve(_metadata, self->l, self->random, 1);
+	serve(_metadata, self, 1);
 }
 
 TEST_F_TIMEOUT(running, served_8_pages, TIMEOUT)
 {
-	serve(_metadata, self->l, self->random, 8);
+	serve(_metadata, self, 8);
 }
 
 TEST_F_TIMEOUT(running, served_256_pages, TIMEOUT)
 {
-	serve(_metadata, self->l, self->random, NR_PAGES);
-}
-
-/* Each vCPU stores rising numbers to random pages, at a place of its own. */
-static void churn(struct logged_vm *l, struct guest_area *area[], __u64 *random)
-{
-	unsigned int i;
-
-	for (i = 0; i < NR_VCPUS; i++) {
-		area[i] = l->vm->vcpu[i].area;
-		area[i]->addr = VM_DATA_GPA + i * sizeof(__u64);
-		area[i]->stride = l->page;
-		area[i]->count = l->pages;
-		area[i]->seed = random_u64(random) | 1;
-		area[i]->progress = 0;
-		vcpu_start(&l->vm->vcpu[i], GUEST_CHURN);
-	}
+	serve(_metadata, self, NR_PAGES);
 }
 
 /* Turns the log of running vCPUs on; returns the number of pages copied wrong. */
@@ -131,7 +126,7 @@ static size_t migrate(struct __test_metadata *_metadata, struct logged_vm *l,
 	struct guest_area *area[NR_VCPUS];
 	unsigned int round, i;
 
-	churn(l, area, random);
+	rounds_churn(l, area, random);
 	rounds_await_stores(area, NR_VCPUS);
 	rounds_copy_all(l, copy);
 	for (round = 0; round < COPY_ROUNDS; round++) {
@@ -148,23 +143,29 @@ static size_t migrate(struct __test_metadata *_metadata, struct logged_vm *l,
 }
 
 static void migrate_repeatedly(struct __test_metadata *_metadata,
-			       struct logged_vm *l, __u64 random)
+			       FIXTURE_DATA(running) *self)
 {
+	struct logged_vm *l = self->l;
+	__u64 random = self->random;
 	unsigned long migrations = scaled(MIGRATIONS), migration, stores = 0;
+	size_t differing;
 	char *copy = mem_alloc(l->size, BACKING_SMALL, NULL);
 
 	ASSERT_EQ(0, logged_vm_set_log(l, false));
-	for (migration = 0; migration < migrations; migration++)
-		EXPECT_EQ(0, migrate(_metadata, l, copy, &random, &stores))
-			TH_LOG("migration %lu: pages differ from the copy",
-			       migration);
+	for (migration = 0; migration < migrations; migration++) {
+		differing = migrate(_metadata, l, copy, &random, &stores);
+		if (differing)
+			TH_LOG("migration %lu: %zu pages differ from the copy",
+			       migration, differing);
+		EXPECT_NONE(differing);
+	}
 	TH_LOG("%lu migrations, %lu stores", migrations, stores);
 	mem_free(copy, l->size);
 }
 
 TEST_F_TIMEOUT(running, copied_in_rounds, TIMEOUT)
 {
-	migrate_repeatedly(_metadata, self->l, self->random);
+	migrate_repeatedly(_metadata, self);
 }
 
 TEST_HARNESS_MAIN

@@ -57,15 +57,7 @@ TEST_F_TIMEOUT(log, switched_under_load, TIMEOUT)
 	__u64 random = option("KTAP_SEED", 1);
 	struct guest_area *area[NR_VCPUS];
 
-	for (i = 0; i < NR_VCPUS; i++) {
-		area[i] = self->l->vm->vcpu[i].area;
-		area[i]->addr = VM_DATA_GPA + i * sizeof(__u64);
-		area[i]->stride = self->l->page;
-		area[i]->count = self->l->pages;
-		area[i]->seed = random_u64(&random) | 1;
-		area[i]->progress = 0;
-		vcpu_start(&self->l->vm->vcpu[i], GUEST_CHURN);
-	}
+	rounds_churn(self->l, area, &random);
 	for (i = 0; i < switches; i++) {
 		rounds_await_stores(area, NR_VCPUS);
 		ASSERT_EQ(0, logged_vm_set_log(self->l, i & 1));

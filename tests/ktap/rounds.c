@@ -65,6 +65,21 @@ void rounds_serve(struct logged_vm *l, struct guest_area *area,
 	}
 }
 
+void rounds_churn(struct logged_vm *l, struct guest_area *area[], __u64 *random)
+{
+	unsigned int i;
+
+	for (i = 0; i < l->vm->nr_vcpus; i++) {
+		area[i] = l->vm->vcpu[i].area;
+		area[i]->addr = VM_DATA_GPA + i * sizeof(__u64);
+		area[i]->stride = l->page;
+		area[i]->count = l->pages;
+		area[i]->seed = random_u64(random) | 1;
+		area[i]->progress = 0;
+		vcpu_start(&l->vm->vcpu[i], GUEST_CHURN);
+	}
+}
+
 void rounds_await_stores(struct guest_area *const area[], unsigned int count)
 {
 	unsigned int i;

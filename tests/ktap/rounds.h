@@ -38,7 +38,13 @@ void rounds_pin(struct vcpu *vcpu);
 void rounds_serve(struct logged_vm *l, struct guest_area *area,
 		  struct served *served);
 
-/* Returns when the vCPU of each area, which runs GUEST_CHURN, has stored again. */
+/*
+ * Starts GUEST_CHURN on all vCPUs of the VM: each stores rising numbers to
+ * random pages of the slot, at a place of its own. Their areas are returned.
+ */
+void rounds_churn(struct logged_vm *l, struct guest_area *area[], __u64 *random);
+
+/* Returns when each of these vCPUs has stored again. */
 void rounds_await_stores(struct guest_area *const area[], unsigned int count);
 
 /* Turns the log on and takes the first, full copy. */

@@ -92,6 +92,23 @@ bool host_is_lpar(void)
 	return access("/proc/device-tree/ibm,opal", F_OK) != 0;
 }
 
+/*
+ * QEMU's pseries machine does nothing on H_TLB_INVALIDATE: it drops all
+ * translations whenever a vCPU leaves the guest, and none before.
+ */
+bool host_keeps_stale_translations(void)
+{
+	char model[64] = "";
+	FILE *file = fopen("/proc/device-tree/model", "r");
+
+	if (file) {
+		if (!fgets(model, sizeof(model), file))
+			model[0] = 0;
+		fclose(file);
+	}
+	return host_is_lpar() && strstr(model, "emulated by qemu");
+}
+
 /* Number of VMs that the module tracks, -1 when it is not loaded. */
 long module_refcnt(void)
 {

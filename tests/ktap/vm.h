@@ -131,6 +131,7 @@ void __noreturn __printf(1, 2) die(const char *fmt, ...);
 /* The host. */
 size_t page_size(void);
 bool host_is_lpar(void);
+bool host_keeps_stale_translations(void);
 long module_refcnt(void);
 void write_file(const char *path, const char *text);
 
