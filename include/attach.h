@@ -21,6 +21,8 @@
 #include <asm/kvm_ppc.h>
 
 #include "flush_debug.h"
+#include "hpt_flush.h"
+#include "hpt_mmu.h"
 #include "radix_flush.h"
 
 /* Shadow LPIDs whose invalidations one chunk of a harvest gathers side by side. */
@@ -34,6 +36,9 @@
  * @flush:	gathers invalidations of the VM's own LPID; kvm->slots_lock
  * @notifier_flush: the same, for leaves that go or are aged; kvm->mmu_lock
  * @nested:	the same for shadow LPIDs of its nested guests; kvm->mmu_lock
+ * @hpt_backend: invalidates translations of HPTEs
+ * @hptes:	HPTEs that a pass has locked, NULL where there are no HPT guests;
+ *		kvm->mmu_lock
  * @leaf_level:	level of the last leaf that a vCPU has inserted where a large one
  *		was wanted, by vcpu_idx; the vCPU's own thread
  * @single_pages: no large leaves for now; kvm->mmu_lock
@@ -47,6 +52,8 @@ struct kvm_ext_vm {
 	struct kvm_ext_flush flush;
 	struct kvm_ext_flush notifier_flush;
 	struct kvm_ext_flush nested[KVM_EXT_NESTED_FLUSHES];
+	const struct kvm_ext_hpt_backend *hpt_backend;
+	struct kvm_ext_hptes *hptes;
 	u8 leaf_level[KVM_MAX_VCPUS];
 	bool single_pages;
 	struct xarray vcpus;
@@ -98,9 +105,10 @@ struct kvm_ext_vm *kvm_ext_vm_find(const struct kvm *kvm);
  * @vm:		zeroed memory
  * @kvm:	the VM
  *
- * Context: any. kvm_ext_vm_release() undoes it.
+ * Context: may sleep. kvm_ext_vm_release() undoes it.
+ * Return: 0 or -ENOMEM.
  */
-void kvm_ext_vm_init(struct kvm_ext_vm *vm, struct kvm *kvm);
+int kvm_ext_vm_init(struct kvm_ext_vm *vm, struct kvm *kvm);
 
 /**
  * kvm_ext_vm_release() - free what kvm_ext_vm_init() and use have allocated

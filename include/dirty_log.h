@@ -6,6 +6,7 @@
 #define KVM_EXT_DIRTY_LOG_H
 
 struct kvm_dirty_log;
+struct kvm_ext_mmu;
 struct kvm_ext_vm;
 
 /**
@@ -25,13 +26,14 @@ struct kvm_ext_vm;
 int kvm_ext_get_dirty_log(struct kvm_ext_vm *vm, struct kvm_dirty_log *log);
 
 /**
- * kvm_ext_dirty_log_save() - the VM's radix table is about to be freed
+ * kvm_ext_dirty_log_save() - the VM's page table is about to go
  * @vm:		a VM of ours
+ * @mmu:	of this kind it is
  *
  * Keeps what the table knows about dirty pages, in all slots that are logged.
  *
  * Context: no vCPU runs; may sleep.
  */
-void kvm_ext_dirty_log_save(struct kvm_ext_vm *vm);
+void kvm_ext_dirty_log_save(struct kvm_ext_vm *vm, const struct kvm_ext_mmu *mmu);
 
 #endif /* KVM_EXT_DIRTY_LOG_H */

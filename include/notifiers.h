@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * Memory under guests comes and goes: the MMU notifier operations, and memslots
- * that are taken away. Each call goes to what serves the VM at that moment: our
- * code for radix guests; kvm-hv for HPT guests, and for secure guests, whose
+ * that are taken away. Each call goes to what serves the VM at that moment:
+ * struct kvm_ext_mmu of radix or HPT guests; kvm-hv for secure guests, whose
  * pages the ultravisor owns.
  *
  * The generic code of KVM has found the memslots that a range of host addresses
@@ -23,7 +23,8 @@ struct kvm_ext_vm;
  *
  * On return no translation of them is in any page table or TLB of the guest or
  * its nested guests, and the pages that were dirty are in the memslot's
- * accumulated bits. Large leaves that the range only touches go too.
+ * accumulated bits. Large leaves and large
+ * HPTEs that the range only touches go too.
  *
  * Context: kvm->mmu_lock held.
  * Return: false: nothing is left for the caller to flush.
@@ -51,14 +52,25 @@ bool kvm_ext_age_gfn(struct kvm_ext_vm *vm, struct kvm_gfn_range *range);
 bool kvm_ext_test_age_gfn(struct kvm_ext_vm *vm, struct kvm_gfn_range *range);
 
 /**
- * kvm_ext_flush_memslot() - kvmppc_radix_flush_memslot() of VMs of ours
- * @kvm:	the VM
- * @slot:	a memslot that is moved or deleted, or whose logging is switched
+ * kvm_ext_flush_memslot() - a memslot is moved or deleted
+ * @vm:		a VM of ours
+ * @slot:	the memslot, marked invalid
  *
- * Unmaps all of it; page faults that have looked at it try again.
+ * Unmaps all of it; page faults and hypercalls that have looked at it try again.
  *
  * Context: kvm->slots_lock held; may sleep.
  */
-void kvm_ext_flush_memslot(struct kvm *kvm, const struct kvm_memory_slot *slot);
+void kvm_ext_flush_memslot(struct kvm_ext_vm *vm, struct kvm_memory_slot *slot);
+
+/**
+ * kvm_ext_flush_radix_memslot() - kvmppc_radix_flush_memslot() of VMs of ours
+ * @kvm:	the VM
+ * @slot:	a memslot whose logging is switched
+ *
+ * The same for a memslot that stays.
+ *
+ * Context: kvm->slots_lock held; may sleep.
+ */
+void kvm_ext_flush_radix_memslot(struct kvm *kvm, const struct kvm_memory_slot *slot);
 
 #endif /* KVM_EXT_NOTIFIERS_H */

@@ -6,8 +6,10 @@
  * dirty log, and changes of memslots and of the memory under them. The
  * program knows which pages were stored to, and every collection must report
  * these. A run on stock also writes down what each call returned, and a run
- * on ours with the same seed must return the same, bit for bit. The sequence
- * avoids what stock is known to do wrong.
+ * on ours with the same seed must return the same, bit for bit. Only of an HPT guest
+ * stock may report pages that ours does not: it gives an HPTE that comes back the
+ * C of one that went, again and again. The sequence avoids what stock is known to
+ * do wrong.
  */
 #include "ktap.h"
 
@@ -96,7 +98,9 @@ static void note(struct script *s, int action, int result,
 		fail(s, "action %d returned %d, on stock %d", action, result,
 		     then.result);
 	for (page = 0; page < bytes * 8; page++)
-		if (test_bit(then.bitmap, page) != test_bit(now.bitmap, page))
+		if (test_bit(now.bitmap, page) > test_bit(then.bitmap, page) ||
+		    (test_bit(now.bitmap, page) < test_bit(then.bitmap, page) &&
+		     s->vm->mmu == VM_MMU_RADIX))
 			fail(s, "bit %zu is %d, on stock %d", page,
 			     test_bit(now.bitmap, page),
 			     test_bit(then.bitmap, page));

@@ -102,6 +102,32 @@ TEST_F(modeswitch, to_hpt_and_back)
 	check_reported(_metadata, self->l, self->stored);
 }
 
+/* The guest reboots and gets an empty HPT, in the place of the old one. */
+TEST_F(modeswitch, new_hpt)
+{
+	struct vm *vm = self->l->vm;
+
+	ASSERT_EQ(0, vm_set_mmu(vm, VM_MMU_HPT));
+	ASSERT_EQ(0, vm_alloc_hpt(vm));
+	vm_map_slots(vm);
+	ASSERT_EQ(0, logged_vm_collect(self->l));
+	store_random(self->l, &self->random, self->stored);
+	ASSERT_EQ(0, vm_alloc_hpt(vm));
+	check_reported(_metadata, self->l, self->stored);
+}
+
+TEST_F(modeswitch, from_hpt_to_radix)
+{
+	struct vm *vm = self->l->vm;
+
+	ASSERT_EQ(0, vm_alloc_hpt(vm));
+	vm_map_slots(vm);
+	ASSERT_EQ(0, logged_vm_collect(self->l));
+	store_random(self->l, &self->random, self->stored);
+	ASSERT_EQ(0, vm_set_mmu(vm, VM_MMU_RADIX));
+	check_reported(_metadata, self->l, self->stored);
+}
+
 /* What was dirty in radix mode adds to what is stored afterwards. */
 TEST_F(modeswitch, stores_in_both_modes)
 {

@@ -67,7 +67,7 @@ static int fixture_init(struct kunit *test)
 	spin_lock_init(&f->kvm->mmu_lock);
 	f->vcpu->kvm = f->kvm;
 	spin_lock_init(&f->vcpu->arch.vpa_update_lock);
-	kvm_ext_vm_init(f->vm, f->kvm);
+	KUNIT_ASSERT_EQ(test, 0, kvm_ext_vm_init(f->vm, f->kvm));
 	KUNIT_ASSERT_EQ(test, kvm_ext_vcpu_create(f->vm, f->vcpu), 0);
 	f->ext = xa_load(&f->vm->vcpus, (unsigned long)f->vcpu);
 	KUNIT_ASSERT_NOT_NULL(test, f->ext);

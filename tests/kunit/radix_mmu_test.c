@@ -71,7 +71,7 @@ static int fixture_init(struct kunit *test)
 	f->slot->arch.rmap = must(test, SLOT_PAGES * sizeof(unsigned long));
 	f->slot->dirty_bitmap = must(test, 2 * SLOT_PAGES / 8);
 
-	kvm_ext_vm_init(f->vm, f->kvm);
+	KUNIT_ASSERT_EQ(test, 0, kvm_ext_vm_init(f->vm, f->kvm));
 	use_backend(f, &test_backend_ranges);
 	test_requests_reset();
 	test->priv = f;

@@ -25,6 +25,7 @@
 #include "compat.h"
 #include "dirty_log.h"
 #include "kunit.h"
+#include "mmu.h"
 #include "notifiers.h"
 #include "radix_fault.h"
 #include "redirect.h"
@@ -38,10 +39,17 @@ DEFINE_STATIC_SRCU(attach_srcu);
 static DEFINE_HASHTABLE(vms, 7);
 static DEFINE_SPINLOCK(vms_lock);
 
-void kvm_ext_vm_init(struct kvm_ext_vm *vm, struct kvm *kvm)
+int kvm_ext_vm_init(struct kvm_ext_vm *vm, struct kvm *kvm)
 {
 	unsigned int i;
 
+	/* A partition runs no HPT guests. */
+	if (!kvmhv_on_pseries()) {
+		vm->hptes = kvzalloc(sizeof(*vm->hptes), GFP_KERNEL_ACCOUNT);
+		if (!vm->hptes)
+			return -ENOMEM;
+	}
+	vm->hpt_backend = kvm_ext_hpt_default();
 	vm->kvm = kvm;
 	xa_init(&vm->vcpus);
 	kvm_ext_flush_init(&vm->flush, &vm->debug, kvm_ext_flush_default);
@@ -50,6 +58,7 @@ void kvm_ext_vm_init(struct kvm_ext_vm *vm, struct kvm *kvm)
 		kvm_ext_flush_init(&vm->nested[i], &vm->debug,
 				   kvm_ext_flush_default);
 	kvm_ext_flush_debug_init(&vm->debug);
+	return 0;
 }
 EXPORT_SYMBOL_FOR_KUNIT(kvm_ext_vm_init);
 
@@ -57,6 +66,7 @@ void kvm_ext_vm_release(struct kvm_ext_vm *vm)
 {
 	WARN_ON_ONCE(!xa_empty(&vm->vcpus));
 	kvm_ext_flush_debug_destroy(&vm->debug);
+	kvfree(vm->hptes);
 }
 EXPORT_SYMBOL_FOR_KUNIT(kvm_ext_vm_release);
 
@@ -88,13 +98,13 @@ static int ext_init_vm(struct kvm *kvm)
 		goto out;
 
 	vm = kzalloc(sizeof(*vm), GFP_KERNEL_ACCOUNT);
-	if (!vm) {
+	if (!vm || kvm_ext_vm_init(vm, kvm)) {
+		kfree(vm);
 		kvm_ext_stock.destroy_vm(kvm);
 		module_put(THIS_MODULE);
 		err = -ENOMEM;
 		goto out;
 	}
-	kvm_ext_vm_init(vm, kvm);
 
 	spin_lock(&vms_lock);
 	hash_add_rcu(vms, &vm->node, (unsigned long)kvm);
@@ -227,8 +237,11 @@ static void ext_flush_memslot(struct kvm *kvm, struct kvm_memory_slot *slot)
 	int idx = srcu_read_lock(&attach_srcu);
 	struct kvm_ext_vm *vm = kvm_ext_vm_find(kvm);
 
-	kvm_ext_stock.flush_memslot(kvm, slot);
-	if (vm)
+	if (vm && kvm_ext_notifiers)
+		kvm_ext_flush_memslot(vm, slot);
+	else
+		kvm_ext_stock.flush_memslot(kvm, slot);
+	if (vm && kvm_ext_areas)
 		kvm_ext_areas_invalidate(vm, slot->base_gfn,
 					 slot->base_gfn + slot->npages);
 	srcu_read_unlock(&attach_srcu, idx);
@@ -296,6 +309,39 @@ static int ext_get_dirty_log(struct kvm *kvm, struct kvm_dirty_log *log)
 }
 
 /*
+ * The guest gets a new HPT, or an empty one. Stock forgets what the old one knew
+ * about dirty pages, and frees it with chains that still lead into it.
+ */
+static typeof(kvm_ext_stock.arch_vm_ioctl(NULL, 0, 0))
+ext_arch_vm_ioctl(struct file *filp, unsigned int ioctl, unsigned long arg)
+{
+	int idx = srcu_read_lock(&attach_srcu);
+	struct kvm *kvm = filp->private_data;
+	struct kvm_ext_vm *vm = kvm_ext_vm_find(kvm);
+	long ret;
+
+	if (vm && ioctl == KVM_PPC_ALLOCATE_HTAB && !kvm_is_radix(kvm))
+		kvm_ext_dirty_log_save(vm, &kvm_ext_hpt);
+	ret = kvm_ext_stock.arch_vm_ioctl(filp, ioctl, arg);
+	srcu_read_unlock(&attach_srcu, idx);
+	return ret;
+}
+
+/* An HPT guest becomes a radix guest; the other way is kvm_ext_free_radix(). */
+static int ext_configure_mmu(struct kvm *kvm, struct kvm_ppc_mmuv3_cfg *cfg)
+{
+	int idx = srcu_read_lock(&attach_srcu);
+	struct kvm_ext_vm *vm = kvm_ext_vm_find(kvm);
+	int err;
+
+	if (vm && (cfg->flags & KVM_PPC_MMUV3_RADIX) && !kvm_is_radix(kvm))
+		kvm_ext_dirty_log_save(vm, &kvm_ext_hpt);
+	err = kvm_ext_stock.configure_mmu(kvm, cfg);
+	srcu_read_unlock(&attach_srcu, idx);
+	return err;
+}
+
+/*
  * What is replaced: the members that are set, if the facet is on. init_vm is
  * last: before it is ours no VM is, so the others are in place when the first
  * VM of ours needs them; and it is the first to be restored.
@@ -319,6 +365,7 @@ static const struct {
 		.ops = {
 			.prepare_memory_region = ext_prepare_memory_region,
 			.commit_memory_region = ext_commit_memory_region,
+			.flush_memslot = ext_flush_memslot,
 			.unmap_gfn_range = ext_unmap_gfn_range,
 			.age_gfn = ext_age_gfn,
 			.test_age_gfn = ext_test_age_gfn,
@@ -327,7 +374,12 @@ static const struct {
 #endif
 		},
 	},
-	{ .facet = &kvm_ext_dirty_log, .ops.get_dirty_log = ext_get_dirty_log },
+	{
+		.facet = &kvm_ext_dirty_log,
+		.ops.get_dirty_log = ext_get_dirty_log,
+		.ops.arch_vm_ioctl = ext_arch_vm_ioctl,
+		.ops.configure_mmu = ext_configure_mmu,
+	},
 	{ .ops.init_vm = ext_init_vm },
 };
 
@@ -410,7 +462,7 @@ static struct kvm_ext_redirect redirects[] = {
 		.adjust = kvm_ext_adjust_create_pte,
 		.facet = &kvm_ext_notifiers,
 	},
-	/* both when a memslot goes and when its log is switched */
+	/* when the log of a memslot is switched */
 	[KVM_EXT_FLUSH_MEMSLOT] = {
 		.name = "kvmppc_radix_flush_memslot",
 		.stub = kvm_ext_stub_flush_memslot,
@@ -435,7 +487,7 @@ void kvm_ext_free_radix(struct kvm *kvm)
 {
 	void (*original)(struct kvm *kvm);
 
-	kvm_ext_dirty_log_save(kvm_ext_vm_find(kvm));
+	kvm_ext_dirty_log_save(kvm_ext_vm_find(kvm), &kvm_ext_radix);
 
 	original = kvm_ext_original(KVM_EXT_FREE_RADIX);
 	if (!WARN_ON_ONCE(!original))

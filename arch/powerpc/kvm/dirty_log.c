@@ -21,7 +21,7 @@
 #include "attach.h"
 #include "compat.h"
 #include "dirty_log.h"
-#include "radix_mmu.h"
+#include "mmu.h"
 
 #define CREATE_TRACE_POINTS
 #include "trace.h"
@@ -57,7 +57,7 @@ static int collect(struct kvm_ext_vm *vm, struct kvm_memory_slot *slot,
 
 	memset(map, 0, bytes);
 
-	err = kvm_ext_radix_harvest(vm, slot, map);
+	err = kvm_ext_mmu(vm->kvm)->harvest(vm, slot, map);
 	kvm_ext_areas_collect(vm, slot, map);
 	take_bits(map, slot->dirty_bitmap, words);
 
@@ -86,7 +86,7 @@ static struct kvm_memory_slot *lock_logged_slot(struct kvm *kvm, u32 id)
 	return ERR_PTR(-ENOENT);
 }
 
-static int radix_get_dirty_log(struct kvm_ext_vm *vm, struct kvm_dirty_log *log)
+static int our_get_dirty_log(struct kvm_ext_vm *vm, struct kvm_dirty_log *log)
 {
 	struct kvm_memory_slot *slot = lock_logged_slot(vm->kvm, log->slot);
 	int err;
@@ -99,7 +99,7 @@ static int radix_get_dirty_log(struct kvm_ext_vm *vm, struct kvm_dirty_log *log)
 }
 
 /*
- * Stock's collection, for HPT guests. It knows nothing of what is special to
+ * Stock's collection, for secure guests. It knows nothing of what is special to
  * our areas, so their pages are handed to it as accumulated bits; and when it
  * cannot copy the bitmap it forgets it, but leaves it in the second half,
  * where no one else can come while mmu_setup_lock is held.
@@ -141,9 +141,8 @@ int kvm_ext_get_dirty_log(struct kvm_ext_vm *vm, struct kvm_dirty_log *log)
 	 */
 	mutex_lock(&kvm->arch.mmu_setup_lock);
 
-	/* HPT guests are harvested by stock; the ultravisor owns secure guests' pages. */
-	if (kvm_is_radix(kvm) && !kvm->arch.secure_guest)
-		err = radix_get_dirty_log(vm, log);
+	if (!kvm->arch.secure_guest)
+		err = our_get_dirty_log(vm, log);
 	else
 		err = stock_get_dirty_log(vm, log);
 
@@ -151,7 +150,7 @@ int kvm_ext_get_dirty_log(struct kvm_ext_vm *vm, struct kvm_dirty_log *log)
 	return err;
 }
 
-void kvm_ext_dirty_log_save(struct kvm_ext_vm *vm)
+void kvm_ext_dirty_log_save(struct kvm_ext_vm *vm, const struct kvm_ext_mmu *mmu)
 {
 	struct kvm *kvm = vm->kvm;
 	struct kvm_memory_slot *slot;
@@ -163,7 +162,6 @@ void kvm_ext_dirty_log_save(struct kvm_ext_vm *vm)
 
 	idx = srcu_read_lock(&kvm->srcu);
 	kvm_for_each_memslot(slot, bkt, kvm_memslots(kvm))
-		if (slot->dirty_bitmap)
-			kvm_ext_radix_save_dirty(vm, slot);
+		mmu->save_dirty(vm, slot);
 	srcu_read_unlock(&kvm->srcu, idx);
 }

@@ -7,46 +7,49 @@
 
 #include "attach.h"
 #include "compat.h"
+#include "mmu.h"
 #include "notifiers.h"
-#include "radix_mmu.h"
-
-/* The mode changes under mmu_lock, and the table of the old one goes afterwards. */
-static bool ours(struct kvm *kvm)
-{
-	return kvm_is_radix(kvm) && !kvm->arch.secure_guest;
-}
 
 bool kvm_ext_unmap_gfn_range(struct kvm_ext_vm *vm, struct kvm_gfn_range *range)
 {
-	if (!ours(vm->kvm))
+	if (vm->kvm->arch.secure_guest)
 		return kvm_ext_stock.unmap_gfn_range(vm->kvm, range);
 
-	kvm_ext_radix_unmap(vm, range->slot, range->start, range->end);
+	kvm_ext_mmu(vm->kvm)->unmap(vm, range->slot, range->start, range->end);
 	return false;
 }
 
 bool kvm_ext_age_gfn(struct kvm_ext_vm *vm, struct kvm_gfn_range *range)
 {
-	if (!ours(vm->kvm))
+	if (vm->kvm->arch.secure_guest)
 		return kvm_ext_stock.age_gfn(vm->kvm, range);
 
-	return kvm_ext_radix_age(vm, range->slot, range->start, range->end);
+	return kvm_ext_mmu(vm->kvm)->age(vm, range->slot, range->start, range->end);
 }
 
 bool kvm_ext_test_age_gfn(struct kvm_ext_vm *vm, struct kvm_gfn_range *range)
 {
-	if (!ours(vm->kvm))
+	if (vm->kvm->arch.secure_guest)
 		return kvm_ext_stock.test_age_gfn(vm->kvm, range);
 
-	return kvm_ext_radix_test_age(vm, range->slot, range->start, range->end);
+	return kvm_ext_mmu(vm->kvm)->test_age(vm, range->slot, range->start,
+					      range->end);
 }
 
-void kvm_ext_flush_memslot(struct kvm *kvm, const struct kvm_memory_slot *slot)
+void kvm_ext_flush_memslot(struct kvm_ext_vm *vm, struct kvm_memory_slot *slot)
+{
+	if (vm->kvm->arch.secure_guest)
+		kvm_ext_stock.flush_memslot(vm->kvm, slot);
+	else
+		kvm_ext_mmu(vm->kvm)->flush_slot(vm, slot);
+}
+
+void kvm_ext_flush_radix_memslot(struct kvm *kvm, const struct kvm_memory_slot *slot)
 {
 	void (*original)(struct kvm *kvm, const struct kvm_memory_slot *slot);
 
-	if (ours(kvm)) {
-		kvm_ext_radix_flush_slot(kvm_ext_vm_find(kvm), slot);
+	if (!kvm->arch.secure_guest) {
+		kvm_ext_mmu(kvm)->flush_slot(kvm_ext_vm_find(kvm), slot);
 		return;
 	}
 	original = kvm_ext_original(KVM_EXT_FLUSH_MEMSLOT);

@@ -30,6 +30,7 @@
 #include "compat.h"
 #include "flush_debug.h"
 #include "kunit.h"
+#include "mmu.h"
 #include "radix_flush.h"
 #include "radix_mmu.h"
 #include "radix_walk.h"
@@ -279,6 +280,8 @@ void kvm_ext_radix_save_dirty(struct kvm_ext_vm *vm,
 	unsigned long end = gpa + (slot->npages << PAGE_SHIFT);
 	struct kvm_ext_walk w;
 
+	if (!slot->dirty_bitmap)
+		return;
 	do {
 		spin_lock(&vm->kvm->mmu_lock);
 		kvm_ext_walk_init(&w, vm->kvm->arch.pgtable, gpa, end, CHUNK);
@@ -400,3 +403,12 @@ bool kvm_ext_radix_test_age(struct kvm_ext_vm *vm,
 	return accessed(vm, slot, start, end, 0);
 }
 EXPORT_SYMBOL_FOR_KUNIT(kvm_ext_radix_test_age);
+
+const struct kvm_ext_mmu kvm_ext_radix = {
+	.unmap = kvm_ext_radix_unmap,
+	.age = kvm_ext_radix_age,
+	.test_age = kvm_ext_radix_test_age,
+	.harvest = kvm_ext_radix_harvest,
+	.flush_slot = kvm_ext_radix_flush_slot,
+	.save_dirty = kvm_ext_radix_save_dirty,
+};

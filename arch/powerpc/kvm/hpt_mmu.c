@@ -1,0 +1,538 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What is done to the HPTEs of HPT guests: C bits are harvested, R bits aged,
+ * HPTEs made absent. Each is a pass over pages of a memslot: it follows the
+ * chains that the rmap array has of valid HPTEs by page, locks those it wants,
+ * invalidates what all of them gave in one go, and then settles each.
+ *
+ * Hypercalls work on the same HPTEs and chains at the same time, on POWER8 in
+ * real mode, so words and rules are theirs (asm/kvm_book3s_64.h):
+ *
+ * - Lock order: kvm->mmu_lock, HPTE (HPTE_V_HVLOCK), chain (in the rmap word).
+ *   With a chain locked, an HPTE may only be tried: whoever has it may want the
+ *   chain. With HPTEs locked, one more may not be waited for.
+ * - A chain has the HPTEs whose page begins there, larger ones too.
+ * - An HPTE comes into a chain only if no invalidation is in progress or was
+ *   since its page was looked up (mmu_invalidate_retry() with the chain locked).
+ *
+ * Which flush covers what was cleared: always one while the HPTE is locked. An
+ * HPTE is not valid from before that flush until its R and C have been read, so
+ * nothing sets them any more, and nobody else takes it for removed.
+ */
+#include <linux/bitmap.h>
+#include <linux/kvm_host.h>
+#include <linux/mm.h>
+#include <linux/sched.h>
+#include <asm/kvm_book3s.h>
+#include <asm/kvm_book3s_64.h>
+
+#include "attach.h"
+#include "compat.h"
+#include "flush_debug.h"
+#include "hpt_flush.h"
+#include "hpt_mmu.h"
+#include "kunit.h"
+#include "mmu.h"
+
+#define RMAP_CHANGED	(HPTE_R_C << KVMPPC_RMAP_RC_SHIFT)
+
+/*
+ * In one hold of mmu_lock, which a vCPU may have to wait for in its hypercall:
+ * rmap words looked at, and HPTEs locked, if one tlbie serves all of these or if
+ * each takes its own.
+ */
+#define CHUNK		2048
+#define LOCKED_AT_ONCE	512
+#define LOCKED_ONE_BY_ONE 64
+
+struct pass;
+
+/**
+ * struct action - what a pass does
+ * @wanted:	does it concern a valid HPTE with this second doubleword?
+ * @settle:	what to do with the HPTE after the flush, up to unlocking it
+ * @rmap_clear:	bits of the rmap word that it clears
+ * @unlink:	HPTEs leave their chain
+ * @stays_valid: only R is cleared; HPTEs serve the guest all the time
+ */
+struct action {
+	bool (*wanted)(const struct pass *p, unsigned long r);
+	void (*settle)(struct pass *p, __be64 *hptep, struct revmap_entry *rev);
+	unsigned long rmap_clear;
+	bool unlink;
+	bool stays_valid;
+};
+
+/**
+ * struct pass - a pass over pages of a memslot
+ * @vm:		whose
+ * @slot:	the memslot
+ * @action:	what for
+ * @map:	harvest: bitmap of dirty pages
+ * @seen:	rmap bits that were cleared, and the same bits of HPTEs
+ */
+struct pass {
+	struct kvm_ext_vm *vm;
+	const struct kvm_memory_slot *slot;
+	const struct action *action;
+	unsigned long *map;
+	unsigned long seen;
+};
+
+static __be64 *hpte_at(const struct kvm *kvm, unsigned long index)
+{
+	return (__be64 *)(kvm->arch.hpt.virt + (index << 4));
+}
+
+static unsigned long dword(const __be64 *hptep, unsigned int i)
+{
+	return be64_to_cpu(READ_ONCE(hptep[i]));
+}
+
+static unsigned long *rmap_of(const struct pass *p, gfn_t gfn)
+{
+	return &p->slot->arch.rmap[gfn - p->slot->base_gfn];
+}
+
+static unsigned long size_of(const __be64 *hptep, const struct revmap_entry *rev)
+{
+	return kvmppc_actual_pgsz(dword(hptep, 0), rev->guest_rpte);
+}
+
+/* First page, and first page behind, of what an HPTE maps. */
+static gfn_t first_gfn(const __be64 *hptep, const struct revmap_entry *rev)
+{
+	return hpte_rpn(rev->guest_rpte, size_of(hptep, rev));
+}
+
+static gfn_t end_gfn(const __be64 *hptep, const struct revmap_entry *rev)
+{
+	return first_gfn(hptep, rev) + DIV_ROUND_UP(size_of(hptep, rev), PAGE_SIZE);
+}
+
+/* The guest sees R and C of an HPTE in its own copy (H_READ, or when it goes). */
+static void keep_rc(struct kvm *kvm, struct revmap_entry *rev, unsigned long rc)
+{
+	if (!(rc & ~rev->guest_rpte))
+		return;
+	rev->guest_rpte |= rc;
+	note_hpte_modification(kvm, rev);
+}
+
+/* Invalidate what the HPTEs gave, each or all of the LPID. */
+static void invalidate(struct pass *p, bool all)
+{
+	const struct kvm_ext_hpt_backend *backend = p->vm->hpt_backend;
+	struct kvm_ext_hptes *hptes = p->vm->hptes;
+	struct kvm *kvm = p->vm->kvm;
+	unsigned long index;
+	unsigned int i;
+
+	for (i = 0; i < hptes->nr; i++) {
+		index = hptes->index[i];
+		if (p->action->stays_valid && !all)
+			backend->clear_ref(kvm, hpte_at(kvm, index), index);
+		else if (!all)
+			backend->hpte(kvm, hpte_at(kvm, index), index);
+		else if (p->action->stays_valid)
+			/* the byte that has R, as the processor writes it */
+			((u8 *)hpte_at(kvm, index))[14] &= ~(HPTE_R_R >> 8);
+		if (!all)
+			kvm_ext_flush_debug_paid(&p->vm->debug, kvm->arch.lpid,
+						 index << PAGE_SHIFT,
+						 (index + 1) << PAGE_SHIFT);
+	}
+	if (all) {
+		backend->lpid(kvm);
+		kvm_ext_flush_debug_paid(&p->vm->debug, kvm->arch.lpid, 0, -1UL);
+	}
+}
+
+/* Flush, settle and unlock all HPTEs that are locked. */
+static void finish(struct pass *p)
+{
+	const struct kvm_ext_hpt_backend *backend = p->vm->hpt_backend;
+	struct kvm_ext_hptes *hptes = p->vm->hptes;
+	struct kvm *kvm = p->vm->kvm;
+	unsigned int i;
+
+	if (!hptes->nr)
+		return;
+	invalidate(p, backend->lpid && hptes->nr > backend->ceiling);
+	kvm_ext_flush_debug_settled(&p->vm->debug);
+	for (i = 0; i < hptes->nr; i++)
+		p->action->settle(p, hpte_at(kvm, hptes->index[i]),
+				  &kvm->arch.hpt.rev[hptes->index[i]]);
+	hptes->nr = 0;
+}
+
+static void unlink_hpte(struct revmap_entry *rev, unsigned long *rmapp,
+			unsigned long index)
+{
+	unsigned long next = rev[index].forw, previous = rev[index].back;
+
+	if (next == index) {
+		*rmapp &= ~(KVMPPC_RMAP_PRESENT | KVMPPC_RMAP_INDEX);
+		return;
+	}
+	rev[previous].forw = next;
+	rev[next].back = previous;
+	rev[index].forw = index;
+	rev[index].back = index;
+	if ((*rmapp & KVMPPC_RMAP_INDEX) == index)
+		*rmapp = (*rmapp & ~KVMPPC_RMAP_INDEX) | next;
+}
+
+/* With the HPTE and its chain locked. False if it is not for this pass after all. */
+static bool take(struct pass *p, unsigned long index, unsigned long *rmapp)
+{
+	struct kvm_ext_hptes *hptes = p->vm->hptes;
+	struct kvm *kvm = p->vm->kvm;
+	struct revmap_entry *rev = kvm->arch.hpt.rev;
+	__be64 *hptep = hpte_at(kvm, index);
+	unsigned long v = dword(hptep, 0);
+
+	if (p->action->unlink)
+		unlink_hpte(rev, rmapp, index);
+	if (!(v & HPTE_V_VALID) || !p->action->wanted(p, dword(hptep, 1)))
+		return false;
+
+	if (!p->action->stays_valid) {
+		v = (v & ~HPTE_V_VALID) | HPTE_V_ABSENT;
+		WRITE_ONCE(hptep[0], cpu_to_be64(v));
+	}
+	kvm_ext_flush_debug_owe(&p->vm->debug, kvm->arch.lpid, index << PAGE_SHIFT,
+				PAGE_SHIFT);
+	hptes->index[hptes->nr++] = index;
+	return true;
+}
+
+/* Does an HPTE of the chain of @gfn map anything from @reach on? */
+static bool reaches(const __be64 *hptep, const struct revmap_entry *rev, gfn_t gfn,
+		    gfn_t reach)
+{
+	return gfn == reach || end_gfn(hptep, rev) > reach;
+}
+
+/*
+ * Lock the HPTEs of one chain, of those that begin there the ones that reach
+ * @reach. False if it must be looked at again, because there was no room or a lock
+ * was not to be had; nothing is locked then.
+ */
+static bool gather_chain(struct pass *p, gfn_t gfn, gfn_t reach)
+{
+	unsigned long *rmapp = rmap_of(p, gfn), index, last, next;
+	struct kvm *kvm = p->vm->kvm;
+	struct revmap_entry *rev = kvm->arch.hpt.rev;
+	__be64 *hptep;
+
+	lock_rmap(rmapp);
+	p->seen |= *rmapp & p->action->rmap_clear;
+	*rmapp &= ~p->action->rmap_clear;
+	if (!(*rmapp & KVMPPC_RMAP_PRESENT)) {
+		unlock_rmap(rmapp);
+		return true;
+	}
+
+	index = *rmapp & KVMPPC_RMAP_INDEX;
+	last = rev[index].back;
+	for (;; index = next) {
+		hptep = hpte_at(kvm, index);
+		next = rev[index].forw;
+		if (p->vm->hptes->nr == KVM_EXT_HPTES) {
+			/* who has left a chain is settled with that unlocked */
+			if (p->action->unlink)
+				goto again;
+			finish(p);
+		}
+		if (p->action->wanted(p, dword(hptep, 1)) &&
+		    reaches(hptep, &rev[index], gfn, reach)) {
+			if (!try_lock_hpte(hptep, HPTE_V_HVLOCK))
+				goto again;
+			if (!take(p, index, rmapp))
+				__unlock_hpte(hptep, dword(hptep, 0));
+		}
+		if (index == last)
+			break;
+	}
+	unlock_rmap(rmapp);
+	return true;
+
+again:
+	unlock_rmap(rmapp);
+	finish(p);
+	while (dword(hptep, 0) & HPTE_V_HVLOCK)
+		cpu_relax();
+	return false;
+}
+
+static void gather(struct pass *p, gfn_t gfn, gfn_t reach)
+{
+	while (!gather_chain(p, gfn, reach))
+		;
+}
+
+/*
+ * Where HPTEs that are larger than a host page begin if they reach a page from
+ * before it: the pages of these, at most one for each size.
+ */
+#define NR_LARGE	3
+
+static gfn_t begin_of_large(const struct pass *p, gfn_t gfn, unsigned int i)
+{
+	static const unsigned int shift[NR_LARGE] = { 16, 24, 34 };
+	gfn_t begin = gfn;
+
+	if (shift[i] > PAGE_SHIFT)
+		begin &= ~((1UL << (shift[i] - PAGE_SHIFT)) - 1);
+	return begin < p->slot->base_gfn ? gfn : begin;
+}
+
+/* All HPTEs that map a page of a range, with mmu_lock held. */
+static void gather_range(struct pass *p, gfn_t start, gfn_t end)
+{
+	unsigned int i;
+	gfn_t gfn;
+
+	lockdep_assert_held(&p->vm->kvm->mmu_lock);
+
+	for (i = 0; i < NR_LARGE; i++) {
+		gfn = begin_of_large(p, start, i);
+		if (gfn < start)
+			gather(p, gfn, start);
+	}
+	for (gfn = start; gfn < end; gfn++)
+		gather(p, gfn, gfn);
+	finish(p);
+}
+
+static bool any(const struct pass *p, unsigned long r)
+{
+	return true;
+}
+
+static void accumulate(const struct kvm_memory_slot *slot, gfn_t gfn, gfn_t end)
+{
+	if (slot->dirty_bitmap)
+		for (end = min(end, slot->base_gfn + slot->npages); gfn < end; gfn++)
+			set_bit_le(gfn - slot->base_gfn, slot->dirty_bitmap);
+}
+
+/*
+ * The HPTE is absent: an access of the guest faults, and the host maps the page
+ * again if it may. Key 31 would tell that it is not memory.
+ */
+static void settle_absent(struct pass *p, __be64 *hptep, struct revmap_entry *rev)
+{
+	unsigned long r = dword(hptep, 1), rc = r & (HPTE_R_R | HPTE_R_C);
+	gfn_t gfn = first_gfn(hptep, rev);
+	unsigned long *rmapp = rmap_of(p, gfn);
+
+	hptep[1] = cpu_to_be64(r & ~(HPTE_R_KEY_HI | HPTE_R_KEY_LO));
+
+	lock_rmap(rmapp);
+	*rmapp |= rc << KVMPPC_RMAP_RC_SHIFT;
+	if (rc & HPTE_R_C)
+		accumulate(p->slot, gfn, end_gfn(hptep, rev));
+	unlock_rmap(rmapp);
+
+	keep_rc(p->vm->kvm, rev, rc);
+	unlock_hpte(hptep, dword(hptep, 0));
+}
+
+static const struct action make_absent = {
+	.wanted = any,
+	.settle = settle_absent,
+	.unlink = true,
+};
+
+void kvm_ext_hpt_unmap(struct kvm_ext_vm *vm, const struct kvm_memory_slot *slot,
+		       gfn_t start, gfn_t end)
+{
+	struct pass p = { .vm = vm, .slot = slot, .action = &make_absent };
+
+	gather_range(&p, start, end);
+}
+EXPORT_SYMBOL_FOR_KUNIT(kvm_ext_hpt_unmap);
+
+void kvm_ext_hpt_flush_slot(struct kvm_ext_vm *vm,
+			    const struct kvm_memory_slot *slot)
+{
+	struct pass p = { .vm = vm, .slot = slot, .action = &make_absent };
+	gfn_t gfn = slot->base_gfn, end = gfn + slot->npages, chunk;
+	struct kvm *kvm = vm->kvm;
+
+	while (gfn < end) {
+		chunk = min(gfn + CHUNK, end);
+		spin_lock(&kvm->mmu_lock);
+		/* hypercalls that have looked at the old slot try again */
+		kvm->mmu_invalidate_seq++;
+		/* An HPT that goes, goes after the mode has changed. */
+		if (!kvm_is_radix(kvm))
+			gather_range(&p, gfn, chunk);
+		spin_unlock(&kvm->mmu_lock);
+		gfn = chunk;
+		cond_resched();
+	}
+}
+EXPORT_SYMBOL_FOR_KUNIT(kvm_ext_hpt_flush_slot);
+
+static bool referenced(const struct pass *p, unsigned long r)
+{
+	return r & HPTE_R_R;
+}
+
+static void settle_aged(struct pass *p, __be64 *hptep, struct revmap_entry *rev)
+{
+	keep_rc(p->vm->kvm, rev, HPTE_R_R);
+	p->seen |= KVMPPC_RMAP_REFERENCED;
+	unlock_hpte(hptep, dword(hptep, 0));
+}
+
+static const struct action clear_referenced = {
+	.wanted = referenced,
+	.settle = settle_aged,
+	.rmap_clear = KVMPPC_RMAP_REFERENCED,
+	.stays_valid = true,
+};
+
+bool kvm_ext_hpt_age(struct kvm_ext_vm *vm, const struct kvm_memory_slot *slot,
+		     gfn_t start, gfn_t end)
+{
+	struct pass p = { .vm = vm, .slot = slot, .action = &clear_referenced };
+
+	gather_range(&p, start, end);
+	return p.seen;
+}
+EXPORT_SYMBOL_FOR_KUNIT(kvm_ext_hpt_age);
+
+static bool is_referenced(const struct pass *p, gfn_t gfn, gfn_t reach)
+{
+	unsigned long *rmapp = rmap_of(p, gfn), head, index;
+	const struct kvm *kvm = p->vm->kvm;
+	struct revmap_entry *rev = kvm->arch.hpt.rev;
+	bool seen;
+
+	lock_rmap(rmapp);
+	seen = gfn == reach && *rmapp & KVMPPC_RMAP_REFERENCED;
+	if (!seen && *rmapp & KVMPPC_RMAP_PRESENT) {
+		head = *rmapp & KVMPPC_RMAP_INDEX;
+		index = head;
+		do {
+			seen = dword(hpte_at(kvm, index), 1) & HPTE_R_R &&
+			       reaches(hpte_at(kvm, index), &rev[index], gfn, reach);
+			index = rev[index].forw;
+		} while (!seen && index != head);
+	}
+	unlock_rmap(rmapp);
+	return seen;
+}
+
+bool kvm_ext_hpt_test_age(struct kvm_ext_vm *vm, const struct kvm_memory_slot *slot,
+			  gfn_t start, gfn_t end)
+{
+	struct pass p = { .vm = vm, .slot = slot };
+	bool seen = false;
+	unsigned int i;
+	gfn_t gfn;
+
+	lockdep_assert_held(&vm->kvm->mmu_lock);
+
+	for (i = 0; i < NR_LARGE && !seen; i++) {
+		gfn = begin_of_large(&p, start, i);
+		seen = gfn < start && is_referenced(&p, gfn, start);
+	}
+	for (gfn = start; gfn < end && !seen; gfn++)
+		seen = is_referenced(&p, gfn, gfn);
+	return seen;
+}
+EXPORT_SYMBOL_FOR_KUNIT(kvm_ext_hpt_test_age);
+
+/*
+ * POWER8 has no invalidation of all, which would have made processors write the
+ * C bits that they still keep. There a page without C may be dirty if it can be
+ * written. Only the last harvest, for which vCPUs are stopped, has to be exact.
+ */
+static bool dirty(const struct pass *p, unsigned long r)
+{
+	return r & HPTE_R_C ||
+	       (!p->vm->hpt_backend->lpid && hpte_is_writable(r) &&
+		!atomic_read(&p->vm->kvm->arch.vcpus_running));
+}
+
+static void settle_harvested(struct pass *p, __be64 *hptep, struct revmap_entry *rev)
+{
+	unsigned long v = dword(hptep, 0), r = dword(hptep, 1);
+	gfn_t gfn, end;
+
+	if (r & HPTE_R_C) {
+		hptep[1] = cpu_to_be64(r & ~HPTE_R_C);
+		keep_rc(p->vm->kvm, rev, HPTE_R_C);
+		end = min(end_gfn(hptep, rev), p->slot->base_gfn + p->slot->npages);
+		for (gfn = first_gfn(hptep, rev); gfn < end; gfn++)
+			__set_bit_le(gfn - p->slot->base_gfn, p->map);
+	}
+	unlock_hpte(hptep, (v & ~HPTE_V_ABSENT) | HPTE_V_VALID);
+}
+
+/*
+ * The rmap word's own C goes too: what made it is accumulated, and an HPTE that
+ * comes later starts with the C that the rmap word allows.
+ */
+static const struct action collect_changed = {
+	.wanted = dirty,
+	.settle = settle_harvested,
+	.rmap_clear = RMAP_CHANGED,
+};
+
+/* One hold of mmu_lock. Returns where to go on. */
+static gfn_t harvest_chunk(struct pass *p, gfn_t gfn, gfn_t end)
+{
+	struct kvm *kvm = p->vm->kvm;
+	unsigned int most = p->vm->hpt_backend->lpid ? LOCKED_AT_ONCE :
+						       LOCKED_ONE_BY_ONE;
+
+	spin_lock(&kvm->mmu_lock);
+	for (end = min(gfn + CHUNK, end); gfn < end && p->vm->hptes->nr < most; gfn++)
+		/* A chain that begins now has no store that is to be seen. */
+		if (READ_ONCE(*rmap_of(p, gfn)) & (KVMPPC_RMAP_PRESENT | RMAP_CHANGED))
+			gather(p, gfn, gfn);
+	finish(p);
+	spin_unlock(&kvm->mmu_lock);
+	return gfn;
+}
+
+int kvm_ext_hpt_harvest(struct kvm_ext_vm *vm, const struct kvm_memory_slot *slot,
+			unsigned long *map)
+{
+	struct pass p = {
+		.vm = vm,
+		.slot = slot,
+		.action = &collect_changed,
+		.map = map,
+	};
+	gfn_t gfn = slot->base_gfn, end = gfn + slot->npages;
+
+	lockdep_assert_held(&vm->kvm->arch.mmu_setup_lock);
+	lockdep_assert_held(&vm->kvm->slots_lock);
+
+	/* Processors may keep a C bit until then (Power ISA v3.0B book III, 5.7.12). */
+	if (vm->hpt_backend->lpid)
+		vm->hpt_backend->lpid(vm->kvm);
+	while (gfn < end) {
+		gfn = harvest_chunk(&p, gfn, end);
+		cond_resched();
+	}
+	return 0;
+}
+EXPORT_SYMBOL_FOR_KUNIT(kvm_ext_hpt_harvest);
+
+const struct kvm_ext_mmu kvm_ext_hpt = {
+	.unmap = kvm_ext_hpt_unmap,
+	.age = kvm_ext_hpt_age,
+	.test_age = kvm_ext_hpt_test_age,
+	.harvest = kvm_ext_hpt_harvest,
+	.flush_slot = kvm_ext_hpt_flush_slot,
+	/* nothing may follow a chain into an HPT that goes */
+	.save_dirty = kvm_ext_hpt_flush_slot,
+};

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What is done to the translations of a guest, whatever kind of page table it
+ * has. There are two kinds, and a guest may go from one to the other; so each
+ * call asks which it is then. Pages of secure guests are the ultravisor's: for
+ * these, callers leave everything to kvm-hv.
+ */
+#ifndef KVM_EXT_MMU_H
+#define KVM_EXT_MMU_H
+
+#include <linux/kvm_host.h>
+#include <asm/kvm_book3s.h>
+
+struct kvm_ext_vm;
+
+/**
+ * struct kvm_ext_mmu - the operations
+ * @unmap:	take translations of a range away, flushed, C bits of logged slots
+ *		accumulated; with kvm->mmu_lock held
+ * @age:	look at R bits of a range and clear them, flushed; true if one was
+ *		set; with kvm->mmu_lock held
+ * @test_age:	the same without clearing; with kvm->mmu_lock held
+ * @harvest:	collect C bits of a memslot into a bitmap and clear them, flushed;
+ *		0 or -EIO; with kvm->arch.mmu_setup_lock and kvm->slots_lock held,
+ *		may sleep
+ * @flush_slot:	take all translations of a memslot away that is changed or goes;
+ *		may sleep
+ * @save_dirty:	the page table goes: accumulate C bits of a memslot, if it is
+ *		logged; no vCPU runs, kvm->srcu read-held, may sleep
+ *
+ * Ranges are pages of one memslot, from @start up to but not including @end.
+ */
+struct kvm_ext_mmu {
+	void (*unmap)(struct kvm_ext_vm *vm, const struct kvm_memory_slot *slot,
+		      gfn_t start, gfn_t end);
+	bool (*age)(struct kvm_ext_vm *vm, const struct kvm_memory_slot *slot,
+		    gfn_t start, gfn_t end);
+	bool (*test_age)(struct kvm_ext_vm *vm, const struct kvm_memory_slot *slot,
+			 gfn_t start, gfn_t end);
+	int (*harvest)(struct kvm_ext_vm *vm, const struct kvm_memory_slot *slot,
+		       unsigned long *map);
+	void (*flush_slot)(struct kvm_ext_vm *vm,
+			   const struct kvm_memory_slot *slot);
+	void (*save_dirty)(struct kvm_ext_vm *vm,
+			   const struct kvm_memory_slot *slot);
+};
+
+extern const struct kvm_ext_mmu kvm_ext_radix, kvm_ext_hpt;
+
+/**
+ * kvm_ext_mmu() - the operations for a VM as it is now
+ * @kvm:	the VM
+ *
+ * Context: kvm->mmu_lock held, under which the mode changes before the table of
+ * the old one goes; or kvm->arch.mmu_setup_lock; or anything else that keeps
+ * the mode.
+ */
+static inline const struct kvm_ext_mmu *kvm_ext_mmu(struct kvm *kvm)
+{
+	return kvm_is_radix(kvm) ? &kvm_ext_radix : &kvm_ext_hpt;
+}
+
+#endif /* KVM_EXT_MMU_H */

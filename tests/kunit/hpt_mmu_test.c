@@ -1,0 +1,625 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What is done to HPTEs, in an HPT and chains that the test builds, and with
+ * another owner of HPTE locks who wants the chains too.
+ */
+#include <kunit/test.h>
+#include <linux/completion.h>
+#include <linux/kthread.h>
+#include <linux/kvm_host.h>
+#include <linux/vmalloc.h>
+#include <asm/kvm_book3s.h>
+#include <asm/kvm_book3s_64.h>
+
+#include "attach.h"
+#include "compat.h"
+#include "hpt_mmu.h"
+#include "mmu.h"
+
+#define LPID		5
+#define RC		(HPTE_R_R | HPTE_R_C)
+#define RMAP_R		(HPTE_R_R << KVMPPC_RMAP_RC_SHIFT)
+#define RMAP_C		(HPTE_R_C << KVMPPC_RMAP_RC_SHIFT)
+#define ORDER		18
+#define NR_HPTES	(1UL << (ORDER - 4))
+#define CEILING		33
+
+/* Two pages of 16 MiB, from one on. */
+#define LARGE		24
+#define LARGE_PAGES	(1UL << (LARGE - PAGE_SHIFT))
+#define SLOT_GFN	(4 * LARGE_PAGES)
+#define SLOT_PAGES	(2 * LARGE_PAGES)
+
+struct fixture {
+	struct kvm *kvm;
+	struct kvm_ext_vm *vm;
+	struct kvm_memory_slot *slot;
+	unsigned long *map;
+	unsigned long used;
+};
+
+/* What the backend was asked for. */
+static struct {
+	unsigned int single;
+	unsigned int lpid;
+	unsigned int unlocked;
+	unsigned long late;		/* index of the HPTE that gets C at the last moment */
+} seen;
+
+static void processor_writes_back(struct kvm *kvm)
+{
+	__be64 *hptep = (__be64 *)(kvm->arch.hpt.virt + (seen.late << 4));
+
+	if (seen.late != -1UL)
+		hptep[1] |= cpu_to_be64(HPTE_R_C);
+}
+
+static void test_hpte(struct kvm *kvm, __be64 *hptep, unsigned long index)
+{
+	seen.single++;
+	seen.unlocked += !(hptep[0] & cpu_to_be64(HPTE_V_HVLOCK));
+	hptep[0] &= ~cpu_to_be64(HPTE_V_VALID);
+	processor_writes_back(kvm);
+}
+
+static void test_clear_ref(struct kvm *kvm, __be64 *hptep, unsigned long index)
+{
+	seen.single++;
+	seen.unlocked += !(hptep[0] & cpu_to_be64(HPTE_V_HVLOCK));
+	hptep[1] &= ~cpu_to_be64(HPTE_R_R);
+}
+
+static void test_lpid(struct kvm *kvm)
+{
+	seen.lpid++;
+	processor_writes_back(kvm);
+}
+
+static const struct kvm_ext_hpt_backend power9 = {
+	.ceiling = CEILING,
+	.hpte = test_hpte,
+	.clear_ref = test_clear_ref,
+	.lpid = test_lpid,
+};
+
+static const struct kvm_ext_hpt_backend power8 = {
+	.hpte = test_hpte,
+	.clear_ref = test_clear_ref,
+};
+
+static void forget(void)
+{
+	memset(&seen, 0, sizeof(seen));
+	seen.late = -1UL;
+}
+
+static void *must(struct kunit *test, size_t size)
+{
+	void *p = kunit_kzalloc(test, size, GFP_KERNEL);
+
+	KUNIT_ASSERT_NOT_NULL(test, p);
+	return p;
+}
+
+static int fixture_init(struct kunit *test)
+{
+	struct fixture *f = must(test, sizeof(*f));
+
+	f->kvm = must(test, sizeof(*f->kvm));
+	f->vm = must(test, sizeof(*f->vm));
+	f->slot = must(test, sizeof(*f->slot));
+	f->map = must(test, SLOT_PAGES / 8);
+
+	mutex_init(&f->kvm->arch.mmu_setup_lock);
+	mutex_init(&f->kvm->slots_lock);
+	spin_lock_init(&f->kvm->mmu_lock);
+	f->kvm->arch.lpid = LPID;
+	f->kvm->arch.hpt.order = ORDER;
+	f->kvm->arch.hpt.virt = (unsigned long)must(test, 1UL << ORDER);
+	f->kvm->arch.hpt.rev = must(test, NR_HPTES * sizeof(struct revmap_entry));
+
+	f->slot->base_gfn = SLOT_GFN;
+	f->slot->npages = SLOT_PAGES;
+	f->slot->arch.rmap = must(test, SLOT_PAGES * sizeof(unsigned long));
+	f->slot->dirty_bitmap = must(test, 2 * SLOT_PAGES / 8);
+
+	KUNIT_ASSERT_EQ(test, 0, kvm_ext_vm_init(f->vm, f->kvm));
+	if (!f->vm->hptes)
+		f->vm->hptes = kvzalloc(sizeof(*f->vm->hptes), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, f->vm->hptes);
+	f->vm->hpt_backend = &power9;
+	forget();
+	test->priv = f;
+	return 0;
+}
+
+static void fixture_exit(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+
+	if (f)
+		kvm_ext_vm_release(f->vm);
+}
+
+static __be64 *hpte(struct fixture *f, unsigned long index)
+{
+	return (__be64 *)(f->kvm->arch.hpt.virt + (index << 4));
+}
+
+static unsigned long v_of(struct fixture *f, unsigned long index)
+{
+	return be64_to_cpu(hpte(f, index)[0]);
+}
+
+static unsigned long r_of(struct fixture *f, unsigned long index)
+{
+	return be64_to_cpu(hpte(f, index)[1]);
+}
+
+static unsigned long *rmap(struct fixture *f, unsigned long page)
+{
+	return &f->slot->arch.rmap[page];
+}
+
+static struct revmap_entry *rev(struct fixture *f, unsigned long index)
+{
+	return &f->kvm->arch.hpt.rev[index];
+}
+
+/* As H_ENTER does: a valid HPTE, in the chain of the page where it begins. */
+static unsigned long enter(struct fixture *f, unsigned long page, unsigned int shift,
+			   unsigned long bits)
+{
+	unsigned long v = HPTE_V_VALID, index = f->used++;
+	unsigned long r = (SLOT_GFN + page) << PAGE_SHIFT;
+
+	if (shift != 12) {
+		v |= HPTE_V_LARGE;
+		r |= (unsigned long)kvmppc_pgsize_lp_encoding(shift, shift) << 12;
+	}
+	rev(f, index)->guest_rpte = r;
+	hpte(f, index)[1] = cpu_to_be64(r | bits);
+	hpte(f, index)[0] = cpu_to_be64(v);
+	lock_rmap(rmap(f, page));
+	kvmppc_add_revmap_chain(f->kvm, rev(f, index), rmap(f, page), index, 0);
+	return index;
+}
+
+static void unmap(struct fixture *f, unsigned long start, unsigned long end)
+{
+	spin_lock(&f->kvm->mmu_lock);
+	kvm_ext_hpt_unmap(f->vm, f->slot, SLOT_GFN + start, SLOT_GFN + end);
+	spin_unlock(&f->kvm->mmu_lock);
+}
+
+static bool age(struct fixture *f, unsigned long start, unsigned long end)
+{
+	bool young;
+
+	spin_lock(&f->kvm->mmu_lock);
+	young = kvm_ext_hpt_age(f->vm, f->slot, SLOT_GFN + start, SLOT_GFN + end);
+	spin_unlock(&f->kvm->mmu_lock);
+	return young;
+}
+
+static bool test_age(struct fixture *f, unsigned long start, unsigned long end)
+{
+	bool young;
+
+	spin_lock(&f->kvm->mmu_lock);
+	young = kvm_ext_hpt_test_age(f->vm, f->slot, SLOT_GFN + start, SLOT_GFN + end);
+	spin_unlock(&f->kvm->mmu_lock);
+	return young;
+}
+
+/* Returns the number of pages reported. */
+static unsigned long harvest(struct fixture *f)
+{
+	bitmap_zero(f->map, SLOT_PAGES);
+	mutex_lock(&f->kvm->arch.mmu_setup_lock);
+	mutex_lock(&f->kvm->slots_lock);
+	kvm_ext_hpt_harvest(f->vm, f->slot, f->map);
+	mutex_unlock(&f->kvm->slots_lock);
+	mutex_unlock(&f->kvm->arch.mmu_setup_lock);
+	return bitmap_weight(f->map, SLOT_PAGES);
+}
+
+static bool reported(struct fixture *f, unsigned long page)
+{
+	return test_bit_le(page, f->map);
+}
+
+static bool accumulated(struct fixture *f, unsigned long page)
+{
+	return test_bit_le(page, f->slot->dirty_bitmap);
+}
+
+static void expect_absent(struct kunit *test, unsigned long index)
+{
+	struct fixture *f = test->priv;
+
+	KUNIT_EXPECT_EQ(test, HPTE_V_ABSENT,
+			v_of(f, index) & (HPTE_V_VALID | HPTE_V_ABSENT | HPTE_V_HVLOCK));
+}
+
+static void expect_valid(struct kunit *test, unsigned long index)
+{
+	struct fixture *f = test->priv;
+
+	KUNIT_EXPECT_EQ(test, HPTE_V_VALID,
+			v_of(f, index) & (HPTE_V_VALID | HPTE_V_ABSENT | HPTE_V_HVLOCK));
+}
+
+static void unmap_one(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+	unsigned long i = enter(f, 7, PAGE_SHIFT, RC | HPTE_R_KEY_LO), other;
+
+	other = enter(f, 8, PAGE_SHIFT, RC);
+	unmap(f, 7, 8);
+
+	expect_absent(test, i);
+	expect_valid(test, other);
+	/* key 31 would make it MMIO */
+	KUNIT_EXPECT_EQ(test, 0, r_of(f, i) & (HPTE_R_KEY_HI | HPTE_R_KEY_LO));
+	KUNIT_EXPECT_EQ(test, RMAP_R | RMAP_C, *rmap(f, 7) & (RMAP_R | RMAP_C));
+	KUNIT_EXPECT_FALSE(test, *rmap(f, 7) & KVMPPC_RMAP_PRESENT);
+	KUNIT_EXPECT_EQ(test, RC, rev(f, i)->guest_rpte & RC);
+	KUNIT_EXPECT_TRUE(test, accumulated(f, 7));
+	KUNIT_EXPECT_FALSE(test, accumulated(f, 8));
+	KUNIT_EXPECT_EQ(test, 1, seen.single);
+	KUNIT_EXPECT_EQ(test, 0, seen.lpid);
+	KUNIT_EXPECT_EQ(test, 0, seen.unlocked);
+
+	unmap(f, 7, 8);
+	KUNIT_EXPECT_EQ(test, 1, seen.single);
+}
+
+static void unmap_clean(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+	unsigned long i = enter(f, 7, PAGE_SHIFT, HPTE_R_R);
+
+	atomic_set(&f->kvm->arch.hpte_mod_interest, 1);
+	unmap(f, 7, 8);
+	KUNIT_EXPECT_FALSE(test, accumulated(f, 7));
+	KUNIT_EXPECT_EQ(test, RMAP_R, *rmap(f, 7) & (RMAP_R | RMAP_C));
+	KUNIT_EXPECT_EQ(test, HPTE_R_R | HPTE_GR_MODIFIED,
+			rev(f, i)->guest_rpte & (RC | HPTE_GR_MODIFIED));
+}
+
+static void unmap_many_by_one_flush(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+	unsigned long page;
+
+	for (page = 0; page < CEILING; page++)
+		enter(f, page, PAGE_SHIFT, RC);
+	unmap(f, 0, SLOT_PAGES);
+	KUNIT_EXPECT_EQ(test, CEILING, seen.single);
+	KUNIT_EXPECT_EQ(test, 0, seen.lpid);
+
+	forget();
+	for (page = 0; page < SLOT_PAGES; page++)
+		enter(f, page, PAGE_SHIFT, page & 1 ? RC : HPTE_R_R);
+	unmap(f, 0, SLOT_PAGES);
+	KUNIT_EXPECT_EQ(test, 0, seen.single);
+	KUNIT_EXPECT_EQ(test, DIV_ROUND_UP(SLOT_PAGES, KVM_EXT_HPTES), seen.lpid);
+	for (page = 0; page < SLOT_PAGES; page++) {
+		expect_absent(test, CEILING + page);
+		KUNIT_EXPECT_EQ(test, page & 1 || page < CEILING, accumulated(f, page));
+	}
+}
+
+/* A processor may write C until the invalidation is complete. */
+static void unmap_late_c(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+	unsigned long page;
+
+	seen.late = enter(f, 1, PAGE_SHIFT, HPTE_R_R);
+	unmap(f, 1, 2);
+	KUNIT_EXPECT_TRUE(test, accumulated(f, 1));
+
+	for (page = 10; page < 100; page++)
+		enter(f, page, PAGE_SHIFT, HPTE_R_R);
+	seen.late = f->used - 2;
+	unmap(f, 10, 100);
+	KUNIT_EXPECT_EQ(test, 1, seen.lpid);
+	KUNIT_EXPECT_TRUE(test, accumulated(f, 98));
+	KUNIT_EXPECT_FALSE(test, accumulated(f, 99));
+}
+
+static void unmap_aliases(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+	unsigned long i, nr = 2 * KVM_EXT_HPTES + 5;
+
+	for (i = 0; i < nr; i++)
+		enter(f, 3, PAGE_SHIFT, i == nr - 1 ? RC : HPTE_R_R);
+	unmap(f, 3, 4);
+	for (i = 0; i < nr; i++)
+		expect_absent(test, i);
+	KUNIT_EXPECT_FALSE(test, *rmap(f, 3) & KVMPPC_RMAP_PRESENT);
+	KUNIT_EXPECT_TRUE(test, accumulated(f, 3));
+	/* twice as many as one can cover, and five */
+	KUNIT_EXPECT_EQ(test, 2, seen.lpid);
+	KUNIT_EXPECT_EQ(test, 5, seen.single);
+}
+
+/* Pages of 4 KiB in one host page: the page goes with all of them. */
+static void unmap_small(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+	unsigned long i;
+
+	for (i = 0; i < PAGE_SIZE >> 12; i++)
+		enter(f, 5, 12, i ? HPTE_R_R : RC);
+	unmap(f, 5, 6);
+	for (i = 0; i < PAGE_SIZE >> 12; i++)
+		expect_absent(test, i);
+	KUNIT_EXPECT_TRUE(test, accumulated(f, 5));
+	KUNIT_EXPECT_FALSE(test, accumulated(f, 6));
+}
+
+/* The range is somewhere inside a large page, whose chain is elsewhere. */
+static void unmap_part_of_large(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+	unsigned long large = enter(f, LARGE_PAGES, LARGE, RC), page;
+	unsigned long small = enter(f, LARGE_PAGES, PAGE_SHIFT, RC);
+	unsigned long before = enter(f, 0, LARGE, RC);
+
+	unmap(f, LARGE_PAGES + 9, LARGE_PAGES + 10);
+	expect_absent(test, large);
+	expect_valid(test, small);
+	expect_valid(test, before);
+	for (page = 0; page < SLOT_PAGES; page++)
+		KUNIT_EXPECT_EQ(test, page >= LARGE_PAGES, accumulated(f, page));
+	/* what is left of the chain is whole */
+	KUNIT_EXPECT_EQ(test, small, *rmap(f, LARGE_PAGES) & KVMPPC_RMAP_INDEX);
+	KUNIT_EXPECT_EQ(test, small, rev(f, small)->forw);
+	KUNIT_EXPECT_EQ(test, small, rev(f, small)->back);
+}
+
+static void harvest_once(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+	unsigned long dirty = enter(f, 2, PAGE_SHIFT, RC);
+	unsigned long clean = enter(f, 3, PAGE_SHIFT, HPTE_R_R);
+	unsigned long large = enter(f, LARGE_PAGES, LARGE, RC);
+
+	KUNIT_EXPECT_EQ(test, 1 + LARGE_PAGES, harvest(f));
+	KUNIT_EXPECT_TRUE(test, reported(f, 2));
+	KUNIT_EXPECT_TRUE(test, reported(f, LARGE_PAGES));
+	KUNIT_EXPECT_TRUE(test, reported(f, SLOT_PAGES - 1));
+
+	expect_valid(test, dirty);
+	expect_valid(test, clean);
+	expect_valid(test, large);
+	KUNIT_EXPECT_EQ(test, HPTE_R_R, r_of(f, dirty) & RC);
+	KUNIT_EXPECT_EQ(test, HPTE_R_C, rev(f, dirty)->guest_rpte & RC);
+	KUNIT_EXPECT_EQ(test, 0, rev(f, clean)->guest_rpte & RC);
+	KUNIT_EXPECT_TRUE(test, *rmap(f, 2) & KVMPPC_RMAP_PRESENT);
+	KUNIT_EXPECT_EQ(test, 0, seen.unlocked);
+
+	KUNIT_EXPECT_EQ(test, 0, harvest(f));
+}
+
+/* C that processors keep back comes with the flush that a harvest begins with. */
+static void harvest_late_c(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+
+	seen.late = enter(f, 2, PAGE_SHIFT, HPTE_R_R);
+	KUNIT_EXPECT_EQ(test, 1, harvest(f));
+	KUNIT_EXPECT_TRUE(test, reported(f, 2));
+}
+
+static void harvest_many_by_few_flushes(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+	unsigned long page;
+
+	for (page = 0; page < SLOT_PAGES; page++)
+		enter(f, page, PAGE_SHIFT, RC);
+	KUNIT_EXPECT_EQ(test, SLOT_PAGES, harvest(f));
+	KUNIT_EXPECT_EQ(test, 0, seen.single);
+	KUNIT_EXPECT_EQ(test, 1 + DIV_ROUND_UP(SLOT_PAGES, 512UL), seen.lpid);
+}
+
+/* The page was dirty through an HPTE that has gone: that has been accumulated. */
+static void harvest_rmap_c(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+
+	enter(f, 4, PAGE_SHIFT, RC);
+	unmap(f, 4, 5);
+	KUNIT_EXPECT_EQ(test, RMAP_R | RMAP_C, *rmap(f, 4) & (RMAP_R | RMAP_C));
+	KUNIT_EXPECT_EQ(test, 0, harvest(f));
+	KUNIT_EXPECT_EQ(test, RMAP_R, *rmap(f, 4) & (RMAP_R | RMAP_C));
+	KUNIT_EXPECT_TRUE(test, accumulated(f, 4));
+}
+
+/*
+ * POWER8 cannot be told to write all C bits: with no vCPU running, HPTEs that
+ * can be written are asked one by one; more of one page than fit at once too.
+ */
+static void harvest_power8(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+	unsigned long nr = KVM_EXT_HPTES + 5, i, read_only;
+
+	f->vm->hpt_backend = &power8;
+	for (i = 0; i < nr; i++)
+		enter(f, 2, PAGE_SHIFT, HPTE_R_R);
+	read_only = enter(f, 3, PAGE_SHIFT, HPTE_R_R | PP_RXRX);
+
+	atomic_set(&f->kvm->arch.vcpus_running, 1);
+	KUNIT_EXPECT_EQ(test, 0, harvest(f));
+	KUNIT_EXPECT_EQ(test, 0, seen.single);
+
+	atomic_set(&f->kvm->arch.vcpus_running, 0);
+	seen.late = nr - 1;
+	KUNIT_EXPECT_EQ(test, 1, harvest(f));
+	KUNIT_EXPECT_TRUE(test, reported(f, 2));
+	KUNIT_EXPECT_EQ(test, nr, seen.single);
+	for (i = 0; i <= read_only; i++)
+		expect_valid(test, i);
+}
+
+static void aging(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+	unsigned long i = enter(f, 6, PAGE_SHIFT, RC);
+
+	KUNIT_EXPECT_FALSE(test, test_age(f, 0, 6));
+	KUNIT_EXPECT_TRUE(test, test_age(f, 6, 7));
+	KUNIT_EXPECT_TRUE(test, age(f, 0, 16));
+	expect_valid(test, i);
+	KUNIT_EXPECT_EQ(test, HPTE_R_C, r_of(f, i) & RC);
+	KUNIT_EXPECT_EQ(test, HPTE_R_R, rev(f, i)->guest_rpte & RC);
+	KUNIT_EXPECT_EQ(test, 1, seen.single);
+	KUNIT_EXPECT_EQ(test, 0, seen.unlocked);
+	KUNIT_EXPECT_FALSE(test, test_age(f, 0, 16));
+	KUNIT_EXPECT_FALSE(test, age(f, 0, 16));
+
+	/* R of an HPTE that has gone */
+	enter(f, 9, PAGE_SHIFT, HPTE_R_R);
+	unmap(f, 9, 10);
+	KUNIT_EXPECT_TRUE(test, test_age(f, 9, 10));
+	KUNIT_EXPECT_TRUE(test, age(f, 9, 10));
+	KUNIT_EXPECT_FALSE(test, age(f, 9, 10));
+}
+
+static void aging_many_by_one_flush(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+	unsigned long page;
+
+	for (page = 0; page < SLOT_PAGES; page++)
+		enter(f, page, PAGE_SHIFT, RC);
+	KUNIT_EXPECT_TRUE(test, age(f, 0, SLOT_PAGES));
+	KUNIT_EXPECT_EQ(test, 0, seen.single);
+	KUNIT_EXPECT_EQ(test, DIV_ROUND_UP(SLOT_PAGES, KVM_EXT_HPTES), seen.lpid);
+	for (page = 0; page < SLOT_PAGES; page++) {
+		expect_valid(test, page);
+		KUNIT_EXPECT_EQ(test, HPTE_R_C, r_of(f, page) & RC);
+	}
+}
+
+static void aging_part_of_large(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+
+	enter(f, 0, PAGE_SHIFT, RC);
+	KUNIT_EXPECT_FALSE(test, test_age(f, 9, 10));
+	KUNIT_EXPECT_FALSE(test, age(f, 9, 10));
+	enter(f, 0, LARGE, RC);
+	KUNIT_EXPECT_TRUE(test, test_age(f, 9, 10));
+	KUNIT_EXPECT_TRUE(test, age(f, 9, 10));
+	KUNIT_EXPECT_FALSE(test, age(f, 9, 10));
+}
+
+static void flush_slot(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+	unsigned long seq = f->kvm->mmu_invalidate_seq, page;
+
+	for (page = 0; page < SLOT_PAGES; page += 2)
+		enter(f, page, PAGE_SHIFT, RC);
+	kvm_ext_hpt_flush_slot(f->vm, f->slot);
+	for (page = 0; page < f->used; page++)
+		expect_absent(test, page);
+	KUNIT_EXPECT_LT(test, seq, f->kvm->mmu_invalidate_seq);
+	KUNIT_EXPECT_EQ(test, SLOT_PAGES / 2,
+			bitmap_weight(f->slot->dirty_bitmap, SLOT_PAGES));
+}
+
+/* A guest's hypercall: it locks an HPTE, and then wants its chain. */
+struct rival {
+	struct fixture *f;
+	struct completion started;
+	unsigned long locked;
+};
+
+static int rival_thread(void *arg)
+{
+	struct rival *rival = arg;
+	struct fixture *f = rival->f;
+	unsigned long i = 0;
+
+	complete(&rival->started);
+	while (!kthread_should_stop()) {
+		i = (i + 7) % f->used;
+		preempt_disable();
+		if (try_lock_hpte(hpte(f, i), HPTE_V_HVLOCK)) {
+			lock_rmap(rmap(f, i % 8));
+			unlock_rmap(rmap(f, i % 8));
+			unlock_hpte(hpte(f, i), v_of(f, i));
+			rival->locked++;
+		}
+		preempt_enable();
+		cond_resched();
+	}
+	return 0;
+}
+
+static void against_a_rival(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+	struct rival rival = { .f = f };
+	struct task_struct *thread;
+	unsigned long i, round;
+
+	for (i = 0; i < 64; i++)
+		enter(f, i % 8, PAGE_SHIFT, RC);
+	init_completion(&rival.started);
+	thread = kthread_run(rival_thread, &rival, "hpte-rival");
+	KUNIT_ASSERT_FALSE(test, IS_ERR(thread));
+	wait_for_completion(&rival.started);
+
+	for (round = 0; round < 2000; round++) {
+		harvest(f);
+		age(f, 0, 8);
+		cond_resched();
+	}
+	unmap(f, 0, 8);
+	kthread_stop(thread);
+	for (i = 0; i < 64; i++)
+		expect_absent(test, i);
+	for (i = 0; i < 8; i++)
+		KUNIT_EXPECT_FALSE(test, *rmap(f, i) & KVMPPC_RMAP_PRESENT);
+	KUNIT_EXPECT_LT(test, 0, rival.locked);
+	KUNIT_EXPECT_EQ(test, 0, seen.unlocked);
+}
+
+static struct kunit_case cases[] = {
+	KUNIT_CASE(unmap_one),
+	KUNIT_CASE(unmap_clean),
+	KUNIT_CASE(unmap_many_by_one_flush),
+	KUNIT_CASE(unmap_late_c),
+	KUNIT_CASE(unmap_aliases),
+	KUNIT_CASE(unmap_small),
+	KUNIT_CASE(unmap_part_of_large),
+	KUNIT_CASE(harvest_once),
+	KUNIT_CASE(harvest_late_c),
+	KUNIT_CASE(harvest_many_by_few_flushes),
+	KUNIT_CASE(harvest_rmap_c),
+	KUNIT_CASE(harvest_power8),
+	KUNIT_CASE(aging),
+	KUNIT_CASE(aging_many_by_one_flush),
+	KUNIT_CASE(aging_part_of_large),
+	KUNIT_CASE(flush_slot),
+	KUNIT_CASE(against_a_rival),
+	{ }
+};
+
+static struct kunit_suite suite = {
+	.name = "kvm_hv_ext_hpt_mmu",
+	.init = fixture_init,
+	.exit = fixture_exit,
+	.test_cases = cases,
+};
+
+kunit_test_suite(suite);
