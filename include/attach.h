@@ -23,6 +23,7 @@
 #include "flush_debug.h"
 #include "hpt_flush.h"
 #include "hpt_mmu.h"
+#include "pin.h"
 #include "radix_flush.h"
 
 /* Shadow LPIDs whose invalidations one chunk of a harvest gathers side by side. */
@@ -42,6 +43,7 @@
  * @leaf_level:	level of the last leaf that a vCPU has inserted where a large one
  *		was wanted, by vcpu_idx; the vCPU's own thread
  * @single_pages: no large leaves for now; kvm->mmu_lock
+ * @pins:	pages that are pinned, if the guest is not paged
  * @vcpus:	our part of each vCPU (struct kvm_ext_vcpu), by address
  * @debug:	cleared R/C bits not yet covered by a flush (debug builds)
  */
@@ -56,6 +58,7 @@ struct kvm_ext_vm {
 	struct kvm_ext_hptes *hptes;
 	u8 leaf_level[KVM_MAX_VCPUS];
 	bool single_pages;
+	struct kvm_ext_pins pins;
 	struct xarray vcpus;
 	struct kvm_ext_flush_debug debug;
 };
@@ -63,10 +66,11 @@ struct kvm_ext_vm {
 /* kvm-hv's own operations, as they were before we replaced members. */
 extern struct kvmppc_ops kvm_ext_stock;
 
-/* Load parameters, see main.c. Constant once the module is attached. */
+/* Parameters, see main.c. Constant once the module is attached, but for paging. */
 extern bool kvm_ext_areas;
 extern bool kvm_ext_dirty_log;
 extern bool kvm_ext_notifiers;
+extern bool kvm_ext_paging;
 extern uint kvm_ext_flush_ceiling;
 
 /**
@@ -125,6 +129,8 @@ enum kvm_ext_redirected {
 	KVM_EXT_INSTANTIATE_PAGE,
 	KVM_EXT_CREATE_PTE,
 	KVM_EXT_FLUSH_MEMSLOT,
+	KVM_EXT_H_ENTER,
+	KVM_EXT_HPT_FAULT,
 };
 
 /**
@@ -142,6 +148,8 @@ void kvm_ext_stub_h_register_vpa(void);
 void kvm_ext_stub_update_areas(void);
 void kvm_ext_stub_instantiate_page(void);
 void kvm_ext_stub_flush_memslot(void);
+void kvm_ext_stub_h_enter(void);
+void kvm_ext_stub_hpt_page_fault(void);
 
 bool kvm_ext_self_test(void);
 bool kvm_ext_self_test_redirected(void);

@@ -25,7 +25,7 @@ struct kvm_ext_hptes {
 };
 
 void kvm_ext_hpt_unmap(struct kvm_ext_vm *vm, const struct kvm_memory_slot *slot,
-		       gfn_t start, gfn_t end);
+		       gfn_t start, gfn_t end, bool spare_pinned);
 bool kvm_ext_hpt_age(struct kvm_ext_vm *vm, const struct kvm_memory_slot *slot,
 		     gfn_t start, gfn_t end);
 bool kvm_ext_hpt_test_age(struct kvm_ext_vm *vm, const struct kvm_memory_slot *slot,

@@ -16,7 +16,8 @@ struct kvm_ext_vm;
 /**
  * struct kvm_ext_mmu - the operations
  * @unmap:	take translations of a range away, flushed, C bits of logged slots
- *		accumulated; with kvm->mmu_lock held
+ *		accumulated; those of pages that are pinned are spared if told so
+ *		(kvm_ext_pinned()); with kvm->mmu_lock held
  * @age:	look at R bits of a range and clear them, flushed; true if one was
  *		set; with kvm->mmu_lock held
  * @test_age:	the same without clearing; with kvm->mmu_lock held
@@ -32,7 +33,7 @@ struct kvm_ext_vm;
  */
 struct kvm_ext_mmu {
 	void (*unmap)(struct kvm_ext_vm *vm, const struct kvm_memory_slot *slot,
-		      gfn_t start, gfn_t end);
+		      gfn_t start, gfn_t end, bool spare_pinned);
 	bool (*age)(struct kvm_ext_vm *vm, const struct kvm_memory_slot *slot,
 		    gfn_t start, gfn_t end);
 	bool (*test_age)(struct kvm_ext_vm *vm, const struct kvm_memory_slot *slot,

@@ -22,7 +22,7 @@ struct kvm_ext_vm;
  * @range:	pages of one memslot
  *
  * On return no translation of them is in any page table or TLB of the guest or
- * its nested guests, and the pages that were dirty are in the memslot's
+ * its nested guests, those of pages that are pinned excepted; and the pages that were dirty are in the memslot's
  * accumulated bits. Large leaves and large
  * HPTEs that the range only touches go too.
  *

@@ -77,8 +77,11 @@ void kvm_ext_single_pages(struct kvm_ext_vm *vm, bool on);
  * without having inserted anything when the host's page is being collapsed;
  * a nested fault would then map what it never got, so this is -EAGAIN here.
  *
+ * If the guest is one whose pages are pinned, what is mapped is.
+ *
  * Context: vCPU thread, kvm->srcu held, may sleep.
- * Return: 0; -EAGAIN to let the guest try again; other errors of stock.
+ * Return: 0; -EAGAIN to let the guest try again; -ENOMEM if RLIMIT_MEMLOCK does
+ * not allow to pin, and KVM_RUN can be repeated; other errors of stock.
  */
 int kvm_ext_instantiate_page(struct kvm_vcpu *vcpu, unsigned long gpa,
 			     struct kvm_memory_slot *memslot, bool writing,

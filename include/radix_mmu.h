@@ -50,6 +50,7 @@ void kvm_ext_radix_save_dirty(struct kvm_ext_vm *vm,
  * @slot:	one of its memslots
  * @start:	first guest page
  * @end:	first guest page not concerned
+ * @spare_pinned: leaves stay that map the pages pinned for their addresses
  *
  * Every leaf that maps a page of the range goes, whole, and with it all shadow
  * PTEs of its pages and the lists of these. Pages with C set in any of them are
@@ -58,7 +59,8 @@ void kvm_ext_radix_save_dirty(struct kvm_ext_vm *vm,
  * Context: kvm->mmu_lock held.
  */
 void kvm_ext_radix_unmap(struct kvm_ext_vm *vm,
-			 const struct kvm_memory_slot *slot, gfn_t start, gfn_t end);
+			 const struct kvm_memory_slot *slot, gfn_t start,
+			 gfn_t end, bool spare_pinned);
 
 /**
  * kvm_ext_radix_flush_slot() - take away all leaves of a memslot

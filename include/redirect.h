@@ -108,6 +108,15 @@ bool kvm_ext_redirect_kvm(const struct pt_regs *regs);
 bool kvm_ext_redirect_vcpu(const struct pt_regs *regs);
 
 /**
+ * kvm_ext_redirect_hpt_vcpu() - predicate: r3 is a vCPU of an HPT guest of ours
+ * @regs:	registers of the call
+ *
+ * Context: that of a row's predicate.
+ * Return: true unless the call comes from this module, for the original.
+ */
+bool kvm_ext_redirect_hpt_vcpu(const struct pt_regs *regs);
+
+/**
  * kvm_ext_redirect_h_register_vpa() - predicate: H_REGISTER_VPA of a VM of ours
  * @regs:	registers of the call; r3 is the vCPU that made a hypercall
  *

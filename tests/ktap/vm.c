@@ -43,6 +43,7 @@
 #define HPTE_V_LARGE	0x4ull
 #define HPTE_V_VALID	0x1ull
 #define HPTE_R_64K	0x1000ull
+#define HPTE_R_16M_IN_64K	0x8000ull
 #define HPTE_R_M	0x10ull
 
 void die(const char *fmt, ...)
@@ -313,7 +314,8 @@ struct hpte {
 	__u64 r;
 };
 
-static struct hpte vrma_hpte(__u64 gpa)
+/* The page at this address, and the page of 16 MiB around it instead if so. */
+static struct hpte vrma_hpte(__u64 gpa, bool in_16m)
 {
 	bool large = page_size() == 0x10000;
 	__u64 number = gpa / page_size();
@@ -323,6 +325,9 @@ static struct hpte vrma_hpte(__u64 gpa)
 	__u64 v = HPTE_V_1TB_SEG | VRMA_VSID << 24 | (gpa >> 16 & ~0x7full) |
 		  HPTE_V_BOLTED | HPTE_V_VALID | (large ? HPTE_V_LARGE : 0);
 	__u64 r = gpa | HPTE_R_M | (large ? HPTE_R_64K : 0);
+
+	if (in_16m)
+		r = (gpa & -(16ull << 20)) | HPTE_R_M | HPTE_R_16M_IN_64K;
 
 	if (number >> HPT_GROUPS_ORDER >= HPT_GROUP_SIZE)
 		die("guest address 0x%llx does not fit the HPT", gpa);
@@ -336,21 +341,39 @@ static struct hpte vrma_hpte(__u64 gpa)
 	};
 }
 
-void vm_map_hpt(struct vm *vm, __u64 gpa, size_t size)
+static int open_hpt(struct vm *vm)
 {
 	struct kvm_get_htab_fd get = { .flags = KVM_GET_HTAB_WRITE };
 	int fd = ioctl(vm->fd, KVM_PPC_GET_HTAB_FD, &get);
-	__u64 end = gpa + size;
-	struct hpte hpte;
 
 	if (fd < 0)
 		die("KVM_PPC_GET_HTAB_FD: %m");
+	return fd;
+}
+
+void vm_map_hpt(struct vm *vm, __u64 gpa, size_t size)
+{
+	__u64 end = gpa + size;
+	struct hpte hpte;
+	int fd = open_hpt(vm);
+
 	for (; gpa < end; gpa += page_size()) {
-		hpte = vrma_hpte(gpa);
+		hpte = vrma_hpte(gpa, false);
 		if (write(fd, &hpte, sizeof(hpte)) != sizeof(hpte))
 			die("write HPTE of guest address 0x%llx: %m", gpa);
 	}
 	close(fd);
+}
+
+/* With pages of 64 KiB; false if the host does not take such an HPTE. */
+bool vm_map_hpt_large(struct vm *vm, __u64 gpa)
+{
+	struct hpte hpte = vrma_hpte(gpa, true);
+	int fd = open_hpt(vm);
+	bool written = write(fd, &hpte, sizeof(hpte)) == sizeof(hpte);
+
+	close(fd);
+	return written;
 }
 
 void vm_map_slots(struct vm *vm)

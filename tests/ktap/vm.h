@@ -161,6 +161,7 @@ struct guest_area *vm_area(struct vm *vm, unsigned int id);
  */
 void vm_map_hpt(struct vm *vm, __u64 gpa, size_t size);
 void vm_map_slots(struct vm *vm);
+bool vm_map_hpt_large(struct vm *vm, __u64 gpa);
 
 /* A vCPU on the calling thread: 0 when the command was done, else the exit reason. */
 int vcpu_run(struct vcpu *vcpu, enum guest_op op);

@@ -188,7 +188,7 @@ static unsigned long enter(struct fixture *f, unsigned long page, unsigned int s
 static void unmap(struct fixture *f, unsigned long start, unsigned long end)
 {
 	spin_lock(&f->kvm->mmu_lock);
-	kvm_ext_hpt_unmap(f->vm, f->slot, SLOT_GFN + start, SLOT_GFN + end);
+	kvm_ext_hpt_unmap(f->vm, f->slot, SLOT_GFN + start, SLOT_GFN + end, false);
 	spin_unlock(&f->kvm->mmu_lock);
 }
 

@@ -437,7 +437,7 @@ static void nested_many_guests(struct kunit *test)
 static void unmap(struct fixture *f, unsigned long page, unsigned long end)
 {
 	spin_lock(&f->kvm->mmu_lock);
-	kvm_ext_radix_unmap(f->vm, f->slot, SLOT_GFN + page, SLOT_GFN + end);
+	kvm_ext_radix_unmap(f->vm, f->slot, SLOT_GFN + page, SLOT_GFN + end, false);
 	spin_unlock(&f->kvm->mmu_lock);
 }
 

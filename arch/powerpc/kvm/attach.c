@@ -24,6 +24,7 @@
 #include "attach.h"
 #include "compat.h"
 #include "dirty_log.h"
+#include "hpt_fault.h"
 #include "kunit.h"
 #include "mmu.h"
 #include "notifiers.h"
@@ -51,6 +52,7 @@ int kvm_ext_vm_init(struct kvm_ext_vm *vm, struct kvm *kvm)
 	}
 	vm->hpt_backend = kvm_ext_hpt_default();
 	vm->kvm = kvm;
+	kvm_ext_pins_init(&vm->pins, !READ_ONCE(kvm_ext_paging));
 	xa_init(&vm->vcpus);
 	kvm_ext_flush_init(&vm->flush, &vm->debug, kvm_ext_flush_default);
 	kvm_ext_flush_init(&vm->notifier_flush, &vm->debug, kvm_ext_flush_default);
@@ -65,6 +67,7 @@ EXPORT_SYMBOL_FOR_KUNIT(kvm_ext_vm_init);
 void kvm_ext_vm_release(struct kvm_ext_vm *vm)
 {
 	WARN_ON_ONCE(!xa_empty(&vm->vcpus));
+	kvm_ext_unpin(vm, 0, ULONG_MAX);
 	kvm_ext_flush_debug_destroy(&vm->debug);
 	kvfree(vm->hptes);
 }
@@ -467,6 +470,18 @@ static struct kvm_ext_redirect redirects[] = {
 		.name = "kvmppc_radix_flush_memslot",
 		.stub = kvm_ext_stub_flush_memslot,
 		.wanted = kvm_ext_redirect_kvm,
+		.facet = &kvm_ext_notifiers,
+	},
+	[KVM_EXT_H_ENTER] = {
+		.name = "kvmppc_do_h_enter",
+		.stub = kvm_ext_stub_h_enter,
+		.wanted = kvm_ext_redirect_kvm,
+		.facet = &kvm_ext_notifiers,
+	},
+	[KVM_EXT_HPT_FAULT] = {
+		.name = "kvmppc_book3s_hv_page_fault",
+		.stub = kvm_ext_stub_hpt_page_fault,
+		.wanted = kvm_ext_redirect_hpt_vcpu,
 		.facet = &kvm_ext_notifiers,
 	},
 };

@@ -33,6 +33,7 @@
 #include "hpt_mmu.h"
 #include "kunit.h"
 #include "mmu.h"
+#include "pin.h"
 
 #define RMAP_CHANGED	(HPTE_R_C << KVMPPC_RMAP_RC_SHIFT)
 
@@ -69,6 +70,7 @@ struct action {
  * @slot:	the memslot
  * @action:	what for
  * @map:	harvest: bitmap of dirty pages
+ * @spare_pinned: HPTEs of pages that are pinned are not concerned
  * @seen:	rmap bits that were cleared, and the same bits of HPTEs
  */
 struct pass {
@@ -76,6 +78,7 @@ struct pass {
 	const struct kvm_memory_slot *slot;
 	const struct action *action;
 	unsigned long *map;
+	bool spare_pinned;
 	unsigned long seen;
 };
 
@@ -183,6 +186,18 @@ static void unlink_hpte(struct revmap_entry *rev, unsigned long *rmapp,
 		*rmapp = (*rmapp & ~KVMPPC_RMAP_INDEX) | next;
 }
 
+static bool is_pinned(const struct pass *p, const __be64 *hptep,
+		      const struct revmap_entry *rev)
+{
+	unsigned long size = max(size_of(hptep, rev), PAGE_SIZE);
+	unsigned long r = dword(hptep, 1);
+
+	if (cpu_has_feature(CPU_FTR_ARCH_300))
+		r = hpte_new_to_old_r(r);
+	return kvm_ext_pinned(p->vm, first_gfn(hptep, rev), end_gfn(hptep, rev),
+			      hpte_rpn(r, size));
+}
+
 /* With the HPTE and its chain locked. False if it is not for this pass after all. */
 static bool take(struct pass *p, unsigned long index, unsigned long *rmapp)
 {
@@ -192,6 +207,8 @@ static bool take(struct pass *p, unsigned long index, unsigned long *rmapp)
 	__be64 *hptep = hpte_at(kvm, index);
 	unsigned long v = dword(hptep, 0);
 
+	if (p->spare_pinned && is_pinned(p, hptep, &rev[index]))
+		return false;
 	if (p->action->unlink)
 		unlink_hpte(rev, rmapp, index);
 	if (!(v & HPTE_V_VALID) || !p->action->wanted(p, dword(hptep, 1)))
@@ -347,9 +364,14 @@ static const struct action make_absent = {
 };
 
 void kvm_ext_hpt_unmap(struct kvm_ext_vm *vm, const struct kvm_memory_slot *slot,
-		       gfn_t start, gfn_t end)
+		       gfn_t start, gfn_t end, bool spare_pinned)
 {
-	struct pass p = { .vm = vm, .slot = slot, .action = &make_absent };
+	struct pass p = {
+		.vm = vm,
+		.slot = slot,
+		.action = &make_absent,
+		.spare_pinned = spare_pinned,
+	};
 
 	gather_range(&p, start, end);
 }

@@ -5,8 +5,10 @@
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
 #include <linux/ctype.h>
+#include <linux/kstrtox.h>
 #include <linux/module.h>
 #include <linux/of.h>
+#include <asm/cputable.h>
 #include <asm/firmware.h>
 
 #include "attach.h"
@@ -18,11 +20,42 @@ MODULE_PARM_DESC(areas, "Own the areas that guests share with the host: VPA, SLB
 
 bool kvm_ext_dirty_log = true;
 module_param_named(dirty_log, kvm_ext_dirty_log, bool, 0444);
-MODULE_PARM_DESC(dirty_log, "Collect the dirty log of radix guests (default 1; 0: leave it to kvm-hv)");
+MODULE_PARM_DESC(dirty_log, "Collect the dirty log (default 1; 0: leave it to kvm-hv)");
 
 bool kvm_ext_notifiers = true;
 module_param_named(notifiers, kvm_ext_notifiers, bool, 0444);
-MODULE_PARM_DESC(notifiers, "Serve MMU notifiers of radix guests, and keep their mappings inside their memslots (default 1; 0: leave both to kvm-hv)");
+MODULE_PARM_DESC(notifiers, "Serve MMU notifiers, and keep mappings of guests inside their memslots (default 1; 0: leave both to kvm-hv)");
+
+bool kvm_ext_paging = true;
+
+/*
+ * Without our notifiers pages could not be kept where they are; and on POWER8 the
+ * guest maps pages in real mode, past everything that could pin them.
+ */
+static bool paging_possible(bool paging)
+{
+	return paging || (kvm_ext_notifiers && cpu_has_feature(CPU_FTR_ARCH_300));
+}
+
+static int set_paging(const char *val, const struct kernel_param *kp)
+{
+	bool paging;
+	int err = kstrtobool(val, &paging);
+
+	if (!err && !paging_possible(paging))
+		err = -EOPNOTSUPP;
+	if (!err)
+		WRITE_ONCE(kvm_ext_paging, paging);
+	return err;
+}
+
+static const struct kernel_param_ops paging_ops = {
+	.set = set_paging,
+	.get = param_get_bool,
+};
+
+module_param_cb(paging, &paging_ops, &kvm_ext_paging, 0644);
+MODULE_PARM_DESC(paging, "Let the host page memory of guests (default 1; 0: pin each page when it is first mapped, counted against RLIMIT_MEMLOCK); read when a VM is created");
 
 uint kvm_ext_flush_ceiling;
 module_param_named(flush_ceiling, kvm_ext_flush_ceiling, uint, 0444);
@@ -69,14 +102,19 @@ static int __init kvm_ext_init(void)
 		kvm_ext_areas = false;
 	}
 
+	if (!paging_possible(kvm_ext_paging)) {
+		pr_err("paging=0 needs notifiers=1 and a POWER9 or later\n");
+		return -EOPNOTSUPP;
+	}
+
 	kvm_ext_flush_probe(kvm_ext_flush_ceiling);
 
 	err = kvm_ext_attach();
 	if (err)
 		return err;
 
-	pr_info("virtual machines created from now on are ours: areas=%d dirty_log=%d notifiers=%d, invalidations by %s\n",
-		kvm_ext_areas, kvm_ext_dirty_log, kvm_ext_notifiers,
+	pr_info("virtual machines created from now on are ours: areas=%d dirty_log=%d notifiers=%d paging=%d, invalidations by %s\n",
+		kvm_ext_areas, kvm_ext_dirty_log, kvm_ext_notifiers, kvm_ext_paging,
 		kvm_ext_flush_default->name);
 	return 0;
 }

@@ -9,13 +9,15 @@
 #include "compat.h"
 #include "mmu.h"
 #include "notifiers.h"
+#include "pin.h"
 
 bool kvm_ext_unmap_gfn_range(struct kvm_ext_vm *vm, struct kvm_gfn_range *range)
 {
 	if (vm->kvm->arch.secure_guest)
 		return kvm_ext_stock.unmap_gfn_range(vm->kvm, range);
 
-	kvm_ext_mmu(vm->kvm)->unmap(vm, range->slot, range->start, range->end);
+	kvm_ext_mmu(vm->kvm)->unmap(vm, range->slot, range->start, range->end,
+				   vm->pins.on);
 	return false;
 }
 
@@ -24,6 +26,9 @@ bool kvm_ext_age_gfn(struct kvm_ext_vm *vm, struct kvm_gfn_range *range)
 	if (vm->kvm->arch.secure_guest)
 		return kvm_ext_stock.age_gfn(vm->kvm, range);
 
+	/* what is pinned is not a candidate to be paged out */
+	if (vm->pins.on)
+		return false;
 	return kvm_ext_mmu(vm->kvm)->age(vm, range->slot, range->start, range->end);
 }
 
@@ -32,6 +37,8 @@ bool kvm_ext_test_age_gfn(struct kvm_ext_vm *vm, struct kvm_gfn_range *range)
 	if (vm->kvm->arch.secure_guest)
 		return kvm_ext_stock.test_age_gfn(vm->kvm, range);
 
+	if (vm->pins.on)
+		return false;
 	return kvm_ext_mmu(vm->kvm)->test_age(vm, range->slot, range->start,
 					      range->end);
 }
@@ -42,6 +49,7 @@ void kvm_ext_flush_memslot(struct kvm_ext_vm *vm, struct kvm_memory_slot *slot)
 		kvm_ext_stock.flush_memslot(vm->kvm, slot);
 	else
 		kvm_ext_mmu(vm->kvm)->flush_slot(vm, slot);
+	kvm_ext_unpin(vm, slot->base_gfn, slot->base_gfn + slot->npages);
 }
 
 void kvm_ext_flush_radix_memslot(struct kvm *kvm, const struct kvm_memory_slot *slot)

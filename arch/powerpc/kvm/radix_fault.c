@@ -17,6 +17,7 @@
 #include "attach.h"
 #include "compat.h"
 #include "kunit.h"
+#include "pin.h"
 #include "radix_fault.h"
 #include "radix_walk.h"
 
@@ -139,22 +140,27 @@ int kvm_ext_instantiate_page(struct kvm_vcpu *vcpu, unsigned long gpa,
 {
 	typeof(kvmppc_book3s_instantiate_page) *original =
 		kvm_ext_original(KVM_EXT_INSTANTIATE_PAGE);
+	struct kvm_ext_vm *vm = kvm_ext_vm_find(vcpu->kvm);
+	gfn_t gfn = gpa >> PAGE_SHIFT;
 	unsigned int level = 0, bound;
 	pte_t pte = __pte(0);
-	int err;
+	int err = 0;
 
 	BUILD_BUG_ON(!__same_type(kvm_ext_instantiate_page,
 				  kvmppc_book3s_instantiate_page));
 
 	if (WARN_ON_ONCE(!original))
 		return -EFAULT;
-	err = original(vcpu, gpa, memslot, writing, kvm_ro, &pte, &level);
+	if (vm->pins.on)
+		err = kvm_ext_pin(vm, memslot, gfn, gfn + 1);
+	if (!err)
+		err = original(vcpu, gpa, memslot, writing, kvm_ro, &pte, &level);
 	if (err)
 		return err;
 	if (!pte_present(pte))
 		return -EAGAIN;
 
-	bound = level ? kvm_ext_vm_find(vcpu->kvm)->leaf_level[vcpu->vcpu_idx] : 0;
+	bound = level ? vm->leaf_level[vcpu->vcpu_idx] : 0;
 	if (bound != level) {
 		correct_stat(vcpu->kvm, level, -1);
 		correct_stat(vcpu->kvm, bound, 1);
@@ -163,5 +169,12 @@ int kvm_ext_instantiate_page(struct kvm_vcpu *vcpu, unsigned long gpa,
 		*inserted_pte = narrow(pte, gpa, level, bound);
 	if (levelp)
 		*levelp = bound;
-	return 0;
+
+	/* The rest of a large leaf. Until then it goes when the host asks for it. */
+	if (vm->pins.on && bound) {
+		gfn = round_down(gpa, leaf_size(bound)) >> PAGE_SHIFT;
+		err = kvm_ext_pin(vm, memslot, gfn,
+				  gfn + (leaf_size(bound) >> PAGE_SHIFT));
+	}
+	return err;
 }

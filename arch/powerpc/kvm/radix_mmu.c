@@ -31,6 +31,7 @@
 #include "flush_debug.h"
 #include "kunit.h"
 #include "mmu.h"
+#include "pin.h"
 #include "radix_flush.h"
 #include "radix_mmu.h"
 #include "radix_walk.h"
@@ -303,11 +304,20 @@ static void count_leaf(struct kvm *kvm, unsigned int shift, int change)
 		kvm->stat.num_1G_pages += change;
 }
 
+static bool is_pinned(const struct kvm_ext_vm *vm, const struct kvm_memory_slot *slot,
+		      const struct kvm_ext_walk *leaf)
+{
+	gfn_t gfn = first_gfn(slot, leaf);
+
+	return kvm_ext_pinned(vm, gfn, end_gfn(slot, leaf),
+			      pte_pfn(*leaf->ptep) + gfn - (leaf->gpa >> PAGE_SHIFT));
+}
+
 /* With mmu_lock held. Returns where to go on, or @end. */
 static unsigned long unmap_chunk(struct kvm_ext_vm *vm,
 				 const struct kvm_memory_slot *slot,
 				 unsigned long start, unsigned long end,
-				 unsigned int budget)
+				 unsigned int budget, bool spare_pinned)
 {
 	struct pass p = {
 		.vm = vm,
@@ -321,6 +331,8 @@ static unsigned long unmap_chunk(struct kvm_ext_vm *vm,
 	kvm_ext_flush_begin(p.flush, kvm->arch.lpid, kvm->nr_memslot_pages);
 	kvm_ext_walk_init(&w, kvm->arch.pgtable, start, end, budget);
 	while (kvm_ext_walk_next(&w)) {
+		if (spare_pinned && is_pinned(vm, slot, &w))
+			continue;
 		if (visit_leaf(&p, slot, &w))
 			accumulate(slot, &w);
 		count_leaf(kvm, w.shift, -1);
@@ -333,14 +345,16 @@ static unsigned long unmap_chunk(struct kvm_ext_vm *vm,
 }
 
 void kvm_ext_radix_unmap(struct kvm_ext_vm *vm,
-			 const struct kvm_memory_slot *slot, gfn_t start, gfn_t end)
+			 const struct kvm_memory_slot *slot, gfn_t start,
+			 gfn_t end, bool spare_pinned)
 {
 	unsigned long gpa = start << PAGE_SHIFT;
 
 	lockdep_assert_held(&vm->kvm->mmu_lock);
 
 	while (gpa < end << PAGE_SHIFT)
-		gpa = unmap_chunk(vm, slot, gpa, end << PAGE_SHIFT, UINT_MAX);
+		gpa = unmap_chunk(vm, slot, gpa, end << PAGE_SHIFT, UINT_MAX,
+				  spare_pinned);
 }
 EXPORT_SYMBOL_FOR_KUNIT(kvm_ext_radix_unmap);
 
@@ -354,7 +368,8 @@ void kvm_ext_radix_flush_slot(struct kvm_ext_vm *vm,
 	while (gpa < end) {
 		spin_lock(&kvm->mmu_lock);
 		/* A table that goes, goes after the mode has changed. */
-		gpa = kvm_is_radix(kvm) ? unmap_chunk(vm, slot, gpa, end, CHUNK) : end;
+		gpa = kvm_is_radix(kvm) ?
+		      unmap_chunk(vm, slot, gpa, end, CHUNK, false) : end;
 		/* page faults that have looked at the old slot try again */
 		kvm->mmu_invalidate_seq++;
 		spin_unlock(&kvm->mmu_lock);

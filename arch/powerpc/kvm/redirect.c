@@ -148,3 +148,10 @@ bool kvm_ext_redirect_vcpu(const struct pt_regs *regs)
 
 	return !within_module(regs->link, THIS_MODULE) && kvm_ext_vm_find(vcpu->kvm);
 }
+
+bool kvm_ext_redirect_hpt_vcpu(const struct pt_regs *regs)
+{
+	const struct kvm_vcpu *vcpu = (const struct kvm_vcpu *)regs->gpr[3];
+
+	return !vcpu->kvm->arch.radix && kvm_ext_redirect_vcpu(regs);
+}

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Guests that are not paged (paging=0): a page is pinned when it is first mapped
+ * for the guest, and stays where it is until its memslot or the VM goes. Such a
+ * guest never waits for the host to bring a page back, as on processors that
+ * cannot virtualize partition memory. The memory counts against RLIMIT_MEMLOCK
+ * of the process, as what VFIO pins does.
+ *
+ * A translation that names the page pinned for its guest address is spared by
+ * MMU notifiers; any other goes as ever. So a page that is mapped but not pinned
+ * (yet, or because userspace has put another one there) is never used after it
+ * has gone.
+ */
+#ifndef KVM_EXT_PIN_H
+#define KVM_EXT_PIN_H
+
+#include <linux/kvm_host.h>
+#include <linux/mutex.h>
+#include <linux/xarray.h>
+
+struct kvm_ext_vm;
+
+/**
+ * struct kvm_ext_pins - what is pinned for a VM
+ * @on:		the VM is one whose pages are pinned; constant
+ * @lock:	serialises changes
+ * @pages:	struct page by guest page number
+ * @nr:		how many
+ */
+struct kvm_ext_pins {
+	bool on;
+	struct mutex lock;
+	struct xarray pages;
+	unsigned long nr;
+};
+
+void kvm_ext_pins_init(struct kvm_ext_pins *pins, bool on);
+
+/**
+ * kvm_ext_pin() - pin what a memslot has for guest pages
+ * @vm:		a VM whose pages are pinned
+ * @slot:	one of its memslots
+ * @start:	first guest page
+ * @end:	first guest page not concerned
+ *
+ * A guest page for which another page is pinned loses its translations, and that
+ * page is unpinned.
+ *
+ * Context: a thread of the VM's process, kvm->srcu held, may sleep; takes
+ * kvm->mmu_lock.
+ * Return: 0; -ENOMEM if RLIMIT_MEMLOCK does not allow it, or memory is short;
+ * -EFAULT if there is no memory that can be written.
+ */
+int kvm_ext_pin(struct kvm_ext_vm *vm, const struct kvm_memory_slot *slot,
+		gfn_t start, gfn_t end);
+
+/**
+ * kvm_ext_pinned() - are these the pages that are pinned?
+ * @vm:		a VM of ours
+ * @start:	first guest page
+ * @end:	first guest page not concerned
+ * @pfn:	host page that the first one is mapped to, followed by the others'
+ *
+ * Context: kvm->mmu_lock held.
+ * Return: true if all are.
+ */
+bool kvm_ext_pinned(const struct kvm_ext_vm *vm, gfn_t start, gfn_t end,
+		    unsigned long pfn);
+
+/**
+ * kvm_ext_unpin() - unpin guest pages, written or not
+ * @vm:		a VM of ours
+ * @start:	first guest page
+ * @end:	first guest page not concerned
+ *
+ * Context: no translation is left and none can come; may sleep.
+ */
+void kvm_ext_unpin(struct kvm_ext_vm *vm, gfn_t start, gfn_t end);
+
+#endif /* KVM_EXT_PIN_H */
