@@ -273,6 +273,13 @@ def judge(args, console, ended):
     return status
 
 
+def accelerator(icount):
+    """With icount, time is what was executed: 16 ns for each instruction."""
+    if icount:
+        return ["-accel", "tcg,thread=single", "-icount", "shift=4,sleep=off"]
+    return ["-accel", "tcg,thread=multi"]
+
+
 def main():
     parser = argparse.ArgumentParser(prog="lab boot", allow_abbrev=False)
     parser.error = lambda text: sys.exit(say(text) or EXIT_LAB)
@@ -289,6 +296,7 @@ def main():
     parser.add_argument("--append", action="append", default=[])
     parser.add_argument("--timeout", type=int, default=600)
     parser.add_argument("--console", type=argparse.FileType("w"))
+    parser.add_argument("--icount", action="store_true")
     parser.add_argument("--expect-splat")
     parser.add_argument("command", nargs="+")
     args = parser.parse_args()
@@ -309,7 +317,7 @@ def main():
     fd = archive.finish()
 
     command = [args.qemu, "-L", FIRMWARE, "-M", args.machine, "-cpu", args.cpu,
-               "-accel", "tcg,thread=multi", "-smp", str(args.cpus),
+               *accelerator(args.icount), "-smp", str(args.cpus),
                "-m", f"{args.mem}M", "-nodefaults", "-display", "none",
                "-serial", "stdio", "-no-reboot",
                "-kernel", args.vmlinux, "-initrd", f"/dev/fd/{fd}",

@@ -80,9 +80,9 @@ static unsigned long invalidations(struct logged_vm *l)
 	unsigned long count;
 
 	dirty_all(l);
-	tlb_count_start();
+	tlb_count_start(VM_MMU_RADIX);
 	logged_vm_collect(l);
-	count = tlb_count_stop();
+	count = tlb_count_stop(VM_MMU_RADIX);
 	if (logged_vm_count(l) != l->pages)
 		die("%zu of %zu pages reported", logged_vm_count(l), l->pages);
 	return count;

@@ -21,9 +21,9 @@ static unsigned long count_pass(struct __test_metadata *_metadata,
 	unsigned long count;
 	int ret;
 
-	tlb_count_start();
+	tlb_count_start(VM_MMU_RADIX);
 	ret = logged_vm_collect(l);
-	count = tlb_count_stop();
+	count = tlb_count_stop(VM_MMU_RADIX);
 	ASSERT_EQ(0, ret);
 	EXPECT_EQ(dirty, logged_vm_count(l));
 	TH_LOG("%zu pages dirty: %lu invalidations", dirty, count);

@@ -3,15 +3,15 @@
  * A guest's page of 16 MiB on a huge page of the host that begins elsewhere
  *
  * Guest and host address of the memslot do not have the same offset in it. On
- * stock the HPTE maps the whole huge page all the same, and the guest reads what
- * lies before its memslot.
+ * stock the HPTE maps the whole huge page all the same, with what lies before the
+ * memslot, or has become an HPTE of another page size.
  */
 #define _GNU_SOURCE
 #include "ktap.h"
 
 #include <linux/mman.h>
-#include <stdio.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "vm.h"
 
@@ -21,8 +21,8 @@
 #define SLOT		1
 #define GPA		VM_DATA_GPA
 
-#define SECRET		0x5ec4e7
 #define OWN		0x0141
+#define STORED		0x0142
 
 FIXTURE(hpt) {
 	struct vm *vm;
@@ -56,7 +56,7 @@ FIXTURE_SETUP(hpt)
 	if (self->memory == MAP_FAILED)
 		SKIP(return, "the host has not enough huge pages of 16 MiB");
 	for (i = 0; i < NR_LARGE * LARGE; i += sizeof(__u64))
-		*(__u64 *)(self->memory + i) = i < variant->offset ? SECRET : OWN;
+		*(__u64 *)(self->memory + i) = i < variant->offset ? 0 : OWN;
 	self->vm = vm_create(&config);
 	check_subject(self->vm);
 	ASSERT_EQ(0, vm_set_memslot(self->vm, SLOT, GPA, LARGE,
@@ -71,18 +71,17 @@ FIXTURE_TEARDOWN(hpt)
 	munmap(self->memory, NR_LARGE * LARGE);
 }
 
+/* What a guest gets by an HPTE that cannot be right is not asked: it may hang. */
 TEST_F(hpt, page_of_16_mib)
 {
-	bool mapped = vm_map_hpt_large(self->vm, GPA), own;
+	bool mapped = vm_map_hpt_large(self->vm, GPA);
 
-	if (!variant->offset) {
-		ASSERT_TRUE(mapped);
-		EXPECT_EQ(OWN, vcpu_load(&self->vm->vcpu[0], GPA));
+	if (variant->offset) {
+		EXPECT_OURS(self->vm, !mapped, "stock takes it");
 		return;
 	}
-	own = !mapped || vcpu_load(&self->vm->vcpu[0], GPA) == OWN;
-	EXPECT_OURS(self->vm, own, "stock maps memory outside the memslot");
-	EXPECT_OURS(self->vm, !mapped, "stock takes an HPTE that cannot be right");
+	ASSERT_TRUE(mapped);
+	EXPECT_EQ(OWN, vcpu_load(&self->vm->vcpu[0], GPA));
 }
 
 /* The same memory in smaller pages is all right. */
@@ -90,8 +89,8 @@ TEST_F(hpt, pages_of_host_size)
 {
 	vm_map_hpt(self->vm, GPA, LARGE);
 	EXPECT_EQ(OWN, vcpu_load(&self->vm->vcpu[0], GPA));
-	vcpu_store(&self->vm->vcpu[0], GPA + LARGE - 8, SECRET);
-	EXPECT_EQ(SECRET, *(__u64 *)(self->memory + variant->offset + LARGE - 8));
+	vcpu_store(&self->vm->vcpu[0], GPA + LARGE - 8, STORED);
+	EXPECT_EQ(STORED, *(__u64 *)(self->memory + variant->offset + LARGE - 8));
 }
 
 TEST_HARNESS_MAIN

@@ -9,6 +9,7 @@
  *	KTAP_KICK	0: let vCPUs run on after a collection
  *	KTAP_RECORDS	directory where a run on stock leaves what a run on ours
  *			is compared with
+ *	KTAP_ICOUNT	the host's clock counts instructions ('lab boot --icount')
  *	KTAP_MODULE	file of the module, for suites that insert it
  */
 #ifndef TESTS_KTAP_OPTIONS_H

@@ -20,15 +20,22 @@ FIXTURE(counts) {
 	unsigned long unit;	/* invalidations that one page takes */
 };
 
+FIXTURE_VARIANT(counts) {
+	enum vm_mmu mmu;
+};
+
+FIXTURE_VARIANT_ADD(counts, radix) { VM_MMU_RADIX };
+FIXTURE_VARIANT_ADD(counts, hpt) { VM_MMU_HPT };
+
 static unsigned long count_advice(struct __test_metadata *_metadata,
 				  struct logged_vm *l, size_t pages, int advice)
 {
 	unsigned long count;
 	int ret;
 
-	tlb_count_start();
+	tlb_count_start(l->vm->mmu);
 	ret = madvise(l->memory, pages * l->page, advice);
-	count = tlb_count_stop();
+	count = tlb_count_stop(l->vm->mmu);
 	ASSERT_EQ(0, ret);
 	TH_LOG("%zu pages: %lu invalidations", pages, count);
 	return count;
@@ -41,7 +48,7 @@ static void map_all(struct logged_vm *l)
 
 FIXTURE_SETUP(counts)
 {
-	struct vm_config config = { .mmu = VM_MMU_RADIX };
+	struct vm_config config = { .mmu = variant->mmu };
 	const char *why = tlb_count_missing();
 
 	if (!why)
@@ -54,7 +61,7 @@ FIXTURE_SETUP(counts)
 	map_all(self->l);
 	self->unit = count_advice(_metadata, self->l, 1, MADV_DONTNEED);
 	ASSERT_LT(0, self->unit);
-	ASSERT_GE(host_is_lpar() ? 1 : 3, self->unit);
+	ASSERT_GE(host_is_lpar() || variant->mmu == VM_MMU_HPT ? 1 : 3, self->unit);
 	map_all(self->l);
 }
 
@@ -75,12 +82,15 @@ static void check(struct __test_metadata *_metadata, const struct vm *vm,
 }
 
 /*
- * A memslot goes in several holds of a lock, in each of which 2,048 entries of
- * the tree are looked at: one for each page, and one for each page of PTEs.
+ * A memslot goes in several holds of a lock, in each of which 2,048 pages are
+ * looked at, or entries of a tree: one for each page, and one for each page of
+ * PTEs.
  */
 static unsigned long holds(const struct logged_vm *l)
 {
-	return (l->pages + l->size / THP_SIZE + 2047) / 2048;
+	unsigned long tables = l->vm->mmu == VM_MMU_RADIX ? l->size / THP_SIZE : 0;
+
+	return (l->pages + tables + 2047) / 2048;
 }
 
 TEST_F(counts, dropped)
@@ -100,13 +110,15 @@ TEST_F(counts, log_switched)
 	struct logged_vm *l = self->l;
 	unsigned int i;
 
+	if (variant->mmu == VM_MMU_HPT)
+		SKIP(return, "HPTEs stay when a log is switched");
 	for (i = 0; i < 2; i++) {
 		unsigned long count;
 		int ret;
 
-		tlb_count_start();
+		tlb_count_start(VM_MMU_RADIX);
 		ret = logged_vm_set_log(l, !i);
-		count = tlb_count_stop();
+		count = tlb_count_stop(VM_MMU_RADIX);
 		ASSERT_EQ(0, ret);
 		TH_LOG("log switched %s: %lu invalidations", i ? "off" : "on", count);
 		check(_metadata, l->vm, count, l->pages * self->unit,
@@ -121,9 +133,9 @@ TEST_F(counts, slot_deleted)
 	unsigned long count;
 	int ret;
 
-	tlb_count_start();
+	tlb_count_start(l->vm->mmu);
 	ret = vm_set_memslot(l->vm, LOGGED_SLOT, VM_DATA_GPA, 0, l->memory, 0);
-	count = tlb_count_stop();
+	count = tlb_count_stop(l->vm->mmu);
 	ASSERT_EQ(0, ret);
 	TH_LOG("memslot deleted: %lu invalidations", count);
 	check(_metadata, l->vm, count, l->pages * self->unit, holds(l) * self->unit);

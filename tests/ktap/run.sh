@@ -52,6 +52,7 @@ areas_stress         stock ours
 slot_bounds          stock ours
 slot_rmap            ours
 paging_counts        stock ours
+paging_age           stock ours
 paging_pinned        ours
 hpt_bounds           stock ours
 log_switched         stock ours

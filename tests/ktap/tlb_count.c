@@ -1,22 +1,29 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The kernel's own count of partition-scoped TLB invalidations
+ * The kernel's own count of TLB invalidations of guests
  */
 #include "tlb_count.h"
 
 #include <stddef.h>
 
 #include "hist.h"
-#include "vm.h"
+#include "module.h"
 
-/* H_TLB_INVALIDATE and H_RPT_INVALIDATE; tlbie of any guest. */
-static const char *event(void)
+#define PROBE		"ktap_tlbie"
+#define EVERY		"p:" PROBE " "
+
+/* H_TLB_INVALIDATE and H_RPT_INVALIDATE; tlbie of any radix guest; of any HPT guest. */
+static const char *event(enum vm_mmu mmu)
 {
+	if (mmu == VM_MMU_HPT)
+		return "kprobes/" PROBE;
 	return host_is_lpar() ? "powerpc/hcall_entry" : "powerpc/tlbie";
 }
 
-static const char *trigger(void)
+static const char *trigger(enum vm_mmu mmu)
 {
+	if (mmu == VM_MMU_HPT)
+		return "hist:keys=common_pid";
 	return host_is_lpar() ?
 	       "hist:keys=opcode if opcode == 0xf808 || opcode == 0x448" :
 	       "hist:keys=local if local == 0 && lpid != 0";
@@ -24,16 +31,33 @@ static const char *trigger(void)
 
 const char *tlb_count_missing(void)
 {
-	return hist_possible(event()) ? NULL :
+	return hist_possible("powerpc/tlbie") ? NULL :
 	       "the kernel has no histograms of its tracepoints (CONFIG_HIST_TRIGGERS)";
 }
 
-void tlb_count_start(void)
+/* Invalidations of HPTEs have no tracepoint: the functions that make them. */
+static void probe_hpt(void)
 {
-	hist_start(event(), trigger());
+	write_file(TRACEFS "kprobe_events",
+		   module_loaded() ? EVERY "kvmppc_invalidate_hpte\n"
+				     EVERY "kvmppc_clear_ref_hpte\n"
+				     EVERY "kvm_hv_ext:invalidate_all\n" :
+				     EVERY "kvmppc_invalidate_hpte\n"
+				     EVERY "kvmppc_clear_ref_hpte\n");
 }
 
-unsigned long tlb_count_stop(void)
+void tlb_count_start(enum vm_mmu mmu)
 {
-	return hist_stop(event(), trigger());
+	if (mmu == VM_MMU_HPT)
+		probe_hpt();
+	hist_start(event(mmu), trigger(mmu));
+}
+
+unsigned long tlb_count_stop(enum vm_mmu mmu)
+{
+	unsigned long count = hist_stop(event(mmu), trigger(mmu));
+
+	if (mmu == VM_MMU_HPT)
+		write_file(TRACEFS "kprobe_events", "");
+	return count;
 }

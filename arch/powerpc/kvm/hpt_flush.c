@@ -33,7 +33,7 @@ static __always_inline void tlbie_lpid(unsigned long lpid, const int r)
  * follows (ERAT_BUG; Linux 5.4, "powerpc/mm: Fixup tlbie vs mtpidr/mtlpidr
  * ordering issue on POWER9").
  */
-static void bare_lpid(struct kvm *kvm)
+static void invalidate_all(struct kvm *kvm)
 {
 	asm volatile("ptesync" : : : "memory");
 	tlbie_lpid(kvm->arch.lpid, 0);
@@ -52,7 +52,7 @@ static const struct kvm_ext_hpt_backend power9 = {
 	.ceiling = CEILING,
 	.hpte = kvmppc_invalidate_hpte,
 	.clear_ref = kvmppc_clear_ref_hpte,
-	.lpid = bare_lpid,
+	.lpid = invalidate_all,
 };
 
 static const struct kvm_ext_hpt_backend power8 = {

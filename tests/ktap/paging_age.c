@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Aging of guest memory: which pages count as used, how many invalidations and,
+ * in a host that is emulated with a clock that counts them ('lab boot --icount'),
+ * how many instructions it takes
+ *
+ * The host's idle page tracking clears R of pages, through the notifier, and says
+ * later whether they have been used since. One call is about one page of the
+ * host, be it a huge one.
+ */
+#include "ktap.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "logged_vm.h"
+#include "tlb_count.h"
+
+#define IDLE		"/sys/kernel/mm/page_idle/bitmap"
+#define SIZE		(64ul << 20)
+#define TIMES		3
+#define TIMEOUT		300
+
+#define PM_PRESENT	(1ull << 63)
+#define PM_PFN		((1ull << 55) - 1)
+
+FIXTURE(age) {
+	struct logged_vm *l;
+	int idle;
+	__u64 *pfn;
+};
+
+FIXTURE_VARIANT(age) {
+	enum vm_mmu mmu;
+	enum backing backing;
+};
+
+FIXTURE_VARIANT_ADD(age, small) { VM_MMU_RADIX, BACKING_SMALL };
+FIXTURE_VARIANT_ADD(age, thp) { VM_MMU_RADIX, BACKING_THP };
+FIXTURE_VARIANT_ADD(age, hpt) { VM_MMU_HPT, BACKING_SMALL };
+
+static void touch(struct logged_vm *l)
+{
+	vcpu_load_pages(&l->vm->vcpu[0], VM_DATA_GPA, l->page, l->pages);
+}
+
+static void find_pages(struct logged_vm *l, __u64 *pfn)
+{
+	off_t where = (unsigned long)l->memory / l->page * sizeof(*pfn);
+	int fd = open("/proc/self/pagemap", O_RDONLY);
+	size_t i;
+
+	if (pread(fd, pfn, l->pages * sizeof(*pfn), where) != (ssize_t)(l->pages * sizeof(*pfn)))
+		die("read pagemap: %m");
+	close(fd);
+	for (i = 0; i < l->pages; i++) {
+		if (!(pfn[i] & PM_PRESENT))
+			die("page %zu is not there", i);
+		pfn[i] &= PM_PFN;
+	}
+}
+
+FIXTURE_SETUP(age)
+{
+	struct vm_config config = { .mmu = variant->mmu };
+	const char *why = tlb_count_missing();
+
+	self->idle = open(IDLE, O_RDWR);
+	if (self->idle < 0)
+		SKIP(return, "the host does not track idle pages (CONFIG_IDLE_PAGE_TRACKING)");
+	if (!why)
+		self->l = logged_vm_create(&config, SIZE / page_size(),
+					   variant->backing, &why);
+	if (!self->l)
+		SKIP(return, "%s", why);
+	check_subject(self->l->vm);
+	ASSERT_EQ(0, logged_vm_set_log(self->l, false));
+	memset(self->l->memory, 1, self->l->size);
+	touch(self->l);
+	/* a page is tracked when it is on an LRU list, which this makes sure */
+	write_file("/proc/sys/vm/drop_caches", "1");
+	self->pfn = calloc(self->l->pages, sizeof(*self->pfn));
+	find_pages(self->l, self->pfn);
+}
+
+FIXTURE_TEARDOWN(age)
+{
+	if (!self->l)
+		return;
+	free(self->pfn);
+	logged_vm_destroy(self->l);
+	close(self->idle);
+}
+
+/* Pages of a huge page have the first one's bit only. */
+static size_t step(const struct logged_vm *l, enum backing backing)
+{
+	return backing == BACKING_THP ? THP_SIZE / l->page : 1;
+}
+
+static void make_idle(int fd, __u64 pfn)
+{
+	__u64 bit = 1ull << (pfn % 64);
+
+	if (pwrite(fd, &bit, sizeof(bit), pfn / 64 * 8) != sizeof(bit))
+		die("write to " IDLE ": %m");
+}
+
+static bool is_idle(int fd, __u64 pfn)
+{
+	__u64 word;
+
+	if (pread(fd, &word, sizeof(word), pfn / 64 * 8) != sizeof(word))
+		die("read " IDLE ": %m");
+	return word >> (pfn % 64) & 1;
+}
+
+static __u64 now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec * 1000000000ull + t.tv_nsec;
+}
+
+static size_t count_idle(int fd, const __u64 *pfn, size_t pages, size_t by)
+{
+	size_t i, idle = 0;
+
+	for (i = 0; i < pages; i += by)
+		idle += is_idle(fd, pfn[i]);
+	return idle;
+}
+
+/* A page is idle until somebody uses it, and nobody but the guest does. */
+TEST_F_TIMEOUT(age, used_or_not, TIMEOUT)
+{
+	size_t by = step(self->l, variant->backing), half = self->l->pages / 2, i;
+
+	for (i = 0; i < self->l->pages; i += by)
+		make_idle(self->idle, self->pfn[i]);
+	EXPECT_EQ(self->l->pages / by, count_idle(self->idle, self->pfn, self->l->pages, by));
+	vcpu_load_pages(&self->l->vm->vcpu[0], VM_DATA_GPA, self->l->page, half);
+	EXPECT_EQ(0, count_idle(self->idle, self->pfn, half, by));
+	EXPECT_EQ(half / by, count_idle(self->idle, self->pfn + half, half, by));
+}
+
+/* What stock took, when the run on stock has left it. */
+static __u64 cost_on_stock(const char *name, __u64 cost, bool ours)
+{
+	const char *dir = getenv("KTAP_RECORDS");
+	unsigned long long stock = 0;
+	char path[256];
+	FILE *file;
+
+	if (!dir)
+		return 0;
+	snprintf(path, sizeof(path), "%s/age.%s", dir, name);
+	file = fopen(path, ours ? "r" : "w");
+	if (!file)
+		return 0;
+	if (!ours)
+		fprintf(file, "%llu\n", cost);
+	else if (fscanf(file, "%llu", &stock) != 1)
+		die("%s says nothing", path);
+	fclose(file);
+	return stock;
+}
+
+/*
+ * Each call invalidates once, if the page has been used; on radix stock never
+ * does, and then a page that is in a TLB looks idle. Where the clock counts
+ * instructions (KTAP_ICOUNT), a call about a huge page takes fewer than on stock
+ * all the same, which goes through the huge page by pages of the host's size.
+ */
+TEST_F_TIMEOUT(age, cost, TIMEOUT)
+{
+	size_t by = step(self->l, variant->backing), calls = self->l->pages / by, i;
+	bool ours = self->l->vm->ours;
+	__u64 best = -1ull, begin, stock;
+	unsigned long count;
+	unsigned int round;
+
+	for (round = 0; round < TIMES; round++) {
+		touch(self->l);
+		begin = now();
+		for (i = 0; i < self->l->pages; i += by)
+			make_idle(self->idle, self->pfn[i]);
+		begin = now() - begin;
+		if (begin < best)
+			best = begin;
+	}
+	touch(self->l);
+	tlb_count_start(variant->mmu);
+	for (i = 0; i < self->l->pages; i += by)
+		make_idle(self->idle, self->pfn[i]);
+	count = tlb_count_stop(variant->mmu);
+	if (!ours && variant->mmu == VM_MMU_RADIX && may_xfail(self->l->vm)) {
+		EXPECT_EQ(0, count);
+	} else {
+		EXPECT_LE(calls, count);
+	}
+
+	stock = cost_on_stock(variant->mmu == VM_MMU_HPT ? "hpt" :
+			      backing_name(variant->backing), best, ours);
+	TH_LOG("%zu calls: %lu invalidations, %llu ns, on stock %llu", calls, count,
+	       best, ours ? stock : best);
+	if (option("KTAP_ICOUNT", 0) && ours && variant->backing == BACKING_THP) {
+		ASSERT_NE(0, stock);
+		EXPECT_GT(stock, best);
+	}
+}
+
+TEST_HARNESS_MAIN
