@@ -14,7 +14,7 @@
 
 void record_open(struct record *r, const char *name, bool compare)
 {
-	const char *dir = getenv("KTAP_DIR");
+	const char *dir = getenv("KTAP_RECORDS");
 	char path[LINE_MAX];
 
 	*r = (struct record){ .compare = compare };

@@ -2,7 +2,7 @@
 /*
  * Results of a run on stock, kept for the run on ours, which must equal them
  *
- * Nothing is kept or compared unless KTAP_DIR is set. What differs on purpose
+ * Nothing is kept or compared unless KTAP_RECORDS is set. What differs on purpose
  * is not recorded.
  */
 #ifndef TESTS_KTAP_RECORD_H
