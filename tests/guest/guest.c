@@ -60,6 +60,27 @@ static void churn(struct guest_area *area)
 	}
 }
 
+static void churn_and_remember(struct guest_area *area)
+{
+	__u64 addr = area->addr, stride = area->stride, count = area->count;
+	__u64 random = area->seed, stored = 0;
+
+	while (!load(&area->stop)) {
+		__u64 page, *p;
+
+		random = xorshift(random);
+		page = random % count;
+		p = (__u64 *)(addr + page * stride);
+		if (load(p) != area->list[page].value)
+			store(&area->wrong, area->wrong + 1);
+		if (random >> 63)
+			continue;
+		store(p, ++stored);
+		area->list[page].value = stored;
+		store(&area->progress, stored);
+	}
+}
+
 static void serve(struct guest_area *area)
 {
 	__u64 request;
@@ -144,6 +165,9 @@ void guest_main(struct guest_area *area)
 			break;
 		case GUEST_CHURN:
 			churn(area);
+			break;
+		case GUEST_REMEMBER:
+			churn_and_remember(area);
 			break;
 		case GUEST_SERVE:
 			serve(area);

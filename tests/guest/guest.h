@@ -43,6 +43,9 @@
  * @GUEST_LOAD: load list[i].addr into list[i].value, for each i < count
  * @GUEST_CHURN: until stop, store rising numbers to pages chosen at random
  *	among the count pages of size stride from addr on
+ * @GUEST_REMEMBER: GUEST_CHURN that keeps the last value stored to each page in
+ *	list[].value, and first loads the page, which must hold that value; half
+ *	of the times it only loads
  * @GUEST_SERVE: until stop, carry out GUEST_STORE each time request changes,
  *	then set served to it; the vCPU never leaves the guest meanwhile
  * @GUEST_HCALL: hypercall with r3..r12 from regs, and back
@@ -56,6 +59,7 @@ enum guest_op {
 	GUEST_STORE,
 	GUEST_LOAD,
 	GUEST_CHURN,
+	GUEST_REMEMBER,
 	GUEST_SERVE,
 	GUEST_HCALL,
 	GUEST_ENTER_NESTED,
@@ -104,18 +108,20 @@ struct guest_nested {
  * struct guest_area - command block and list of one vCPU
  * @op: the command, an enum guest_op
  * @count: number of list entries, of pages, or of places
- * @addr: first address (GUEST_CHURN, GUEST_AREAS)
- * @stride: distance of pages or places (GUEST_CHURN, GUEST_AREAS)
- * @seed: start of the pseudo-random sequence, not 0 (GUEST_CHURN, GUEST_AREAS)
+ * @addr: first address (GUEST_CHURN, GUEST_REMEMBER, GUEST_AREAS)
+ * @stride: distance of pages or places (the same)
+ * @seed: start of the pseudo-random sequence, not 0 (the same)
  * @stop: set by the host to end a command that runs until stopped
- * @progress: number of stores done by GUEST_CHURN, of calls by GUEST_AREAS
+ * @progress: number of stores done by GUEST_CHURN and GUEST_REMEMBER, of calls
+ *	by GUEST_AREAS
+ * @wrong: number of loads by GUEST_REMEMBER of another value than was stored
  * @refused: number of calls by GUEST_AREAS that had no success
  * @vcpus: number of vCPUs (GUEST_AREAS)
  * @request: raised by the host to ask for a round of stores (GUEST_SERVE)
  * @served: the last request that was carried out
  * @regs: hypercall registers r3..r12
  * @nested: the vCPU that GUEST_ENTER_NESTED runs
- * @list: stores or loads
+ * @list: stores or loads; of GUEST_REMEMBER, what each page must hold
  */
 struct guest_area {
 	__u64 op;
@@ -125,6 +131,7 @@ struct guest_area {
 	__u64 seed;
 	__u64 stop;
 	__u64 progress;
+	__u64 wrong;
 	__u64 refused;
 	__u64 vcpus;
 	__u64 request;

@@ -61,28 +61,12 @@ FIXTURE_SETUP(running)
 
 FIXTURE_TEARDOWN(running)
 {
-	unsigned int way;
-
 	if (variant->stolen) {
 		thief_stop(&self->thief);
-		for (way = 0; way < NR_THEFTS; way++)
-			if (self->thief.ways & 1u << way) {
-				TH_LOG("theft %u: %lu times", way, self->thief.count[way]);
-				EXPECT_LT(0, self->thief.count[way]);
-			}
+		EXPECT_TRUE(thief_succeeded(&self->thief));
 	}
 	logged_vm_destroy(self->l);
 }
-
-/* Memory taken from a vCPU that keeps its translations is written all the same. */
-#define EXPECT_NONE(judged, count) do {					\
-	unsigned long some = (count);					\
-									\
-	if (some && !(judged))						\
-		XFAIL(break, "this host keeps stale translations");	\
-	else								\
-		EXPECT_EQ(0, some);					\
-} while (0)
 
 static void serve(struct __test_metadata *_metadata, struct logged_vm *l,
 		  __u64 random, size_t pages, bool judged)
@@ -127,7 +111,7 @@ static size_t migrate(struct __test_metadata *_metadata, struct logged_vm *l,
 	struct guest_area *area[NR_VCPUS];
 	unsigned int round, i;
 
-	rounds_churn(l, area, random);
+	rounds_churn(l, area, GUEST_CHURN, random);
 	rounds_await_stores(area, NR_VCPUS);
 	rounds_copy_all(l, copy);
 	for (round = 0; round < COPY_ROUNDS; round++) {

@@ -57,7 +57,7 @@ TEST_F_TIMEOUT(log, switched_under_load, TIMEOUT)
 	__u64 random = option("KTAP_SEED", 1);
 	struct guest_area *area[NR_VCPUS];
 
-	rounds_churn(self->l, area, &random);
+	rounds_churn(self->l, area, GUEST_CHURN, &random);
 	for (i = 0; i < switches; i++) {
 		rounds_await_stores(area, NR_VCPUS);
 		ASSERT_EQ(0, logged_vm_set_log(self->l, i & 1));

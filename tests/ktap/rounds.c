@@ -65,7 +65,8 @@ void rounds_serve(struct logged_vm *l, struct guest_area *area,
 	}
 }
 
-void rounds_churn(struct logged_vm *l, struct guest_area *area[], __u64 *random)
+void rounds_churn(struct logged_vm *l, struct guest_area *area[],
+		  enum guest_op op, __u64 *random)
 {
 	unsigned int i;
 
@@ -76,7 +77,7 @@ void rounds_churn(struct logged_vm *l, struct guest_area *area[], __u64 *random)
 		area[i]->count = l->pages;
 		area[i]->seed = random_u64(random) | 1;
 		area[i]->progress = 0;
-		vcpu_start(&l->vm->vcpu[i], GUEST_CHURN);
+		vcpu_start(&l->vm->vcpu[i], op);
 	}
 }
 
@@ -121,4 +122,14 @@ size_t rounds_differing(const struct logged_vm *l, const char *copy)
 		differing += memcmp(copy + page * l->page,
 				    l->memory + page * l->page, l->page) != 0;
 	return differing;
+}
+
+size_t rounds_lost(const struct logged_vm *l, const struct guest_area *area)
+{
+	size_t page, lost = 0;
+
+	for (page = 0; page < l->pages; page++)
+		lost += *(__u64 *)vm_hva(l->vm, area->addr + page * area->stride) !=
+			area->list[page].value;
+	return lost;
 }

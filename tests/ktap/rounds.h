@@ -39,10 +39,12 @@ void rounds_serve(struct logged_vm *l, struct guest_area *area,
 		  struct served *served);
 
 /*
- * Starts GUEST_CHURN on all vCPUs of the VM: each stores rising numbers to
- * random pages of the slot, at a place of its own. Their areas are returned.
+ * Starts GUEST_CHURN or GUEST_REMEMBER on all vCPUs of the VM: each stores
+ * rising numbers to random pages of the slot, at a place of its own. Their
+ * areas are returned.
  */
-void rounds_churn(struct logged_vm *l, struct guest_area *area[], __u64 *random);
+void rounds_churn(struct logged_vm *l, struct guest_area *area[],
+		  enum guest_op op, __u64 *random);
 
 /* Returns when each of these vCPUs has stored again. */
 void rounds_await_stores(struct guest_area *const area[], unsigned int count);
@@ -55,5 +57,8 @@ void rounds_copy_dirty(struct logged_vm *l, char *copy);
 
 /* Number of pages that differ from the copy. */
 size_t rounds_differing(const struct logged_vm *l, const char *copy);
+
+/* Number of pages that do not hold what a vCPU remembers (GUEST_REMEMBER). */
+size_t rounds_lost(const struct logged_vm *l, const struct guest_area *area);
 
 #endif

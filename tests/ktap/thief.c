@@ -140,3 +140,26 @@ void thief_stop(struct thief *thief)
 	atomic_store(&thief->stop, true);
 	pthread_join(thief->thread, NULL);
 }
+
+bool thief_succeeded(const struct thief *thief)
+{
+	static const char *const name[NR_THEFTS] = {
+		[THEFT_DROP] = "dropped",
+		[THEFT_PAGE_OUT] = "paged out",
+		[THEFT_COLD] = "cold",
+		[THEFT_FORK] = "forked",
+		[THEFT_MERGE] = "merged",
+		[THEFT_COLLAPSE] = "collapsed",
+	};
+	bool all = true;
+	enum theft way;
+
+	for (way = 0; way < NR_THEFTS; way++) {
+		if (!(thief->ways & BIT(way)))
+			continue;
+		ksft_print_msg("memory %s: %lu times\n", name[way],
+			       thief->count[way]);
+		all &= thief->count[way] > 0;
+	}
+	return all;
+}

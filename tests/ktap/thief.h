@@ -47,4 +47,7 @@ struct thief {
 void thief_start(struct thief *thief);
 void thief_stop(struct thief *thief);
 
+/* Was memory taken in each of these ways? Says how often. */
+bool thief_succeeded(const struct thief *thief);
+
 #endif

@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Unmapped, faulted, aged and harvested: the same pages, all at once
+ *
+ * While vCPUs load and store, one thread takes the pages away, one ages them,
+ * and one collects the dirty log and copies what it reports, as a migration
+ * does. Each vCPU remembers what it has stored to each page and notices a load
+ * of anything else. At the end memory must hold what it remembers, and so must
+ * the copy: each store since a collection was reported by a later one.
+ *
+ * It lasts a minute for each kind of guest at 100 percent.
+ */
+#include "ktap.h"
+
+#include <fcntl.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "rounds.h"
+#include "thief.h"
+
+#define NR_VCPUS	2
+#define NR_PAGES	64
+#define SECONDS		60
+#define COLLECTIONS	12	/* between two stops */
+#define AFTERWARDS_US	50000
+#define TIMEOUT		900
+
+#define IDLE_BITMAP	"/sys/kernel/mm/page_idle/bitmap"
+#define IDLE_US		1000
+
+/* /proc/self/pagemap */
+#define PAGEMAP_PRESENT	0x8000000000000000ull
+#define PAGEMAP_PFN	0x007fffffffffffffull
+
+FIXTURE(race) {
+	struct logged_vm *l;
+	struct thief thief;
+	pthread_t ager;
+	atomic_bool stop;
+	__u64 random;
+	char *copy;
+	unsigned long aged, used;
+	unsigned long stores, unreported, lost;
+	bool judged;
+};
+
+FIXTURE_VARIANT(race) {
+	enum vm_mmu mmu;
+	enum backing backing;
+};
+
+FIXTURE_VARIANT_ADD(race, small) { VM_MMU_RADIX, BACKING_SMALL };
+FIXTURE_VARIANT_ADD(race, thp) { VM_MMU_RADIX, BACKING_THP };
+FIXTURE_VARIANT_ADD(race, memfd) { VM_MMU_RADIX, BACKING_MEMFD };
+FIXTURE_VARIANT_ADD(race, hpt) { VM_MMU_HPT, BACKING_SMALL };
+FIXTURE_VARIANT_ADD(race, hpt_memfd) { VM_MMU_HPT, BACKING_MEMFD };
+
+FIXTURE_SETUP(race)
+{
+	struct vm_config config = { .nr_vcpus = NR_VCPUS, .mmu = variant->mmu };
+	const char *why = NULL;
+
+	if (access(IDLE_BITMAP, W_OK))
+		why = "the host does not track idle pages";
+	if (!why)
+		self->l = logged_vm_create(&config, NR_PAGES, variant->backing, &why);
+	if (!self->l)
+		SKIP(return, "%s", why);
+	check_subject(self->l->vm);
+	/*
+	 * An anonymous page that is read from swap may be mapped for reading
+	 * only, by a host PTE that is not soft-dirty; a store then makes it
+	 * writable and soft-dirty where it is. That bit of the host's gets into
+	 * the guest's PTE, where kvm-hv does not expect a change and warns.
+	 */
+	if (variant->mmu == VM_MMU_RADIX && variant->backing != BACKING_MEMFD &&
+	    may_xfail(self->l->vm))
+		SKIP(return, "stock warns of the host's soft-dirty bit");
+	self->random = option("KTAP_SEED", 1);
+	self->copy = mem_alloc(self->l->size, BACKING_SMALL, NULL);
+	self->judged = !host_keeps_stale_translations();
+	self->thief.l = self->l;
+	self->thief.ways = thefts_from(variant->backing);
+	self->thief.random = ~self->random;
+}
+
+FIXTURE_TEARDOWN(race)
+{
+	mem_free(self->copy, self->l->size);
+	logged_vm_destroy(self->l);
+}
+
+static __u64 read_word(int fd, __u64 number)
+{
+	__u64 word;
+
+	if (pread(fd, &word, sizeof(word), number * sizeof(word)) != sizeof(word))
+		die("read word %llu of a page map: %m", number);
+	return word;
+}
+
+/* Sets the pages around one idle, and looks whether that one is used then. */
+static void age(struct _test_data_race *self, int pagemap, int idle, size_t page)
+{
+	__u64 entry = read_word(pagemap, (unsigned long)self->l->memory / self->l->page + page);
+	__u64 pfn = entry & PAGEMAP_PFN, all = ~0ull;
+
+	if (!(entry & PAGEMAP_PRESENT))
+		return;
+	if (pwrite(idle, &all, sizeof(all), pfn / 64 * sizeof(all)) != sizeof(all))
+		die("write " IDLE_BITMAP ": %m");
+	self->aged++;
+	usleep(IDLE_US);
+	self->used += !(read_word(idle, pfn / 64) >> pfn % 64 & 1);
+}
+
+static void *age_thread(void *arg)
+{
+	struct _test_data_race *self = arg;
+	int pagemap = open("/proc/self/pagemap", O_RDONLY);
+	int idle = open(IDLE_BITMAP, O_RDWR);
+	__u64 random = self->random;
+
+	if (pagemap < 0 || idle < 0)
+		die("open page maps: %m");
+	while (!atomic_load(&self->stop))
+		age(self, pagemap, idle, random_below(&random, NR_PAGES));
+	close(pagemap);
+	close(idle);
+	return NULL;
+}
+
+/*
+ * vCPUs come and go. Once they have stopped nothing is stored any more, while
+ * memory is still taken and aged: what they stored last is known to the pages'
+ * mappings alone, which go.
+ */
+static void run_vcpus(struct _test_data_race *self)
+{
+	struct guest_area *area[NR_VCPUS];
+	struct logged_vm *l = self->l;
+	unsigned int i;
+
+	rounds_churn(l, area, GUEST_REMEMBER, &self->random);
+	for (i = 0; i < COLLECTIONS; i++) {
+		rounds_await_stores(area, NR_VCPUS);
+		rounds_copy_dirty(l, self->copy);
+	}
+	rounds_await_stores(area, NR_VCPUS);
+	for (i = 0; i < NR_VCPUS; i++) {
+		vcpu_stop(&l->vm->vcpu[i]);
+		self->stores += area_progress(area[i]);
+	}
+	usleep(AFTERWARDS_US);
+	rounds_copy_dirty(l, self->copy);
+	self->unreported += rounds_differing(l, self->copy);
+	for (i = 0; i < NR_VCPUS; i++)
+		self->lost += rounds_lost(l, area[i]);
+}
+
+TEST_F_TIMEOUT(race, all_at_once, TIMEOUT)
+{
+	time_t end = time(NULL) + scaled(SECONDS);
+	unsigned long times = 0, wrong = 0;
+	unsigned int i;
+
+	thief_start(&self->thief);
+	ASSERT_EQ(0, pthread_create(&self->ager, NULL, age_thread, self));
+	do {
+		run_vcpus(self);
+		times++;
+	} while (time(NULL) < end);
+	atomic_store(&self->stop, true);
+	pthread_join(self->ager, NULL);
+	thief_stop(&self->thief);
+	for (i = 0; i < NR_VCPUS; i++)
+		wrong += self->l->vm->vcpu[i].area->wrong;
+
+	TH_LOG("%lu times %u collections; %lu pages aged, %lu of them used", times,
+	       COLLECTIONS, self->aged, self->used);
+	TH_LOG("%lu stores; %lu pages unreported, %lu lost, %lu wrong loads",
+	       self->stores, self->unreported, self->lost, wrong);
+	EXPECT_TRUE(thief_succeeded(&self->thief));
+	EXPECT_LT(0, self->used);
+	EXPECT_NONE(self->judged, self->unreported);
+	EXPECT_NONE(self->judged, self->lost);
+	EXPECT_NONE(self->judged, wrong);
+}
+
+TEST_HARNESS_MAIN
