@@ -55,6 +55,7 @@ paging_counts        stock ours
 paging_age           stock ours
 paging_pinned        ours
 hpt_bounds           stock ours
+paging_cases         stock ours
 paging_race          stock ours
 log_switched         stock ours
 attach               alone

@@ -590,13 +590,22 @@ static int vcpu_exit(struct vcpu *vcpu)
 	}
 }
 
-int vcpu_run(struct vcpu *vcpu, enum guest_op op)
+int vcpu_try(struct vcpu *vcpu, enum guest_op op)
 {
 	vcpu->area->op = op;
 	while (ioctl(vcpu->fd, KVM_RUN, 0) < 0)
 		if (errno != EINTR)
-			die("KVM_RUN of vCPU %d: %m", vcpu->id);
+			return -errno;
 	return vcpu_exit(vcpu);
+}
+
+int vcpu_run(struct vcpu *vcpu, enum guest_op op)
+{
+	int reason = vcpu_try(vcpu, op);
+
+	if (reason < 0)
+		die("KVM_RUN of vCPU %d: %s", vcpu->id, strerror(-reason));
+	return reason;
 }
 
 static void vcpu_do(struct vcpu *vcpu, enum guest_op op)
@@ -667,6 +676,11 @@ static void *vcpu_thread(void *arg)
 	int reason;
 
 	while (ioctl(vcpu->fd, KVM_RUN, 0) < 0) {
+		if (errno == EFAULT && vcpu->patient) {
+			__atomic_add_fetch(&vcpu->faults, 1, __ATOMIC_SEQ_CST);
+			sched_yield();
+			continue;
+		}
 		if (errno != EINTR)
 			die("KVM_RUN of vCPU %d: %m", vcpu->id);
 		vcpu->run->immediate_exit = 0;

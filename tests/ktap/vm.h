@@ -63,7 +63,9 @@ struct vm;
  * @pinned: @thread may run on @cpu only
  * @cpu: see @pinned
  * @running: @thread is about to enter, or in, KVM_RUN
- * @exits: how often KVM_RUN returned to @thread
+ * @exits: how often KVM_RUN was interrupted on @thread
+ * @patient: @thread calls KVM_RUN again when it fails with EFAULT
+ * @faults: how often it did so
  */
 struct vcpu {
 	struct vm *vm;
@@ -77,6 +79,8 @@ struct vcpu {
 	int cpu;
 	bool running;
 	unsigned long exits;
+	bool patient;
+	unsigned long faults;
 };
 
 /**
@@ -165,6 +169,12 @@ bool vm_map_hpt_large(struct vm *vm, __u64 gpa);
 
 /* A vCPU on the calling thread: 0 when the command was done, else the exit reason. */
 int vcpu_run(struct vcpu *vcpu, enum guest_op op);
+
+/*
+ * The same, or -errno of KVM_RUN. After -EFAULT, where the guest's memory is not
+ * what the guest needs, the next call of the same command goes on with it.
+ */
+int vcpu_try(struct vcpu *vcpu, enum guest_op op);
 void vcpu_store(struct vcpu *vcpu, __u64 addr, __u64 value);
 __u64 vcpu_load(struct vcpu *vcpu, __u64 addr);
 void vcpu_store_pages(struct vcpu *vcpu, __u64 addr, __u64 stride,
