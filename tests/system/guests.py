@@ -1,0 +1,302 @@
+# SPDX-License-Identifier: GPL-2.0
+"""
+Real guests in QEMUs of this host, for the tests that run inside an emulated
+host: a guest and what it says, its QEMU, and the test points of a run.
+
+The guest (guest/init.c) rewrites and verifies its memory all the time.
+"""
+import collections
+import contextlib
+import json
+import os
+import re
+import select
+import socket
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+MODULE = "kvm_hv_ext"
+MACHINE = ("pseries,accel=kvm,cap-cfpc=broken,cap-sbbc=broken,cap-ibs=broken,"
+           "cap-ccf-assist=off")
+BARE_METAL = Path("/sys/firmware/opal").exists()
+GUEST_KERNEL = "/guest/vmlinux"
+PATIENCE = 400          # seconds for anything that should happen at all
+
+
+class Failure(Exception):
+    """Why a test point is not ok."""
+
+
+class Corruption(Failure):
+    """The guest found memory that does not hold what it wrote there."""
+
+
+class Guest:
+    """What the guest says on its console, wherever it runs at the moment."""
+
+    CORRUPT = re.compile(r"CORRUPT")
+    CRASH = re.compile(r"Kernel panic|Oops|BUG:|Unable to handle kernel")
+    HEARTBEAT = re.compile(r"pass (\d+) sweep (\d+) log (\d+)$")
+
+    def __init__(self):
+        self.passes = self.sweeps = self.log_entries = 0
+        self.partial = b""
+        self.last_lines = collections.deque(maxlen=15)
+
+    def hear(self, data):
+        *lines, self.partial = (self.partial + data).split(b"\n")
+        for line in lines:
+            self._judge(line.decode(errors="replace").strip())
+
+    def _judge(self, line):
+        self.last_lines.append(line)
+        if self.CORRUPT.search(line):
+            raise Corruption(line)
+        if self.CRASH.search(line):
+            raise Failure(f"the guest crashed: {line}")
+        if beat := self.HEARTBEAT.match(line):
+            passes, sweeps, entries = map(int, beat.groups())
+            if passes <= self.passes:
+                raise Corruption(f"the guest fell back from pass {self.passes} to {passes}")
+            self.passes, self.sweeps, self.log_entries = passes, sweeps, entries
+
+
+class Qemu:
+    """One QEMU process: its control socket (QMP) and the console of its guest."""
+
+    def __init__(self, options, *extra):
+        ours, theirs = socket.socketpair()
+        environment = dict(os.environ, LD_PRELOAD=str(HERE / "ioctl_filter.so"))
+        if options.lose_page:
+            environment["LOSE_PAGE"] = "1"
+        if BARE_METAL or options.areas:
+            environment["HOST_TIME"] = "1"
+        self.areas_file = tempfile.NamedTemporaryFile(prefix="areas")
+        if options.areas:
+            environment["AREAS"] = self.areas_file.name
+        references = module_references()
+        self.process = subprocess.Popen(
+            ["qemu-system-ppc64", "-M", MACHINE, "-cpu", "host",
+             "-m", str(options.memory), "-nodefaults", "-display", "none", "-no-reboot",
+             "-serial", "stdio", "-chardev", f"socket,id=qmp,fd={theirs.fileno()}",
+             "-mon", "chardev=qmp,mode=control",
+             "-kernel", options.guest_kernel, "-initrd", str(HERE / "guest.cpio"),
+             "-append", "console=hvc0 quiet panic=-1 nowatchdog -- "
+                        f"{options.watched} {options.rewritten} {options.rest}"
+                        f"{' areas' if options.areas else ''}", *extra],
+            env=environment, pass_fds=[theirs.fileno()],
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        theirs.close()
+        self.qmp = ours
+        self.qmp.settimeout(PATIENCE)
+        self.replies = b""
+        self.migration_status = None
+        self.console = self.process.stdout
+        os.set_blocking(self.console.fileno(), False)
+        self._receive()                                 # QMP's greeting
+        self.command("qmp_capabilities")
+        self._check_owner(references, options.module)
+
+    @staticmethod
+    def _check_owner(before, module):
+        """The module holds one reference on itself for each VM that it tracks."""
+        after = module_references()
+        if module and after != before + 1:
+            raise Failure(f"the new VM is not the module's (its references: {before} -> {after})")
+        if not module and after:
+            raise Failure(f"the new VM is not on stock: {MODULE} is in use")
+
+    def _receive(self):
+        while b"\n" not in self.replies:
+            if not (data := self.qmp.recv(65536)):
+                status = self.process.wait()
+                said = self.console_output().decode(errors="replace").strip()
+                raise Failure(f"QEMU ended, status {status}: {' '.join(said.split())[-300:]}")
+            self.replies += data
+        line, self.replies = self.replies.split(b"\n", 1)
+        message = json.loads(line)
+        if message.get("event") == "MIGRATION":
+            self.migration_status = message["data"]["status"]
+        return message
+
+    def receive_event(self):
+        """Takes in one message although no command waits for an answer."""
+        self._receive()
+        while b"\n" in self.replies:
+            self._receive()
+
+    def command(self, name, **arguments):
+        self.qmp.sendall(json.dumps({"execute": name, "arguments": arguments}).encode())
+        while True:
+            message = self._receive()
+            if "error" in message:
+                raise Failure(f"{name}: {message['error']['desc']}")
+            if "return" in message:
+                return message["return"]
+
+    def areas(self):
+        """What was last read from each register that locates an area."""
+        lines = Path(self.areas_file.name).read_text().splitlines()
+        return dict(line.split(" ", 1) for line in lines)
+
+    def console_output(self):
+        """What the guest has printed since the last call."""
+        return self.console.read() or b""
+
+    def end(self):
+        self.process.kill()
+        self.process.wait()
+        self.qmp.close()
+        self.console.close()
+        self.areas_file.close()
+
+
+class Session:
+    """A guest, and the QEMU that it runs in at the moment."""
+
+    def __init__(self, options):
+        self.options = options
+        self.guest = Guest()
+        self.qemus = contextlib.ExitStack()
+        self.qemu = self._start()
+
+    def _start(self, *extra):
+        qemu = Qemu(self.options, *extra)
+        self.qemus.callback(qemu.end)
+        return qemu
+
+    def wait(self, done, what):
+        """Listens to the guest and its QEMU until done()."""
+        deadline = time.monotonic() + PATIENCE
+        while not done():
+            if time.monotonic() > deadline:
+                raise Failure(f"no end after {PATIENCE} s of waiting for {what}")
+            ready, _, _ = select.select([self.qemu.console, self.qemu.qmp], [], [], 1)
+            self.guest.hear(self.qemu.console_output())
+            if self.qemu.qmp in ready:
+                self.qemu.receive_event()
+
+    def wait_verified(self):
+        """Waits until the guest has verified all of its memory from here on."""
+        target = self.guest.sweeps + 2
+        self.wait(lambda: self.guest.sweeps >= target, "the guest to verify its memory")
+
+    def end(self):
+        self.qemus.close()
+
+
+class Run:
+    """
+    The test points of one run, in their order: those that a test adds to it, and what
+    all begin and end with.
+    """
+
+    def __init__(self, options):
+        self.options = options
+        self.session = None
+
+    def points(self):
+        if self.options.module:
+            yield "the module is inserted", self.load
+        yield "the guest comes up", self.start
+        yield from self.own_points()
+        if self.options.module:
+            yield "the module is removed", self.unload
+
+    def own_points(self):
+        """Pairs of a title and a function, which returns what to add to the title."""
+        raise NotImplementedError
+
+    def make_session(self):
+        return Session(self.options)
+
+    def load(self):
+        run_tool("insmod", self.options.module, *self.options.parameters.split())
+        return "VMs created from now on are its own"
+
+    def unload(self):
+        self.session.end()
+        run_tool("rmmod", MODULE)
+        return "it had no VM left"
+
+    def start(self):
+        self.session = self.make_session()
+        self.session.wait_verified()
+        if self.options.hpt and not hpt_in_use():
+            raise Failure("no guest has a hash page table in use")
+        return f"{self.options.watched} MiB of its memory verified"
+
+    def execute(self):
+        """Prints the KTAP; true when all is well. After a failure nothing can go on."""
+        points = list(self.points())
+        print(f"KTAP version 1\n1..{len(points)}", flush=True)
+        failed = False
+        for number, (title, point) in enumerate(points, 1):
+            title = f"{self.options.host}: {title}"
+            if failed:
+                print(f"not ok {number} {title}: not reached", flush=True)
+                continue
+            try:
+                print(f"ok {number} {title}: {point()}", flush=True)
+            except (Failure, OSError) as failure:
+                failed = True
+                print(f"not ok {number} {title}: {failure}", flush=True)
+                if self.session:
+                    diagnostic("the guest's console at last:\n" +
+                               "\n".join(self.session.guest.last_lines))
+        if self.session:
+            self.session.end()
+        return not failed
+
+
+def run_tool(*command):
+    result = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                            text=True, check=False)
+    if result.returncode:
+        raise Failure(f"{' '.join(command)}: {result.stdout.strip()}")
+
+
+def diagnostic(text):
+    for line in text.splitlines():
+        print(f"# {line}", flush=True)
+
+
+def module_references():
+    """How many VMs the module has; none when it is not loaded."""
+    try:
+        return int(Path(f"/sys/module/{MODULE}/refcnt").read_text())
+    except FileNotFoundError:
+        return 0
+
+
+def hpt_in_use():
+    """KVM shows the hash page tables of its guests; that of a radix guest is empty."""
+    return any(table.read_bytes() for table in Path("/sys/kernel/debug/kvm").glob("*/htab"))
+
+
+def add_options(parser):
+    """Those that guests and runs are made of."""
+    parser.add_argument("--host", default="host", help="what to call this host")
+    parser.add_argument("--module", metavar="FILE", nargs="?", const="/lab/modules/kvm-hv-ext.ko",
+                        help="load this module (%(const)s), run on it, unload it; "
+                             "else run on stock")
+    parser.add_argument("--parameters", default="", help="parameters of the module")
+    parser.add_argument("--guest-kernel", metavar="FILE", default=GUEST_KERNEL,
+                        help="the guest's kernel (%(default)s)")
+    parser.add_argument("--hpt", action="store_true",
+                        help="it must be an HPT guest, on a host that runs no others")
+    parser.add_argument("--areas", action="store_true",
+                        help="the guest has a dispatch trace log and watches its areas")
+    parser.add_argument("--lose-page", action="store_true",
+                        help="hide one dirty page from QEMU")
+    parser.add_argument("--memory", type=int, default=512, metavar="MIB",
+                        help="guest memory (%(default)s)")
+    parser.add_argument("--watched", type=int, default=256, metavar="MIB",
+                        help="of it, in use (%(default)s)")
+    parser.add_argument("--rewritten", type=int, default=8, metavar="MIB",
+                        help="of that, rewritten in each pass (%(default)s)")
+    parser.add_argument("--rest", type=int, default=20, metavar="MS",
+                        help="the guest's rest after a pass (%(default)s)")
