@@ -10,22 +10,18 @@
  */
 #include "ktap.h"
 
-#include <fcntl.h>
 #include <stdio.h>
 #include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "idle.h"
 #include "logged_vm.h"
 #include "tlb_count.h"
 
-#define IDLE		"/sys/kernel/mm/page_idle/bitmap"
 #define SIZE		(64ul << 20)
 #define TIMES		3
 #define TIMEOUT		300
-
-#define PM_PRESENT	(1ull << 63)
-#define PM_PFN		((1ull << 55) - 1)
 
 FIXTURE(age) {
 	struct logged_vm *l;
@@ -49,17 +45,12 @@ static void touch(struct logged_vm *l)
 
 static void find_pages(struct logged_vm *l, __u64 *pfn)
 {
-	off_t where = (unsigned long)l->memory / l->page * sizeof(*pfn);
-	int fd = open("/proc/self/pagemap", O_RDONLY);
 	size_t i;
 
-	if (pread(fd, pfn, l->pages * sizeof(*pfn), where) != (ssize_t)(l->pages * sizeof(*pfn)))
-		die("read pagemap: %m");
-	close(fd);
 	for (i = 0; i < l->pages; i++) {
-		if (!(pfn[i] & PM_PRESENT))
+		pfn[i] = idle_pfn(l->memory + i * l->page);
+		if (!pfn[i])
 			die("page %zu is not there", i);
-		pfn[i] &= PM_PFN;
 	}
 }
 
@@ -68,7 +59,7 @@ FIXTURE_SETUP(age)
 	struct vm_config config = { .mmu = variant->mmu };
 	const char *why = tlb_count_missing();
 
-	self->idle = open(IDLE, O_RDWR);
+	self->idle = idle_open();
 	if (self->idle < 0)
 		SKIP(return, "the host does not track idle pages (CONFIG_IDLE_PAGE_TRACKING)");
 	if (!why)
@@ -101,23 +92,6 @@ static size_t step(const struct logged_vm *l, enum backing backing)
 	return backing == BACKING_THP ? THP_SIZE / l->page : 1;
 }
 
-static void make_idle(int fd, __u64 pfn)
-{
-	__u64 bit = 1ull << (pfn % 64);
-
-	if (pwrite(fd, &bit, sizeof(bit), pfn / 64 * 8) != sizeof(bit))
-		die("write to " IDLE ": %m");
-}
-
-static bool is_idle(int fd, __u64 pfn)
-{
-	__u64 word;
-
-	if (pread(fd, &word, sizeof(word), pfn / 64 * 8) != sizeof(word))
-		die("read " IDLE ": %m");
-	return word >> (pfn % 64) & 1;
-}
-
 static __u64 now(void)
 {
 	struct timespec t;
@@ -131,7 +105,7 @@ static size_t count_idle(int fd, const __u64 *pfn, size_t pages, size_t by)
 	size_t i, idle = 0;
 
 	for (i = 0; i < pages; i += by)
-		idle += is_idle(fd, pfn[i]);
+		idle += idle_test(fd, pfn[i]);
 	return idle;
 }
 
@@ -141,7 +115,7 @@ TEST_F_TIMEOUT(age, used_or_not, TIMEOUT)
 	size_t by = step(self->l, variant->backing), half = self->l->pages / 2, i;
 
 	for (i = 0; i < self->l->pages; i += by)
-		make_idle(self->idle, self->pfn[i]);
+		idle_set(self->idle, self->pfn[i]);
 	EXPECT_EQ(self->l->pages / by, count_idle(self->idle, self->pfn, self->l->pages, by));
 	vcpu_load_pages(&self->l->vm->vcpu[0], VM_DATA_GPA, self->l->page, half);
 	EXPECT_EQ(0, count_idle(self->idle, self->pfn, half, by));
@@ -188,7 +162,7 @@ TEST_F_TIMEOUT(age, cost, TIMEOUT)
 		touch(self->l);
 		begin = now();
 		for (i = 0; i < self->l->pages; i += by)
-			make_idle(self->idle, self->pfn[i]);
+			idle_set(self->idle, self->pfn[i]);
 		begin = now() - begin;
 		if (begin < best)
 			best = begin;
@@ -196,7 +170,7 @@ TEST_F_TIMEOUT(age, cost, TIMEOUT)
 	touch(self->l);
 	tlb_count_start(variant->mmu);
 	for (i = 0; i < self->l->pages; i += by)
-		make_idle(self->idle, self->pfn[i]);
+		idle_set(self->idle, self->pfn[i]);
 	count = tlb_count_stop(variant->mmu);
 	if (!ours && variant->mmu == VM_MMU_RADIX && may_xfail(self->l->vm)) {
 		EXPECT_EQ(0, count);

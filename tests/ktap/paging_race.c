@@ -12,10 +12,10 @@
  */
 #include "ktap.h"
 
-#include <fcntl.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "idle.h"
 #include "rounds.h"
 #include "thief.h"
 
@@ -26,17 +26,13 @@
 #define AFTERWARDS_US	50000
 #define TIMEOUT		900
 
-#define IDLE_BITMAP	"/sys/kernel/mm/page_idle/bitmap"
 #define IDLE_US		1000
-
-/* /proc/self/pagemap */
-#define PAGEMAP_PRESENT	0x8000000000000000ull
-#define PAGEMAP_PFN	0x007fffffffffffffull
 
 FIXTURE(race) {
 	struct logged_vm *l;
 	struct thief thief;
 	pthread_t ager;
+	int idle;
 	atomic_bool stop;
 	__u64 random;
 	char *copy;
@@ -61,8 +57,9 @@ FIXTURE_SETUP(race)
 	struct vm_config config = { .nr_vcpus = NR_VCPUS, .mmu = variant->mmu };
 	const char *why = NULL;
 
-	if (access(IDLE_BITMAP, W_OK))
-		why = "the host does not track idle pages";
+	self->idle = idle_open();
+	if (self->idle < 0)
+		why = "the host does not track idle pages (CONFIG_IDLE_PAGE_TRACKING)";
 	if (!why)
 		self->l = logged_vm_create(&config, NR_PAGES, variant->backing, &why);
 	if (!self->l)
@@ -87,47 +84,31 @@ FIXTURE_SETUP(race)
 
 FIXTURE_TEARDOWN(race)
 {
+	close(self->idle);
 	mem_free(self->copy, self->l->size);
 	logged_vm_destroy(self->l);
 }
 
-static __u64 read_word(int fd, __u64 number)
+/* Has a page age, and looks whether it is used then. */
+static void age(struct _test_data_race *self, size_t page)
 {
-	__u64 word;
+	__u64 pfn = idle_pfn(self->l->memory + page * self->l->page);
 
-	if (pread(fd, &word, sizeof(word), number * sizeof(word)) != sizeof(word))
-		die("read word %llu of a page map: %m", number);
-	return word;
-}
-
-/* Sets the pages around one idle, and looks whether that one is used then. */
-static void age(struct _test_data_race *self, int pagemap, int idle, size_t page)
-{
-	__u64 entry = read_word(pagemap, (unsigned long)self->l->memory / self->l->page + page);
-	__u64 pfn = entry & PAGEMAP_PFN, all = ~0ull;
-
-	if (!(entry & PAGEMAP_PRESENT))
+	if (!pfn)
 		return;
-	if (pwrite(idle, &all, sizeof(all), pfn / 64 * sizeof(all)) != sizeof(all))
-		die("write " IDLE_BITMAP ": %m");
+	idle_set(self->idle, pfn);
 	self->aged++;
 	usleep(IDLE_US);
-	self->used += !(read_word(idle, pfn / 64) >> pfn % 64 & 1);
+	self->used += !idle_test(self->idle, pfn);
 }
 
 static void *age_thread(void *arg)
 {
 	struct _test_data_race *self = arg;
-	int pagemap = open("/proc/self/pagemap", O_RDONLY);
-	int idle = open(IDLE_BITMAP, O_RDWR);
 	__u64 random = self->random;
 
-	if (pagemap < 0 || idle < 0)
-		die("open page maps: %m");
 	while (!atomic_load(&self->stop))
-		age(self, pagemap, idle, random_below(&random, NR_PAGES));
-	close(pagemap);
-	close(idle);
+		age(self, random_below(&random, NR_PAGES));
 	return NULL;
 }
 
