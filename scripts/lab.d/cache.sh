@@ -186,11 +186,12 @@ lab_apt_ready() {
 # lab_memo COMMAND [ARG...]: what COMMAND prints, remembered as long as the
 # lists stay the same (apt takes a second for each question).
 lab_memo() {
-	local memo
+	local memo tmp
 	memo=$lab_cache/apt/memo.$(sha256sum <<<"$*" | cut -c -12)
 	if ! [ -s "$memo" ] || ! [ "$memo" -nt "$lab_cache/apt/updated" ]; then
-		"$@" >"$memo.$$"
-		mv "$memo.$$" "$memo"
+		tmp=$memo.$BASHPID
+		"$@" >"$tmp"
+		mv "$tmp" "$memo"
 	fi
 	cat "$memo"
 }
