@@ -51,12 +51,6 @@ KNOWN_END = re.compile(r"---\[ end trace")
 LINGER = 5              # seconds given to the rest of a report
 BOOT_LIMIT = 240        # seconds until the command must have started
 
-# A 6.1 kernel with PROVE_RCU often never gets past this line, long before
-# anything of ours is there. Such a boot, and no other, is begun again.
-KNOWN_HANG = re.compile(r"Running RCU-tasks wait API self tests$")
-KNOWN_HANG_LIMIT = 60   # seconds in which nothing follows it
-BOOTS = 8
-
 # Bits of /proc/sys/kernel/tainted that only a defect sets: machine check, bad
 # page, die, warning, soft lockup.
 TAINT_WARNING = 1 << 9
@@ -143,7 +137,6 @@ class Console:
         self.passing = False        # and its end has not come yet
         self.expected_seen = False
         self.end = None             # when to stop waiting for the command
-        self.heard = time.monotonic()       # when the last line came
 
     def feed(self, data):
         text = self.partial + data.decode(errors="replace").replace("\r", "")
@@ -167,7 +160,6 @@ class Console:
 
     def text(self, line):
         self.lines.append(line)
-        self.heard = time.monotonic()
         if self.log:
             print(line, file=self.log, flush=True)
         if self.started:
@@ -183,10 +175,6 @@ class Console:
                 self.expected_seen = True
             if not self.expected or "Kernel panic" in line:
                 self.end = self.end or time.monotonic() + LINGER
-
-    def hangs_as_known(self):
-        return (bool(self.lines) and KNOWN_HANG.search(self.lines[-1]) and
-                time.monotonic() > self.heard + KNOWN_HANG_LIMIT)
 
     def finished(self):
         return (self.verdict or self.nokvm or
@@ -220,8 +208,6 @@ def run(args, console, command, fd):
                 elapsed = time.monotonic() - start
                 if elapsed > args.timeout:
                     return EXIT_TIMEOUT, f"no end after {args.timeout} s"
-                if console.hangs_as_known():
-                    return EXIT_TIMEOUT, "hung boot: the RCU self test of the kernel did not end"
                 if not console.started and elapsed > BOOT_LIMIT:
                     return EXIT_TIMEOUT, f"hung boot: nothing started in {BOOT_LIMIT} s"
                 for key, _ in selector.select(timeout=0.5):
@@ -329,14 +315,10 @@ def main():
         signal.signal(number, lambda number, frame: sys.exit(128 + number))
     say(f"booting {args.name}")
     start = time.monotonic()
+    console = Console(nonce, args.expect_splat and re.compile(args.expect_splat),
+                      args.console)
     try:
-        for _ in range(BOOTS):
-            console = Console(nonce, args.expect_splat and re.compile(args.expect_splat),
-                              args.console)
-            ended = run(args, console, command, fd)
-            if not console.hangs_as_known():
-                break
-            say("the kernel hangs in its RCU self test, as it is known to; booting again")
+        ended = run(args, console, command, fd)
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
     status = judge(args, console, ended)
