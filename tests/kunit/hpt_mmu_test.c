@@ -13,6 +13,7 @@
 
 #include "attach.h"
 #include "compat.h"
+#include "hpt_fault.h"
 #include "hpt_mmu.h"
 #include "mmu.h"
 
@@ -536,6 +537,26 @@ static void flush_slot(struct kunit *test)
 			bitmap_weight(f->slot->dirty_bitmap, SLOT_PAGES));
 }
 
+/* A large page of the guest needs memory that is aligned as it is. */
+static void congruent(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+	unsigned long gpa = SLOT_GFN << PAGE_SHIFT, large = 1UL << LARGE;
+
+	f->slot->userspace_addr = 16 * large;
+	KUNIT_EXPECT_TRUE(test, kvm_ext_hpt_congruent(f->slot, gpa, large));
+	KUNIT_EXPECT_TRUE(test, kvm_ext_hpt_congruent(f->slot, gpa + large, large));
+
+	f->slot->userspace_addr += large / 2;
+	KUNIT_EXPECT_FALSE(test, kvm_ext_hpt_congruent(f->slot, gpa, large));
+	KUNIT_EXPECT_TRUE(test, kvm_ext_hpt_congruent(f->slot, gpa, 1UL << 12));
+	KUNIT_EXPECT_TRUE(test, kvm_ext_hpt_congruent(f->slot, gpa, PAGE_SIZE));
+
+	f->slot->userspace_addr += PAGE_SIZE;
+	KUNIT_EXPECT_FALSE(test, kvm_ext_hpt_congruent(f->slot, gpa + large, large));
+	KUNIT_EXPECT_TRUE(test, kvm_ext_hpt_congruent(f->slot, gpa, PAGE_SIZE));
+}
+
 /* A guest's hypercall: it locks an HPTE, and then wants its chain. */
 struct rival {
 	struct fixture *f;
@@ -611,6 +632,7 @@ static struct kunit_case cases[] = {
 	KUNIT_CASE(aging_many_by_one_flush),
 	KUNIT_CASE(aging_part_of_large),
 	KUNIT_CASE(flush_slot),
+	KUNIT_CASE(congruent),
 	KUNIT_CASE(against_a_rival),
 	{ }
 };
