@@ -93,6 +93,16 @@ void kvm_ext_single_pages(struct kvm_ext_vm *vm, bool on)
 	spin_unlock(&vm->kvm->mmu_lock);
 }
 
+/*
+ * The leaf begins as the host's PTE, with a bit that says something about the
+ * host's. Where there is a leaf already (a page that was mapped for reading and
+ * now is for writing), kvm-hv does not expect such a bit to be another, and warns.
+ */
+static notrace void drop_host_bits(struct pt_regs *regs)
+{
+	regs->gpr[5] &= ~(__force unsigned long)cpu_to_be64(_PAGE_SOFT_DIRTY);
+}
+
 /* r3 kvm, r4 table, r5 leaf (as it stands in the table), r6 gpa, r7 level */
 notrace void kvm_ext_adjust_create_pte(struct pt_regs *regs)
 {
@@ -104,10 +114,13 @@ notrace void kvm_ext_adjust_create_pte(struct pt_regs *regs)
 	struct kvm_ext_vm *vm;
 	pte_t pte;
 
-	if (!level || (pgd_t *)regs->gpr[4] != kvm->arch.pgtable)
+	if ((pgd_t *)regs->gpr[4] != kvm->arch.pgtable)
 		return;
 	vm = kvm_ext_vm_find(kvm);
 	if (!vm)
+		return;
+	drop_host_bits(regs);
+	if (!level)
 		return;
 
 	slot = gfn_to_memslot(kvm, gpa >> PAGE_SHIFT);
