@@ -23,7 +23,7 @@
 
 #define BIT(way)	(1u << (way))
 
-unsigned int thefts_from(enum backing backing)
+static unsigned int possible(enum backing backing)
 {
 	switch (backing) {
 	case BACKING_SMALL:
@@ -37,6 +37,14 @@ unsigned int thefts_from(enum backing backing)
 	default:
 		return 0;
 	}
+}
+
+/* A kernel may have no swap at all (CONFIG_SWAP). */
+unsigned int thefts_from(enum backing backing)
+{
+	unsigned int ways = possible(backing);
+
+	return access("/proc/swaps", F_OK) ? ways & ~BIT(THEFT_PAGE_OUT) : ways;
 }
 
 /* Swap in compressed memory; it stays for the rest of the boot. */
