@@ -22,9 +22,9 @@ struct kvm_ext_vm;
  * @range:	pages of one memslot
  *
  * On return no translation of them is in any page table or TLB of the guest or
- * its nested guests, those of pages that are pinned excepted; and the pages that were dirty are in the memslot's
- * accumulated bits. Large leaves and large
- * HPTEs that the range only touches go too.
+ * its nested guests, those of pages that are pinned excepted; and the pages that
+ * were dirty are in the memslot's accumulated bits. Large leaves and large HPTEs
+ * that the range only touches go too.
  *
  * Context: kvm->mmu_lock held.
  * Return: false: nothing is left for the caller to flush.

@@ -29,7 +29,7 @@ struct kvm_ext_vm;
  */
 struct kvm_ext_pins {
 	bool on;
-	struct mutex lock;
+	struct mutex lock;	/* changes of what follows */
 	struct xarray pages;
 	unsigned long nr;
 };

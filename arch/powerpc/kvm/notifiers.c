@@ -17,7 +17,7 @@ bool kvm_ext_unmap_gfn_range(struct kvm_ext_vm *vm, struct kvm_gfn_range *range)
 		return kvm_ext_stock.unmap_gfn_range(vm->kvm, range);
 
 	kvm_ext_mmu(vm->kvm)->unmap(vm, range->slot, range->start, range->end,
-				   vm->pins.on);
+				    vm->pins.on);
 	return false;
 }
 
