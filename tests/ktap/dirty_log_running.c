@@ -9,7 +9,7 @@
 #include "rounds.h"
 #include "thief.h"
 
-#define NR_VCPUS	3
+#define NR_VCPUS	4
 #define NR_PAGES	256
 #define TIMEOUT		300
 

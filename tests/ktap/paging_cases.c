@@ -16,7 +16,7 @@
 #include "record.h"
 #include "rounds.h"
 
-#define NR_VCPUS	3
+#define NR_VCPUS	4
 #define SIZE		(2 * THP_SIZE)
 #define HUGETLB_SIZE	(16ul << 20)	/* a huge page of a host with an HPT */
 #define TIMEOUT		300

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * TLB invalidations when memory is taken from under a guest
+ * TLB invalidations when memory is taken from under a guest, or collected of an
+ * HPT guest
  *
  * Stock looks at each page by itself and invalidates each that was mapped.
  * Ours walks the range once, and never invalidates more than once for each
@@ -125,6 +126,27 @@ TEST_F(counts, log_switched)
 		      holds(l) * self->unit);
 		map_all(l);
 	}
+}
+
+/* In chunks of 512 HPTEs, after one invalidation that has C bits written. */
+TEST_F(counts, collected)
+{
+	struct logged_vm *l = self->l;
+	unsigned long count;
+	int ret;
+
+	if (variant->mmu == VM_MMU_RADIX)
+		SKIP(return, "dirty_log_counts is about radix guests");
+	ASSERT_EQ(0, logged_vm_set_log(l, true));
+	ASSERT_EQ(0, logged_vm_collect(l));
+	map_all(l);
+	tlb_count_start(VM_MMU_HPT);
+	ret = logged_vm_collect(l);
+	count = tlb_count_stop(VM_MMU_HPT);
+	ASSERT_EQ(0, ret);
+	EXPECT_EQ(l->pages, logged_vm_count(l));
+	TH_LOG("%zu pages collected: %lu invalidations", l->pages, count);
+	check(_metadata, l->vm, count, l->pages, 1 + l->pages / 512);
 }
 
 TEST_F(counts, slot_deleted)
