@@ -103,6 +103,18 @@ TEST_F(pinned, stays)
 	EXPECT_EQ(self->before + l->pages, locked_pages());
 }
 
+/* An HPTE may name memory that is there without a fault. */
+TEST_F(pinned, there_before)
+{
+	struct logged_vm *l = self->l;
+
+	memset(l->memory, 1, l->size);
+	if (variant->mmu == VM_MMU_HPT)
+		vm_map_hpt(l->vm, VM_DATA_GPA, l->size);
+	store_all(self->vcpu, l);
+	EXPECT_EQ(self->before + l->pages, locked_pages());
+}
+
 /* A large page is pinned as a whole; a page that nobody touches is not. */
 TEST_F(pinned, when_touched)
 {
