@@ -25,13 +25,11 @@ struct kvm_ext_vm;
  * @on:		the VM is one whose pages are pinned; constant
  * @lock:	serialises changes
  * @pages:	struct page by guest page number
- * @nr:		how many
  */
 struct kvm_ext_pins {
 	bool on;
 	struct mutex lock;	/* changes of what follows */
 	struct xarray pages;
-	unsigned long nr;
 };
 
 void kvm_ext_pins_init(struct kvm_ext_pins *pins, bool on);
@@ -64,7 +62,7 @@ int kvm_ext_pin(struct kvm_ext_vm *vm, const struct kvm_memory_slot *slot,
  * Context: kvm->mmu_lock held.
  * Return: true if all are.
  */
-bool kvm_ext_pinned(const struct kvm_ext_vm *vm, gfn_t start, gfn_t end,
+bool kvm_ext_pinned(struct kvm_ext_vm *vm, gfn_t start, gfn_t end,
 		    unsigned long pfn);
 
 /**

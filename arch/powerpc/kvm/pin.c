@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Guests that are not paged: which pages are pinned.
+ *
+ * Lock order: kvm->slots_lock or kvm->srcu, the lock of the pins, then mmap_lock
+ * (to pin and to account) or kvm->mmu_lock. Notifiers, which come with mmap_lock
+ * held, look pages up under kvm->mmu_lock alone.
  */
 #include <linux/kvm_host.h>
 #include <linux/mm.h>
@@ -67,8 +71,6 @@ static int pin_one(struct kvm_ext_vm *vm, const struct kvm_memory_slot *slot,
 	}
 	if (err)
 		unpin_user_page(page);
-	else
-		pins->nr++;
 	return err;
 }
 
@@ -86,7 +88,7 @@ int kvm_ext_pin(struct kvm_ext_vm *vm, const struct kvm_memory_slot *slot,
 	return err;
 }
 
-bool kvm_ext_pinned(const struct kvm_ext_vm *vm, gfn_t start, gfn_t end,
+bool kvm_ext_pinned(struct kvm_ext_vm *vm, gfn_t start, gfn_t end,
 		    unsigned long pfn)
 {
 	struct page *page;
@@ -94,7 +96,7 @@ bool kvm_ext_pinned(const struct kvm_ext_vm *vm, gfn_t start, gfn_t end,
 	lockdep_assert_held(&vm->kvm->mmu_lock);
 
 	for (; start < end; start++, pfn++) {
-		page = xa_load((struct xarray *)&vm->pins.pages, start);
+		page = xa_load(&vm->pins.pages, start);
 		if (!page || page_to_pfn(page) != pfn)
 			return false;
 	}
@@ -115,7 +117,6 @@ void kvm_ext_unpin(struct kvm_ext_vm *vm, gfn_t start, gfn_t end)
 		put(page);
 		nr++;
 	}
-	pins->nr -= nr;
 	mutex_unlock(&pins->lock);
 
 	account_locked_vm(vm->kvm->mm, nr, false);

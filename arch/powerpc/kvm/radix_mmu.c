@@ -304,7 +304,7 @@ static void count_leaf(struct kvm *kvm, unsigned int shift, int change)
 		kvm->stat.num_1G_pages += change;
 }
 
-static bool is_pinned(const struct kvm_ext_vm *vm, const struct kvm_memory_slot *slot,
+static bool is_pinned(struct kvm_ext_vm *vm, const struct kvm_memory_slot *slot,
 		      const struct kvm_ext_walk *leaf)
 {
 	gfn_t gfn = first_gfn(slot, leaf);
