@@ -361,7 +361,12 @@ static void do_log(struct script *s)
 			set_bit(slot->may, i);
 }
 
-/* Moves or unregisters a VPA; it takes effect when the vCPU runs. */
+/*
+ * Moves or unregisters a VPA; it takes effect when the vCPU runs. Ours does not
+ * wait for that where nothing is left to pin. Were logging switched on in
+ * between, only stock would report what the host wrote before it: so the vCPU
+ * runs at once where nothing is logged.
+ */
 static void do_vpa(struct script *s)
 {
 	struct test_slot *areas = &s->slot[AREA_SLOT - 1];
@@ -375,6 +380,11 @@ static void do_vpa(struct script *s)
 	}
 	note(s, 6, vcpu_set_one_reg(vcpu, KVM_REG_PPC_VPA_ADDR, &vpa), NULL, 0);
 	s->vpa[vcpu->id] = page;
+	if (!page && !areas->logged) {
+		vcpu->area->count = 0;
+		if (run_vcpu(s, vcpu, GUEST_LOAD))
+			fail(s, "a vCPU with nothing to do left");
+	}
 }
 
 /* A store outside every slot goes to the host program, and to no log. */
