@@ -23,11 +23,15 @@
 #include "flush_debug.h"
 #include "hpt_flush.h"
 #include "hpt_mmu.h"
+#include "nested_rmap.h"
 #include "pin.h"
 #include "radix_flush.h"
 
 /* Shadow LPIDs whose invalidations one chunk of a harvest gathers side by side. */
 #define KVM_EXT_NESTED_FLUSHES	8
+
+/* The root of a radix table, in bytes. */
+#define KVM_EXT_ROOT_SIZE	(PTRS_PER_PGD * sizeof(pgd_t))
 
 /**
  * struct kvm_ext_vm - what we keep for a VM of ours
@@ -37,6 +41,10 @@
  * @flush:	gathers invalidations of the VM's own LPID; kvm->slots_lock
  * @notifier_flush: the same, for leaves that go or are aged; kvm->mmu_lock
  * @nested:	the same for shadow LPIDs of its nested guests; kvm->mmu_lock
+ * @rmap:	the reverse map of its nested guests; kvm->mmu_lock
+ * @spare_root:	root of a shadow table that is being freed, NULL before nested
+ *		guests are allowed
+ * @spare_lock:	for @spare_root
  * @hpt_backend: invalidates translations of HPTEs
  * @hptes:	HPTEs that a pass has locked, NULL where there are no HPT guests;
  *		kvm->mmu_lock
@@ -54,6 +62,9 @@ struct kvm_ext_vm {
 	struct kvm_ext_flush flush;
 	struct kvm_ext_flush notifier_flush;
 	struct kvm_ext_flush nested[KVM_EXT_NESTED_FLUSHES];
+	struct kvm_ext_nested_rmap rmap;
+	pgd_t *spare_root;
+	spinlock_t spare_lock; /* see @spare_root */
 	const struct kvm_ext_hpt_backend *hpt_backend;
 	struct kvm_ext_hptes *hptes;
 	u8 leaf_level[KVM_MAX_VCPUS];
@@ -70,6 +81,7 @@ extern struct kvmppc_ops kvm_ext_stock;
 extern bool kvm_ext_areas;
 extern bool kvm_ext_dirty_log;
 extern bool kvm_ext_notifiers;
+extern bool kvm_ext_nested;
 extern bool kvm_ext_paging;
 extern uint kvm_ext_flush_ceiling;
 
@@ -120,6 +132,18 @@ int kvm_ext_vm_init(struct kvm_ext_vm *vm, struct kvm *kvm);
  */
 void kvm_ext_vm_release(struct kvm_ext_vm *vm);
 
+/**
+ * kvm_ext_vm_publish() - from now on kvm_ext_vm_find() finds a VM
+ * @vm:		our part of it, prepared
+ */
+void kvm_ext_vm_publish(struct kvm_ext_vm *vm);
+
+/**
+ * kvm_ext_vm_unpublish() - from now on it does not
+ * @vm:		our part of the VM; an RCU grace period must pass before it is freed
+ */
+void kvm_ext_vm_unpublish(struct kvm_ext_vm *vm);
+
 /* The rows of the table of redirects in attach.c. */
 enum kvm_ext_redirected {
 	KVM_EXT_SELF_TEST,
@@ -131,6 +155,14 @@ enum kvm_ext_redirected {
 	KVM_EXT_FLUSH_MEMSLOT,
 	KVM_EXT_H_ENTER,
 	KVM_EXT_HPT_FAULT,
+	KVM_EXT_INSERT_RMAP,
+	KVM_EXT_REMOVE_RMAP,
+	KVM_EXT_UPDATE_RMAP_RC,
+	KVM_EXT_NESTED_SET_RC,
+	KVM_EXT_UNMAP_PTE,
+	KVM_EXT_FREE_PGTABLE,
+	KVM_EXT_RELEASE_NESTED,
+	KVM_EXT_NESTED_TLBIE,
 };
 
 /**
@@ -150,6 +182,14 @@ void kvm_ext_stub_instantiate_page(void);
 void kvm_ext_stub_flush_memslot(void);
 void kvm_ext_stub_h_enter(void);
 void kvm_ext_stub_hpt_page_fault(void);
+void kvm_ext_stub_insert_nest_rmap(void);
+void kvm_ext_stub_remove_nest_rmap(void);
+void kvm_ext_stub_update_nest_rmap_rc(void);
+void kvm_ext_stub_nested_set_rc(void);
+void kvm_ext_stub_unmap_shadow_pte(void);
+void kvm_ext_stub_free_shadow_table(void);
+void kvm_ext_stub_release_all_nested(void);
+void kvm_ext_stub_nested_tlbie_all(void);
 
 bool kvm_ext_self_test(void);
 bool kvm_ext_self_test_redirected(void);

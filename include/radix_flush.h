@@ -128,4 +128,16 @@ void kvm_ext_flush_add(struct kvm_ext_flush *f, unsigned long gpa,
  */
 int kvm_ext_flush_finish(struct kvm_ext_flush *f);
 
+/**
+ * kvm_ext_flush_lpid() - invalidate all of an LPID at once
+ * @f:		a gatherer, whose backend is used; nothing in it changes
+ * @lpid:	the LPID
+ *
+ * Translations, and what is cached of the tables that they were made from.
+ *
+ * Context: any.
+ * Return: 0, or -EIO if the machine refused.
+ */
+int kvm_ext_flush_lpid(const struct kvm_ext_flush *f, u64 lpid);
+
 #endif /* KVM_EXT_RADIX_FLUSH_H */

@@ -33,7 +33,7 @@
  * @facet:	the row applies only if this is true; NULL: always
  * @original:	private: entry point of the function, once it was asked for
  * @ip:		private: address of the ftrace call site, known after the first
- *		redirected call
+ *		call
  * @ops:	private: ftrace's part
  */
 struct kvm_ext_redirect {

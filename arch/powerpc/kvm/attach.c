@@ -27,6 +27,7 @@
 #include "hpt_fault.h"
 #include "kunit.h"
 #include "mmu.h"
+#include "nested_mmu.h"
 #include "notifiers.h"
 #include "radix_fault.h"
 #include "redirect.h"
@@ -54,6 +55,8 @@ int kvm_ext_vm_init(struct kvm_ext_vm *vm, struct kvm *kvm)
 	vm->kvm = kvm;
 	kvm_ext_pins_init(&vm->pins, !READ_ONCE(kvm_ext_paging));
 	xa_init(&vm->vcpus);
+	kvm_ext_rmap_init(&vm->rmap);
+	spin_lock_init(&vm->spare_lock);
 	kvm_ext_flush_init(&vm->flush, &vm->debug, kvm_ext_flush_default);
 	kvm_ext_flush_init(&vm->notifier_flush, &vm->debug, kvm_ext_flush_default);
 	for (i = 0; i < KVM_EXT_NESTED_FLUSHES; i++)
@@ -67,11 +70,29 @@ EXPORT_SYMBOL_FOR_KUNIT(kvm_ext_vm_init);
 void kvm_ext_vm_release(struct kvm_ext_vm *vm)
 {
 	WARN_ON_ONCE(!xa_empty(&vm->vcpus));
+	WARN_ON_ONCE(vm->rmap.entries || vm->rmap.nodes);
+	kvfree(vm->spare_root);
 	kvm_ext_unpin(vm, 0, ULONG_MAX);
 	kvm_ext_flush_debug_destroy(&vm->debug);
 	kvfree(vm->hptes);
 }
 EXPORT_SYMBOL_FOR_KUNIT(kvm_ext_vm_release);
+
+void kvm_ext_vm_publish(struct kvm_ext_vm *vm)
+{
+	spin_lock(&vms_lock);
+	hash_add_rcu(vms, &vm->node, (unsigned long)vm->kvm);
+	spin_unlock(&vms_lock);
+}
+EXPORT_SYMBOL_FOR_KUNIT(kvm_ext_vm_publish);
+
+void kvm_ext_vm_unpublish(struct kvm_ext_vm *vm)
+{
+	spin_lock(&vms_lock);
+	hash_del_rcu(&vm->node);
+	spin_unlock(&vms_lock);
+}
+EXPORT_SYMBOL_FOR_KUNIT(kvm_ext_vm_unpublish);
 
 notrace struct kvm_ext_vm *kvm_ext_vm_find(const struct kvm *kvm)
 {
@@ -109,9 +130,7 @@ static int ext_init_vm(struct kvm *kvm)
 		goto out;
 	}
 
-	spin_lock(&vms_lock);
-	hash_add_rcu(vms, &vm->node, (unsigned long)kvm);
-	spin_unlock(&vms_lock);
+	kvm_ext_vm_publish(vm);
 out:
 	srcu_read_unlock(&attach_srcu, idx);
 	return err;
@@ -125,9 +144,7 @@ static void ext_destroy_vm(struct kvm *kvm)
 	kvm_ext_stock.destroy_vm(kvm);
 
 	if (vm) {
-		spin_lock(&vms_lock);
-		hash_del_rcu(&vm->node);
-		spin_unlock(&vms_lock);
+		kvm_ext_vm_unpublish(vm);
 		kvm_ext_vm_release(vm);
 		kfree_rcu(vm, rcu);
 		module_put(THIS_MODULE);
@@ -344,6 +361,27 @@ static int ext_configure_mmu(struct kvm *kvm, struct kvm_ppc_mmuv3_cfg *cfg)
 	return err;
 }
 
+/* The guest may have nested guests from now on. NULL asks if any guest may. */
+static int ext_enable_nested(struct kvm *kvm)
+{
+	int idx = srcu_read_lock(&attach_srcu);
+	struct kvm_ext_vm *vm = kvm ? kvm_ext_vm_find(kvm) : NULL;
+	pgd_t *root;
+	int err = 0;
+
+	if (vm && !READ_ONCE(vm->spare_root)) {
+		root = kvzalloc(KVM_EXT_ROOT_SIZE, GFP_KERNEL_ACCOUNT);
+		if (!root)
+			err = -ENOMEM;
+		else if (cmpxchg(&vm->spare_root, NULL, root))
+			kvfree(root);
+	}
+	if (!err)
+		err = kvm_ext_stock.enable_nested(kvm);
+	srcu_read_unlock(&attach_srcu, idx);
+	return err;
+}
+
 /*
  * What is replaced: the members that are set, if the facet is on. init_vm is
  * last: before it is ours no VM is, so the others are in place when the first
@@ -382,6 +420,10 @@ static const struct {
 		.ops.get_dirty_log = ext_get_dirty_log,
 		.ops.arch_vm_ioctl = ext_arch_vm_ioctl,
 		.ops.configure_mmu = ext_configure_mmu,
+	},
+	{
+		.facet = &kvm_ext_nested,
+		.ops.enable_nested = ext_enable_nested,
 	},
 	{ .ops.init_vm = ext_init_vm },
 };
@@ -463,7 +505,6 @@ static struct kvm_ext_redirect redirects[] = {
 	[KVM_EXT_CREATE_PTE] = {
 		.name = "kvmppc_create_pte",
 		.adjust = kvm_ext_adjust_create_pte,
-		.facet = &kvm_ext_notifiers,
 	},
 	/* when the log of a memslot is switched */
 	[KVM_EXT_FLUSH_MEMSLOT] = {
@@ -483,6 +524,54 @@ static struct kvm_ext_redirect redirects[] = {
 		.stub = kvm_ext_stub_hpt_page_fault,
 		.wanted = kvm_ext_redirect_hpt_vcpu,
 		.facet = &kvm_ext_notifiers,
+	},
+	[KVM_EXT_INSERT_RMAP] = {
+		.name = "kvmhv_insert_nest_rmap",
+		.stub = kvm_ext_stub_insert_nest_rmap,
+		.wanted = kvm_ext_redirect_kvm,
+		.facet = &kvm_ext_nested,
+	},
+	[KVM_EXT_REMOVE_RMAP] = {
+		.name = "kvmhv_remove_nest_rmap_range",
+		.stub = kvm_ext_stub_remove_nest_rmap,
+		.wanted = kvm_ext_redirect_kvm,
+		.facet = &kvm_ext_nested,
+	},
+	[KVM_EXT_UPDATE_RMAP_RC] = {
+		.name = "kvmhv_update_nest_rmap_rc_list",
+		.stub = kvm_ext_stub_update_nest_rmap_rc,
+		.wanted = kvm_ext_redirect_kvm,
+		.facet = &kvm_ext_nested,
+	},
+	[KVM_EXT_NESTED_SET_RC] = {
+		.name = "kvmppc_hv_handle_set_rc",
+		.stub = kvm_ext_stub_nested_set_rc,
+		.wanted = kvm_ext_redirect_nested_set_rc,
+		.facet = &kvm_ext_nested,
+	},
+	[KVM_EXT_UNMAP_PTE] = {
+		.name = "kvmppc_unmap_pte",
+		.stub = kvm_ext_stub_unmap_shadow_pte,
+		.wanted = kvm_ext_redirect_shadow_pte,
+		.facet = &kvm_ext_nested,
+	},
+	[KVM_EXT_FREE_PGTABLE] = {
+		.name = "kvmppc_free_pgtable_radix",
+		.stub = kvm_ext_stub_free_shadow_table,
+		.wanted = kvm_ext_redirect_shadow_table,
+		.facet = &kvm_ext_nested,
+	},
+	[KVM_EXT_RELEASE_NESTED] = {
+		.name = "kvmhv_release_all_nested",
+		.stub = kvm_ext_stub_release_all_nested,
+		.wanted = kvm_ext_redirect_kvm,
+		.facet = &kvm_ext_nested,
+	},
+	[KVM_EXT_NESTED_TLBIE] = {
+		.name = "kvmhv_do_nested_tlbie",
+		.stub = kvm_ext_stub_nested_tlbie_all,
+		.wanted = kvm_ext_redirect_tlbie_all,
+		.facet = &kvm_ext_nested,
 	},
 };
 

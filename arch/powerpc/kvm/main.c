@@ -26,6 +26,10 @@ bool kvm_ext_notifiers = true;
 module_param_named(notifiers, kvm_ext_notifiers, bool, 0444);
 MODULE_PARM_DESC(notifiers, "Serve MMU notifiers, and keep mappings of guests inside their memslots (default 1; 0: leave both to kvm-hv)");
 
+bool kvm_ext_nested = true;
+module_param_named(nested, kvm_ext_nested, bool, 0444);
+MODULE_PARM_DESC(nested, "Own the reverse map of nested guests and what is done to their shadow tables (default 1; 0: leave both to kvm-hv)");
+
 bool kvm_ext_paging = true;
 
 /*
@@ -113,9 +117,9 @@ static int __init kvm_ext_init(void)
 	if (err)
 		return err;
 
-	pr_info("virtual machines created from now on are ours: areas=%d dirty_log=%d notifiers=%d paging=%d, invalidations by %s\n",
-		kvm_ext_areas, kvm_ext_dirty_log, kvm_ext_notifiers, kvm_ext_paging,
-		kvm_ext_flush_default->name);
+	pr_info("virtual machines created from now on are ours: areas=%d dirty_log=%d notifiers=%d nested=%d paging=%d, invalidations by %s\n",
+		kvm_ext_areas, kvm_ext_dirty_log, kvm_ext_notifiers, kvm_ext_nested,
+		kvm_ext_paging, kvm_ext_flush_default->name);
 	return 0;
 }
 module_init(kvm_ext_init);

@@ -17,6 +17,7 @@
 #include "attach.h"
 #include "compat.h"
 #include "kunit.h"
+#include "nested_mmu.h"
 #include "pin.h"
 #include "radix_fault.h"
 #include "radix_walk.h"
@@ -103,23 +104,16 @@ static notrace void drop_host_bits(struct pt_regs *regs)
 	regs->gpr[5] &= ~(__force unsigned long)cpu_to_be64(_PAGE_SOFT_DIRTY);
 }
 
-/* r3 kvm, r4 table, r5 leaf (as it stands in the table), r6 gpa, r7 level */
-notrace void kvm_ext_adjust_create_pte(struct pt_regs *regs)
+/* In the guest's own table. */
+static notrace void adjust_own(struct kvm_ext_vm *vm, struct pt_regs *regs)
 {
-	struct kvm *kvm = (struct kvm *)regs->gpr[3];
+	struct kvm *kvm = vm->kvm;
 	unsigned long gpa = regs->gpr[6];
 	unsigned int level = regs->gpr[7];
 	const struct kvm_vcpu *vcpu = kvm_get_running_vcpu();
 	const struct kvm_memory_slot *slot;
-	struct kvm_ext_vm *vm;
 	pte_t pte;
 
-	if ((pgd_t *)regs->gpr[4] != kvm->arch.pgtable)
-		return;
-	vm = kvm_ext_vm_find(kvm);
-	if (!vm)
-		return;
-	drop_host_bits(regs);
 	if (!level)
 		return;
 
@@ -135,6 +129,37 @@ notrace void kvm_ext_adjust_create_pte(struct pt_regs *regs)
 	regs->gpr[7] = level;
 	if (!WARN_ON_ONCE(!vcpu || vcpu->kvm != kvm))
 		vm->leaf_level[vcpu->vcpu_idx] = level;
+}
+
+/* In a shadow table. A sequence count that is not now's lets the guest try again. */
+static notrace void adjust_shadow(struct kvm_ext_vm *vm, struct pt_regs *regs)
+{
+	const struct kvm_vcpu *vcpu = kvm_get_running_vcpu();
+	struct kvm_nested_guest *gp = vcpu ? vcpu->arch.nested : NULL;
+
+	if (WARN_ON_ONCE(!gp || gp->shadow_pgtable != (pgd_t *)regs->gpr[4]) ||
+	    !kvm_ext_make_room(vm, gp, regs->gpr[6], ilog2(leaf_size(regs->gpr[7])),
+			       __pte_raw((__force __be64)regs->gpr[5])))
+		regs->gpr[8] = vm->kvm->mmu_invalidate_seq - 1;
+}
+
+/*
+ * r3 kvm, r4 table, r5 leaf (as it stands in the table), r6 gpa, r7 level, r8
+ * sequence count
+ */
+notrace void kvm_ext_adjust_create_pte(struct pt_regs *regs)
+{
+	struct kvm *kvm = (struct kvm *)regs->gpr[3];
+	pgd_t *root = (pgd_t *)regs->gpr[4];
+	struct kvm_ext_vm *vm = kvm_ext_vm_find(kvm);
+
+	if (!vm)
+		return;
+	drop_host_bits(regs);
+	if (root != kvm->arch.pgtable && kvm_ext_nested)
+		adjust_shadow(vm, regs);
+	else if (root == kvm->arch.pgtable && kvm_ext_notifiers)
+		adjust_own(vm, regs);
 }
 
 /* kvm-hv has counted what it meant to insert. */

@@ -171,15 +171,21 @@ void kvm_ext_flush_begin(struct kvm_ext_flush *f, u64 lpid, unsigned long total)
 }
 EXPORT_SYMBOL_FOR_KUNIT(kvm_ext_flush_begin);
 
+int kvm_ext_flush_lpid(const struct kvm_ext_flush *f, u64 lpid)
+{
+	if (f->backend->lpid(lpid)) {
+		pr_err_ratelimited("%s refused to invalidate LPID %llu\n",
+				   f->backend->name, (unsigned long long)lpid);
+		return -EIO;
+	}
+	kvm_ext_flush_debug_paid(f->debug, lpid, 0, -1UL);
+	return 0;
+}
+
 static void flush_whole(struct kvm_ext_flush *f)
 {
-	if (f->backend->lpid(f->lpid)) {
-		pr_err_ratelimited("%s refused to invalidate LPID %llu\n",
-				   f->backend->name, (unsigned long long)f->lpid);
+	if (kvm_ext_flush_lpid(f, f->lpid))
 		f->failed = true;
-		return;
-	}
-	kvm_ext_flush_debug_paid(f->debug, f->lpid, 0, -1UL);
 }
 
 /* Issue the requests of one range. True if all were served. */

@@ -1,39 +1,25 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What is done to the leaves of radix guests, in the table of the guest itself
- * and in the shadow tables of its nested guests: C bits are harvested, R bits
- * aged, leaves taken away. Each is a pass over a range of guest addresses.
- *
- * Which flush covers what was cleared. In a shadow PTE: one under its shadow
- * LPID before mmu_lock is dropped, because the nested guest may end and its
- * LPID be given to another as soon as it is. In the guest's own table:
- *
- * - a leaf that goes: before mmu_lock is dropped, because its page may be
- *   anything else then;
- * - R: the same; otherwise a page that is used through a translation in a TLB
- *   would look idle for as long as that stays;
- * - C: once, at the end of the harvest. That is early enough: until then a store
- *   through a stale translation goes unlogged, but its page is in this harvest's
- *   bitmap, which userspace sees only afterwards. If the page is unmapped in
- *   between, that unmap flushes before the page can be anything else.
+ * What is done to the leaves of radix guests: C bits are harvested, R bits aged,
+ * leaves taken away. Each is a pass over a range of guest addresses, and what is
+ * done to a leaf is done to its shadow PTEs.
  */
 #include <linux/bitmap.h>
-#include <linux/idr.h>
 #include <linux/kvm_host.h>
 #include <linux/sched.h>
-#include <linux/slab.h>
 #include <asm/kvm_book3s.h>
 #include <asm/kvm_book3s_64.h>
-#include <asm/pte-walk.h>
 
 #include "attach.h"
 #include "compat.h"
 #include "flush_debug.h"
 #include "kunit.h"
 #include "mmu.h"
+#include "nested_mmu.h"
 #include "pin.h"
 #include "radix_flush.h"
 #include "radix_mmu.h"
+#include "radix_pass.h"
 #include "radix_walk.h"
 
 /*
@@ -41,131 +27,6 @@
  * which a vCPU may have to wait in its page fault.
  */
 #define CHUNK	2048
-
-/* All of a leaf, as what is to be cleared of it. */
-#define ALL	(~0UL)
-
-/**
- * struct pass - one hold of mmu_lock
- * @vm:		whose tables
- * @look:	bits of a leaf that the pass is about
- * @clear:	bits that it clears; ALL takes leaves away
- * @flush:	gathers invalidations of the VM's own LPID
- * @nested_used: gatherers of @vm->nested in use
- * @cleared:	something was cleared somewhere
- * @err:	an invalidation failed
- */
-struct pass {
-	struct kvm_ext_vm *vm;
-	unsigned long look;
-	unsigned long clear;
-	struct kvm_ext_flush *flush;
-	unsigned int nested_used;
-	bool cleared;
-	int err;
-};
-
-/* The gatherer of a shadow LPID; makes room by issuing another's. */
-static struct kvm_ext_flush *nested_flush(struct pass *p, u64 lpid)
-{
-	struct kvm_ext_flush *nested = p->vm->nested;
-	unsigned int i;
-
-	for (i = 0; i < p->nested_used; i++)
-		if (nested[i].lpid == lpid)
-			return &nested[i];
-
-	if (p->nested_used == KVM_EXT_NESTED_FLUSHES) {
-		i = KVM_EXT_NESTED_FLUSHES - 1;
-		if (kvm_ext_flush_finish(&nested[i]))
-			p->err = -EIO;
-	} else {
-		i = p->nested_used++;
-	}
-	kvm_ext_flush_begin(&nested[i], lpid, p->vm->kvm->nr_memslot_pages);
-	return &nested[i];
-}
-
-/*
- * The end of a pass, with mmu_lock still held.
- *
- * A nested page fault which has looked at the guest's PTE before R or C was
- * cleared there must not put a shadow PTE with that bit into a table now: it is
- * not in the rmap yet, so it was not found. It retries if the sequence has
- * changed.
- */
-static void finish_pass(struct pass *p)
-{
-	while (p->nested_used--)
-		if (kvm_ext_flush_finish(&p->vm->nested[p->nested_used]))
-			p->err = -EIO;
-
-	if (p->cleared && p->vm->kvm->arch.nested_enable)
-		p->vm->kvm->mmu_invalidate_seq++;
-}
-
-/* The only place where a leaf is changed. Returns what was set of p->look. */
-static unsigned long visit_pte(struct pass *p, u64 lpid, pte_t *ptep,
-			       unsigned long gpa, unsigned int shift)
-{
-	unsigned long old = pte_val(READ_ONCE(*ptep));
-
-	if (!(old & p->clear))
-		return old & p->look;
-
-	old = __radix_pte_update(ptep, p->clear, 0);
-	kvm_ext_flush_debug_owe(&p->vm->debug, lpid, gpa, shift);
-	kvm_ext_flush_add(lpid == p->vm->kvm->arch.lpid ? p->flush : nested_flush(p, lpid),
-			  gpa, shift);
-	p->cleared = true;
-	return old & p->look;
-}
-
-/*
- * The shadow PTE that an rmap entry names, if it still maps the host page
- * (entries outlive their PTEs).
- */
-static unsigned long visit_shadow_pte(struct pass *p, unsigned long rmap,
-				      unsigned long hpa, unsigned long hpa_mask)
-{
-	unsigned long n_gpa = rmap & RMAP_NESTED_GPA_MASK;
-	struct kvm_nested_guest *gp;
-	unsigned int shift;
-	pte_t *ptep;
-
-	gp = idr_find(&p->vm->kvm->arch.kvm_nested_guest_idr,
-		      (rmap & RMAP_NESTED_LPID_MASK) >> RMAP_NESTED_LPID_SHIFT);
-	if (!gp)
-		return 0;
-
-	ptep = __find_linux_pte(gp->shadow_pgtable, n_gpa, NULL, &shift);
-	if (!ptep || !pte_present(*ptep) ||
-	    ((pte_val(*ptep) ^ hpa) & PTE_RPN_MASK & hpa_mask))
-		return 0;
-	if (!shift)
-		shift = PAGE_SHIFT;
-
-	return visit_pte(p, gp->shadow_lpid, ptep, n_gpa & ~((1UL << shift) - 1),
-			 shift);
-}
-
-/* All shadow PTEs of one page. With its leaf goes the page's list of them. */
-static unsigned long visit_shadows(struct pass *p, unsigned long *rmapp,
-				   unsigned long hpa, unsigned long hpa_mask)
-{
-	struct llist_node *entry = (struct llist_node *)*rmapp;
-	struct rmap_nested *cursor;
-	unsigned long rmap, seen = 0;
-
-	if (p->clear == ALL)
-		*rmapp = 0;
-	for_each_nest_rmap_safe(cursor, entry, &rmap) {
-		seen |= visit_shadow_pte(p, rmap, hpa, hpa_mask);
-		if (p->clear == ALL)
-			kfree(cursor);
-	}
-	return seen;
-}
 
 /* The pages of a slot that a leaf maps. */
 static unsigned long first_gfn(const struct kvm_memory_slot *slot,
@@ -182,20 +43,17 @@ static unsigned long end_gfn(const struct kvm_memory_slot *slot,
 }
 
 /* A leaf and its shadows. Returns what was set of p->look in any of them. */
-static unsigned long visit_leaf(struct pass *p, const struct kvm_memory_slot *slot,
+static unsigned long visit_leaf(struct kvm_ext_pass *p,
+				const struct kvm_memory_slot *slot,
 				const struct kvm_ext_walk *leaf)
 {
 	struct kvm *kvm = p->vm->kvm;
 	unsigned long hpa = pte_val(*leaf->ptep) & PTE_RPN_MASK;
-	unsigned long mask = ~((1UL << leaf->shift) - 1);
-	unsigned long gfn, seen;
+	unsigned long seen;
 
-	seen = visit_pte(p, kvm->arch.lpid, leaf->ptep, leaf->gpa, leaf->shift);
-
+	seen = kvm_ext_pass_visit(p, kvm->arch.lpid, leaf->ptep, leaf->gpa, leaf->shift);
 	if (kvm->arch.nested_enable)
-		for (gfn = first_gfn(slot, leaf); gfn < end_gfn(slot, leaf); gfn++)
-			seen |= visit_shadows(p, &slot->arch.rmap[gfn - slot->base_gfn],
-					      hpa, mask);
+		seen |= kvm_ext_visit_shadows(p, slot, leaf->gpa, leaf->shift, hpa);
 	return seen;
 }
 
@@ -205,7 +63,7 @@ static unsigned long harvest_chunk(struct kvm_ext_vm *vm,
 				   unsigned long start, unsigned long end,
 				   unsigned long *map, int *err)
 {
-	struct pass p = {
+	struct kvm_ext_pass p = {
 		.vm = vm,
 		.look = _PAGE_DIRTY,
 		.clear = _PAGE_DIRTY,
@@ -224,7 +82,7 @@ static unsigned long harvest_chunk(struct kvm_ext_vm *vm,
 		for (gfn = first_gfn(slot, &w); gfn < end_gfn(slot, &w); gfn++)
 			__set_bit_le(gfn - slot->base_gfn, map);
 	}
-	finish_pass(&p);
+	kvm_ext_pass_finish(&p);
 
 	spin_unlock(&kvm->mmu_lock);
 
@@ -319,10 +177,10 @@ static unsigned long unmap_chunk(struct kvm_ext_vm *vm,
 				 unsigned long start, unsigned long end,
 				 unsigned int budget, bool spare_pinned)
 {
-	struct pass p = {
+	struct kvm_ext_pass p = {
 		.vm = vm,
 		.look = _PAGE_DIRTY,
-		.clear = ALL,
+		.clear = KVM_EXT_PASS_ALL,
 		.flush = &vm->notifier_flush,
 	};
 	struct kvm *kvm = vm->kvm;
@@ -338,7 +196,7 @@ static unsigned long unmap_chunk(struct kvm_ext_vm *vm,
 		count_leaf(kvm, w.shift, -1);
 	}
 	kvm_ext_flush_finish(p.flush);
-	finish_pass(&p);
+	kvm_ext_pass_finish(&p);
 	kvm_ext_flush_debug_settled_range(&vm->debug, kvm->arch.lpid, start,
 					  min(end, w.next));
 	return kvm_ext_walk_done(&w) ? end : w.next;
@@ -375,6 +233,8 @@ void kvm_ext_radix_flush_slot(struct kvm_ext_vm *vm,
 		spin_unlock(&kvm->mmu_lock);
 		cond_resched();
 	}
+	if (kvm->arch.nested_enable)
+		kvm_ext_rmap_slot_gone(vm, slot);
 }
 EXPORT_SYMBOL_FOR_KUNIT(kvm_ext_radix_flush_slot);
 
@@ -382,7 +242,7 @@ EXPORT_SYMBOL_FOR_KUNIT(kvm_ext_radix_flush_slot);
 static bool accessed(struct kvm_ext_vm *vm, const struct kvm_memory_slot *slot,
 		     gfn_t start, gfn_t end, unsigned long clear)
 {
-	struct pass p = {
+	struct kvm_ext_pass p = {
 		.vm = vm,
 		.look = _PAGE_ACCESSED,
 		.clear = clear,
@@ -400,7 +260,7 @@ static bool accessed(struct kvm_ext_vm *vm, const struct kvm_memory_slot *slot,
 	while (kvm_ext_walk_next(&w) && (clear || !seen))
 		seen |= visit_leaf(&p, slot, &w);
 	kvm_ext_flush_finish(p.flush);
-	finish_pass(&p);
+	kvm_ext_pass_finish(&p);
 	return seen;
 }
 

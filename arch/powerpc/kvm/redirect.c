@@ -17,10 +17,12 @@
 #include <linux/kallsyms.h>
 #include <linux/module.h>
 #include <asm/hvcall.h>
+#include <asm/kvm_book3s.h>
 
 #include "attach.h"
 #include "compat.h"
 #include "kunit.h"
+#include "nested_mmu.h"
 #include "redirect.h"
 
 static void redirect_callback(unsigned long ip, unsigned long parent_ip,
@@ -33,10 +35,10 @@ static void redirect_callback(unsigned long ip, unsigned long parent_ip,
 		r->adjust(regs);
 		return;
 	}
+	WRITE_ONCE(r->ip, ip);
 	if (!r->wanted(regs))
 		return;
 
-	WRITE_ONCE(r->ip, ip);
 	regs_set_return_ip(regs, (unsigned long)r->stub);
 }
 
@@ -154,4 +156,38 @@ bool kvm_ext_redirect_hpt_vcpu(const struct pt_regs *regs)
 	const struct kvm_vcpu *vcpu = (const struct kvm_vcpu *)regs->gpr[3];
 
 	return !vcpu->kvm->arch.radix && kvm_ext_redirect_vcpu(regs);
+}
+
+/* r3 kvm, r4 nested (a bool, of which the ABI defines one byte) */
+bool kvm_ext_redirect_nested_set_rc(const struct pt_regs *regs)
+{
+	return (u8)regs->gpr[4] && kvm_ext_redirect_kvm(regs);
+}
+
+static bool is_shadow(const struct pt_regs *regs, unsigned int lpid)
+{
+	const struct kvm *kvm = (const struct kvm *)regs->gpr[3];
+
+	return kvm_ext_redirect_kvm(regs) && regs->gpr[lpid] != kvm->arch.lpid;
+}
+
+/* r3 kvm, r4 leaf, r5 address, r6 shift, r7 memslot, r8 LPID */
+bool kvm_ext_redirect_shadow_pte(const struct pt_regs *regs)
+{
+	return is_shadow(regs, 8);
+}
+
+/* r3 kvm, r4 root, r5 LPID */
+bool kvm_ext_redirect_shadow_table(const struct pt_regs *regs)
+{
+	return is_shadow(regs, 5);
+}
+
+/* r3 vcpu; the hypercall's rB, with the field IS, is in the guest's r6 */
+bool kvm_ext_redirect_tlbie_all(const struct pt_regs *regs)
+{
+	const struct kvm_vcpu *vcpu = (const struct kvm_vcpu *)regs->gpr[3];
+
+	return (vcpu->arch.regs.gpr[6] & TLBIEL_INVAL_SET) == TLBIEL_INVAL_SET &&
+	       kvm_ext_redirect_vcpu(regs);
 }

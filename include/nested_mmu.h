@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What is done to the shadow tables of nested guests.
+ *
+ * Three tables are about an access of a nested guest: its own hypervisor's, from
+ * its addresses to those of our guest; ours for that guest, from these to the
+ * host's; and the shadow table, which is the two in one and what the machine
+ * uses. kvm-hv makes the shadow PTE at a page fault, with R and C only if both
+ * others have them, and sets them there after it has set them in ours. The rest
+ * is here: what is done to our leaf is done to all its shadow PTEs, what a shadow
+ * PTE knows about stores is kept when it goes, and none is in a table that is not
+ * in the reverse map, nor maps what our leaf does not map.
+ *
+ * kvm->mmu_lock protects shadow tables and the reverse map. Inside it: that of
+ * the spare root. A shadow table gets leaves only in page faults of its nested
+ * guest, which hold its tlb_lock around kvm->mmu_lock.
+ */
+#ifndef KVM_EXT_NESTED_MMU_H
+#define KVM_EXT_NESTED_MMU_H
+
+#include <linux/kvm_host.h>
+#include <linux/pgtable.h>
+
+struct kvm_ext_pass;
+struct kvm_ext_vm;
+struct pt_regs;
+struct rmap_nested;
+
+/**
+ * kvm_ext_visit_shadows() - visit all shadow PTEs of a leaf
+ * @p:		the pass; if it takes leaves away, their entries go too
+ * @slot:	a memslot that the leaf maps, in whole or in part
+ * @gpa:	guest real address of the leaf, aligned to its size
+ * @shift:	log2 of its size in bytes
+ * @hpa:	host address that it maps
+ *
+ * Smaller and larger shadow PTEs are found as well.
+ *
+ * Context: kvm->mmu_lock held.
+ * Return: what was set of @p->look in any of them.
+ */
+unsigned long kvm_ext_visit_shadows(struct kvm_ext_pass *p,
+				    const struct kvm_memory_slot *slot,
+				    unsigned long gpa, unsigned int shift,
+				    unsigned long hpa);
+
+/**
+ * kvm_ext_make_room() - before kvm-hv puts a shadow PTE into a table
+ * @vm:		a VM of ours
+ * @gp:		the nested guest that faulted
+ * @n_gpa:	guest real address of the nested guest
+ * @shift:	log2 of the size of the new leaf
+ * @pte:	the new leaf
+ *
+ * A nested guest's hypervisor may change its table and not tell. kvm-hv would
+ * then put the new leaf into the old one, bit by bit, and the nested guest would
+ * use the host page that the two page numbers make together; or take small leaves
+ * from under a large one by addresses that are not theirs. Here the old ones go
+ * first, and their translations.
+ *
+ * It may also make its nested guest use one address after the other. What shadow
+ * tables take is bounded by the memory of the guest: beyond that the largest is
+ * thrown away.
+ *
+ * Context: the nested guest's tlb_lock held; takes kvm->mmu_lock.
+ * Return: false if the nested guest must not have a new page-table page now; it
+ * is to fault again.
+ */
+bool kvm_ext_make_room(struct kvm_ext_vm *vm, struct kvm_nested_guest *gp,
+		       unsigned long n_gpa, unsigned int shift, pte_t pte);
+
+/**
+ * kvm_ext_rmap_slot_gone() - no leaf of a memslot is left
+ * @vm:		a VM of ours
+ * @slot:	the memslot
+ *
+ * Context: kvm->slots_lock held; takes kvm->mmu_lock; may sleep.
+ */
+void kvm_ext_rmap_slot_gone(struct kvm_ext_vm *vm, const struct kvm_memory_slot *slot);
+
+/**
+ * kvm_ext_enter_shadow_pte() - a new shadow PTE gets its entry, or goes again
+ * @vm:		a VM of ours
+ * @word:	word of the first page of the guest's leaf
+ * @gp:		the nested guest
+ * @n_gpa:	an address that the shadow PTE maps there
+ *
+ * It goes if it does not map what the guest's leaf maps, or has W, R or C that
+ * this has not; if its nested guest has been given up meanwhile; or if no entry
+ * can be made. The nested guest then faults again.
+ *
+ * Context: kvm->mmu_lock held; kvm->srcu read-held.
+ * Return: true if it stays.
+ */
+bool kvm_ext_enter_shadow_pte(struct kvm_ext_vm *vm, unsigned long *word,
+			      struct kvm_nested_guest *gp, unsigned long n_gpa);
+
+/*
+ * In place of functions of kvm-hv, for VMs of ours; kvm->mmu_lock held but for
+ * the last three. As there, if not said.
+ */
+
+/**
+ * kvm_ext_insert_nest_rmap() - kvmhv_insert_nest_rmap()
+ * @kvm:	the VM
+ * @rmapp:	word of the first page of the guest's leaf
+ * @n_rmap:	entry of the new shadow PTE; stays the caller's to free
+ *
+ * kvm_ext_enter_shadow_pte() for the vCPU that runs.
+ */
+void kvm_ext_insert_nest_rmap(struct kvm *kvm, unsigned long *rmapp,
+			      struct rmap_nested **n_rmap);
+
+/**
+ * kvm_ext_remove_nest_rmap_range() - kvmhv_remove_nest_rmap_range()
+ * @kvm:	the VM
+ * @slot:	memslot of the leaf, or NULL
+ * @gpa:	guest real address of a leaf that has gone
+ * @hpa:	host address that it mapped
+ * @nbytes:	its size
+ *
+ * C bits of shadow PTEs are kept in the memslot's accumulated bits.
+ */
+void kvm_ext_remove_nest_rmap_range(struct kvm *kvm, const struct kvm_memory_slot *slot,
+				    unsigned long gpa, unsigned long hpa,
+				    unsigned long nbytes);
+
+/**
+ * kvm_ext_update_nest_rmap_rc() - kvmhv_update_nest_rmap_rc_list()
+ * @kvm:	the VM
+ * @rmapp:	word of a page
+ * @clear:	bits to clear, of R and C
+ * @set:	0
+ * @hpa:	host address that the guest's leaf maps
+ * @nbytes:	its size, or 1 for a single page
+ *
+ * Flushed, under the shadow LPIDs, when it returns.
+ */
+void kvm_ext_update_nest_rmap_rc(struct kvm *kvm, unsigned long *rmapp,
+				 unsigned long clear, unsigned long set,
+				 unsigned long hpa, unsigned long nbytes);
+
+/**
+ * kvm_ext_nested_set_rc() - kvmppc_hv_handle_set_rc() of a shadow PTE
+ * @kvm:	the VM
+ * @nested:	true
+ * @writing:	C as well as R
+ * @n_gpa:	guest real address of the nested guest
+ * @l1_lpid:	LPID that the guest gave it
+ *
+ * Return: false, and nothing set, if there is no shadow PTE or not such a one, or
+ * if the guest's leaf of the page that it maps has not got these bits: kvm-hv has
+ * set them for the page that the nested guest's hypervisor says now, which may be
+ * another. The caller takes the shadow PTE away then.
+ */
+bool kvm_ext_nested_set_rc(struct kvm *kvm, bool nested, bool writing,
+			   unsigned long n_gpa, u64 l1_lpid);
+
+/**
+ * kvm_ext_unmap_shadow_pte() - kvmppc_unmap_pte() of a shadow PTE
+ * @kvm:	the VM
+ * @ptep:	the shadow PTE
+ * @n_gpa:	an address that it maps
+ * @shift:	log2 of its size, or 0 for a single page
+ * @slot:	NULL
+ * @lpid:	its LPID
+ *
+ * Its entry goes with it; C is kept in the accumulated bits.
+ */
+void kvm_ext_unmap_shadow_pte(struct kvm *kvm, pte_t *ptep, unsigned long n_gpa,
+			      unsigned int shift, const struct kvm_memory_slot *slot,
+			      u64 lpid);
+
+/**
+ * kvm_ext_free_shadow_table() - kvmppc_free_pgtable_radix() of a shadow table
+ * @kvm:	the VM
+ * @root:	its root, which stays, empty
+ * @lpid:	its LPID
+ *
+ * Stock frees the tables, and then the caller invalidates what may still walk
+ * them. Here it is the other way round.
+ *
+ * Context: kvm->mmu_lock held, unless the nested guest is gone.
+ */
+void kvm_ext_free_shadow_table(struct kvm *kvm, pgd_t *root, u64 lpid);
+
+/**
+ * kvm_ext_release_all_nested() - kvmhv_release_all_nested()
+ * @kvm:	the VM
+ *
+ * Context: no vCPU runs; may sleep.
+ */
+void kvm_ext_release_all_nested(struct kvm *kvm);
+
+/**
+ * kvm_ext_nested_tlbie_all() - kvmhv_do_nested_tlbie() for all nested guests
+ * @vcpu:	the vCPU that made the hypercall H_TLB_INVALIDATE
+ *
+ * Context: vCPU thread, may sleep.
+ */
+long kvm_ext_nested_tlbie_all(struct kvm_vcpu *vcpu);
+
+/* The predicates of their redirects. */
+bool kvm_ext_redirect_nested_set_rc(const struct pt_regs *regs);
+bool kvm_ext_redirect_shadow_pte(const struct pt_regs *regs);
+bool kvm_ext_redirect_shadow_table(const struct pt_regs *regs);
+bool kvm_ext_redirect_tlbie_all(const struct pt_regs *regs);
+
+#endif /* KVM_EXT_NESTED_MMU_H */

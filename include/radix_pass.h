@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * A pass over leaves of partition-scoped radix tables, the guest's own and the
+ * shadow tables of its nested guests, in one hold of kvm->mmu_lock. Whatever
+ * changes a leaf does it through a pass, which gathers the invalidations.
+ */
+#ifndef KVM_EXT_RADIX_PASS_H
+#define KVM_EXT_RADIX_PASS_H
+
+#include <linux/pgtable.h>
+#include <linux/types.h>
+
+struct kvm_ext_flush;
+struct kvm_ext_vm;
+
+/* All of a leaf, as what is to be cleared of it. */
+#define KVM_EXT_PASS_ALL	(~0UL)
+
+/**
+ * struct kvm_ext_pass - one hold of mmu_lock
+ * @vm:		whose tables
+ * @look:	bits of a leaf that the pass is about
+ * @clear:	bits that it clears; KVM_EXT_PASS_ALL takes leaves away
+ * @flush:	gathers invalidations of the VM's own LPID; NULL if the pass is about
+ *		shadow tables only
+ * @nested_used: gatherers of @vm->nested in use
+ * @cleared:	something was cleared somewhere
+ * @err:	an invalidation failed
+ */
+struct kvm_ext_pass {
+	struct kvm_ext_vm *vm;
+	unsigned long look;
+	unsigned long clear;
+	struct kvm_ext_flush *flush;
+	unsigned int nested_used;
+	bool cleared;
+	int err;
+};
+
+/**
+ * kvm_ext_pass_visit() - look at a leaf, and clear what the pass clears
+ * @p:		the pass
+ * @lpid:	LPID whose table the leaf is in
+ * @ptep:	the leaf, present
+ * @gpa:	its guest real address in bytes, aligned to its size
+ * @shift:	log2 of its size in bytes
+ *
+ * Context: kvm->mmu_lock held.
+ * Return: what was set of @p->look.
+ */
+unsigned long kvm_ext_pass_visit(struct kvm_ext_pass *p, u64 lpid, pte_t *ptep,
+				 unsigned long gpa, unsigned int shift);
+
+/**
+ * kvm_ext_pass_finish() - the end of a pass
+ * @p:		the pass
+ *
+ * Issues what was gathered for shadow LPIDs. What was gathered in @p->flush is
+ * the caller's to issue.
+ *
+ * A nested page fault which has looked at the guest's PTE before R or C was
+ * cleared there must not put a shadow PTE with that bit into a table now: it is
+ * not in the reverse map yet, so it was not found. The fault tries again, for
+ * kvm->mmu_invalidate_seq has changed.
+ *
+ * Context: kvm->mmu_lock still held.
+ */
+void kvm_ext_pass_finish(struct kvm_ext_pass *p);
+
+#endif /* KVM_EXT_RADIX_PASS_H */

@@ -1,0 +1,496 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What is done to shadow tables, on tables that the test builds.
+ */
+#include <linux/bitmap.h>
+
+#include "compat.h"
+#include "nested_mmu.h"
+#include "nested_rmap.h"
+#include "radix_vm.h"
+
+#define N_GPA	(3 * PMD_SIZE)	/* where the nested guest has what is tested */
+
+/*
+ * The leaf of the guest and the shadow PTE: sizes, and pages of the slot where
+ * they begin. The first page of each pair of sizes is where they overlap.
+ */
+static const struct sizes {
+	unsigned int own, shadow;
+	unsigned long own_page, shadow_page;
+} sizes[] = {
+	{ .own = 0, .shadow = 0, .own_page = 5, .shadow_page = 5 },
+	{ .own = 1, .shadow = 0, .own_page = 0, .shadow_page = 0 },
+	{ .own = 1, .shadow = 0, .own_page = 0, .shadow_page = 5 },
+	{ .own = 1, .shadow = 1, .own_page = 0, .shadow_page = 0 },
+	{ .own = 0, .shadow = 1, .own_page = 0, .shadow_page = 0 },
+	{ .own = 0, .shadow = 1, .own_page = 5, .shadow_page = 0 },
+};
+
+static unsigned int shift_of(unsigned int level)
+{
+	return level ? PMD_SHIFT : PAGE_SHIFT;
+}
+
+static unsigned long n_gpa_of(const struct sizes *s)
+{
+	return N_GPA + (s->shadow_page << PAGE_SHIFT);
+}
+
+/* All states of R and C in the two tables, and all sizes. */
+static void clear_truth_table(struct kunit *test)
+{
+	struct test_vm *f = test->priv;
+	struct kvm_nested_guest *gp = test_add_nested(test, 9, 2);
+	const struct sizes *s;
+	unsigned int state;
+
+	for (s = sizes; s < sizes + ARRAY_SIZE(sizes); s++) {
+		for (state = 0; state < 16; state++) {
+			unsigned long own_rc = state & 1 ? _PAGE_ACCESSED : 0;
+			unsigned long shadow_rc = state & 4 ? _PAGE_ACCESSED : 0;
+			unsigned long pages = s->own ? TEST_PMD_PAGES : 1;
+			bool dirty = state & 10, young = state & 5;
+			pte_t *own, *shadow;
+
+			own_rc |= state & 2 ? _PAGE_DIRTY : 0;
+			shadow_rc |= state & 8 ? _PAGE_DIRTY : 0;
+			own = test_map_page(test, s->own_page, shift_of(s->own), own_rc);
+			shadow = test_map_nested(test, s->shadow_page, gp, n_gpa_of(s),
+						 shift_of(s->shadow), shadow_rc);
+
+			test_requests_reset();
+			KUNIT_ASSERT_EQ(test, test_harvest(f), 0);
+			KUNIT_ASSERT_EQ(test, bitmap_weight(f->map, TEST_SLOT_PAGES),
+					dirty ? pages : 0);
+			KUNIT_ASSERT_EQ(test, test_reported(f, s->own_page), dirty);
+			KUNIT_ASSERT_FALSE(test, pte_dirty(*own) || pte_dirty(*shadow));
+			KUNIT_ASSERT_EQ(test, pte_young(*own), !!(state & 1));
+			KUNIT_ASSERT_EQ(test, pte_young(*shadow), !!(state & 4));
+			KUNIT_ASSERT_EQ(test, test_requests_of(TEST_LPID), !!(state & 2));
+			/* under the LPID it lives under, not the one L1 uses */
+			KUNIT_ASSERT_EQ(test, test_requests_of(2), !!(state & 8));
+			KUNIT_ASSERT_EQ(test, test_requests_of(9), 0);
+			if (state & 8)
+				KUNIT_ASSERT_TRUE(test,
+						  test_request_covers(2, n_gpa_of(s)));
+
+			test_requests_reset();
+			KUNIT_ASSERT_EQ(test, test_age(f, s->own_page, s->own_page + 1,
+						       false), young);
+			KUNIT_ASSERT_EQ(test, test_requests.nr, 0);
+			KUNIT_ASSERT_EQ(test, test_age(f, s->own_page, s->own_page + 1,
+						       true), young);
+			KUNIT_ASSERT_FALSE(test, pte_young(*own) || pte_young(*shadow));
+			KUNIT_ASSERT_TRUE(test, pte_present(*own) && pte_present(*shadow));
+			KUNIT_ASSERT_EQ(test, test_requests_of(TEST_LPID), state & 1);
+			KUNIT_ASSERT_EQ(test, test_requests_of(2), !!(state & 4));
+			KUNIT_ASSERT_FALSE(test, test_age(f, s->own_page,
+							  s->own_page + 1, true));
+
+			/* and both go, with the entry */
+			test_unmap(f, s->own_page, s->own_page + 1);
+			KUNIT_ASSERT_FALSE(test, pte_present(*own) || pte_present(*shadow));
+			KUNIT_ASSERT_TRUE(test, test_request_covers(2, n_gpa_of(s)));
+			KUNIT_ASSERT_EQ(test, f->vm->rmap.entries, 0);
+			KUNIT_ASSERT_EQ(test, test_count_rmap(f, s->shadow_page), 0);
+		}
+		/* tables of another size are built anew */
+		f->root = test_table(test);
+		f->kvm->arch.pgtable = f->root;
+		gp->shadow_pgtable = test_table(test);
+	}
+}
+
+static bool set_rc(struct test_vm *f, bool writing, unsigned long n_gpa, u64 lpid)
+{
+	bool set;
+
+	spin_lock(&f->kvm->mmu_lock);
+	set = kvm_ext_nested_set_rc(f->kvm, true, writing, n_gpa, lpid);
+	spin_unlock(&f->kvm->mmu_lock);
+	return set;
+}
+
+/* R and C are set only if the guest's leaf of the page has them. */
+static void set_truth_table(struct kunit *test)
+{
+	static const unsigned long rc[] = {
+		0, _PAGE_ACCESSED, _PAGE_DIRTY, _PAGE_ACCESSED | _PAGE_DIRTY,
+	};
+	struct test_vm *f = test->priv;
+	struct kvm_nested_guest *gp = test_add_nested(test, 9, 2);
+	unsigned int own, shadow, writing;
+	const struct sizes *s;
+
+	for (s = sizes; s < sizes + ARRAY_SIZE(sizes); s++) {
+		for (own = 0; own < 4; own++) {
+			for (shadow = 0; shadow < 4; shadow++) {
+				for (writing = 0; writing < 2; writing++) {
+					unsigned long want = rc[writing ? 3 : 1], bits;
+					bool may = !(want & ~rc[own]) &&
+						   s->own_page <= s->shadow_page;
+					pte_t *ptep;
+
+					test_map_page(test, s->own_page, shift_of(s->own),
+						      rc[own]);
+					ptep = test_map_nested(test, s->shadow_page, gp,
+							       n_gpa_of(s),
+							       shift_of(s->shadow),
+							       rc[shadow]);
+					KUNIT_ASSERT_EQ(test, set_rc(f, writing,
+								     n_gpa_of(s) + 8, 9),
+							may);
+					bits = pte_val(*ptep) & rc[3];
+					KUNIT_ASSERT_EQ(test, bits, may ?
+							rc[shadow] | want : rc[shadow]);
+				}
+			}
+		}
+		f->root = test_table(test);
+		f->kvm->arch.pgtable = f->root;
+		gp->shadow_pgtable = test_table(test);
+	}
+}
+
+/* L1 has remapped its page without a word: C of the old page is not set. */
+static void set_rc_of_another_page(struct kunit *test)
+{
+	struct test_vm *f = test->priv;
+	struct kvm_nested_guest *gp = test_add_nested(test, 9, 2);
+	pte_t *ptep;
+
+	test_map_page(test, 1, PAGE_SHIFT, TEST_R);
+	test_map_page(test, 2, PAGE_SHIFT, TEST_RC);
+	ptep = test_map_nested(test, 1, gp, N_GPA, PAGE_SHIFT, TEST_R);
+	KUNIT_EXPECT_FALSE(test, set_rc(f, true, N_GPA, 9));
+	KUNIT_EXPECT_FALSE(test, pte_dirty(*ptep));
+
+	KUNIT_EXPECT_TRUE(test, set_rc(f, false, N_GPA, 9));
+	/* no such shadow PTE, no such nested guest, no store allowed */
+	KUNIT_EXPECT_FALSE(test, set_rc(f, false, N_GPA + PAGE_SIZE, 9));
+	KUNIT_EXPECT_FALSE(test, set_rc(f, false, N_GPA, 8));
+	test_map_page(test, 1, PAGE_SHIFT, TEST_RC);
+	__radix_pte_update(ptep, _PAGE_WRITE, 0);
+	KUNIT_EXPECT_FALSE(test, set_rc(f, true, N_GPA, 9));
+}
+
+/* A shadow PTE as kvm-hv has just put it into the table. */
+static pte_t *put_shadow(struct kunit *test, unsigned long page,
+			 const struct kvm_nested_guest *gp, unsigned int shift,
+			 unsigned long bits)
+{
+	return test_map(test, gp->shadow_pgtable, N_GPA, shift, test_hpa(page), bits);
+}
+
+static bool enter(struct test_vm *f, unsigned long page, struct kvm_nested_guest *gp)
+{
+	bool stays;
+
+	spin_lock(&f->kvm->mmu_lock);
+	stays = kvm_ext_enter_shadow_pte(f->vm, &f->slot->arch.rmap[page], gp, N_GPA);
+	spin_unlock(&f->kvm->mmu_lock);
+	return stays;
+}
+
+static void enters(struct kunit *test)
+{
+	struct test_vm *f = test->priv;
+	struct kvm_nested_guest *gp = test_add_nested(test, 9, 2);
+
+	test_map_page(test, 3, PAGE_SHIFT, TEST_R);
+	put_shadow(test, 3, gp, PAGE_SHIFT, TEST_R);
+	KUNIT_EXPECT_TRUE(test, enter(f, 3, gp));
+	KUNIT_EXPECT_EQ(test, test_count_rmap(f, 3), 1);
+
+	/* kvm-hv names the first page of the guest's leaf */
+	test_map_page(test, TEST_PMD_PAGES, PMD_SHIFT, TEST_RC);
+	put_shadow(test, TEST_PMD_PAGES + 7, gp, PAGE_SHIFT, TEST_RC);
+	KUNIT_EXPECT_TRUE(test, enter(f, TEST_PMD_PAGES, gp));
+	KUNIT_EXPECT_EQ(test, test_count_rmap(f, TEST_PMD_PAGES), 0);
+	KUNIT_EXPECT_EQ(test, test_count_rmap(f, TEST_PMD_PAGES + 7), 1);
+	KUNIT_EXPECT_EQ(test, test_count_rmap(f, 3), 0);
+	KUNIT_EXPECT_EQ(test, test_requests.nr, 0);
+}
+
+/* What must not be there goes again, and what was cached of it. */
+static void enters_not(struct kunit *test)
+{
+	struct test_vm *f = test->priv;
+	struct kvm_nested_guest *gp = test_add_nested(test, 9, 2);
+	struct kvm_nested_guest *zero = test_add_nested(test, 0, 3);
+	struct kvm_nested_guest given_up = *gp;
+	const struct {
+		unsigned long page;	/* what the shadow PTE maps */
+		unsigned int level;
+		unsigned long bits;
+	} wrong[] = {
+		{ 2, 0, TEST_R },		/* another page */
+		{ TEST_PMD_PAGES - 1, 0, TEST_R }, /* none of the guest's */
+		{ 0, 1, TEST_R },		/* more than the leaf */
+		{ 3, 0, TEST_RC },		/* C, which the leaf has not got */
+	};
+	unsigned int i;
+	pte_t *ptep;
+
+	test_map_page(test, 2, PAGE_SHIFT, TEST_R);
+	test_map_page(test, 3, PAGE_SHIFT, TEST_R);
+	for (i = 0; i < ARRAY_SIZE(wrong); i++) {
+		gp->shadow_pgtable = test_table(test);
+		test_requests_reset();
+		ptep = put_shadow(test, wrong[i].page, gp, shift_of(wrong[i].level),
+				  wrong[i].bits);
+		KUNIT_EXPECT_FALSE(test, enter(f, 3, gp));
+		KUNIT_EXPECT_FALSE(test, pte_present(*ptep));
+		KUNIT_EXPECT_TRUE(test, test_request_covers(2, N_GPA));
+	}
+
+	/* the guest's leaf has gone meanwhile */
+	gp->shadow_pgtable = test_table(test);
+	ptep = put_shadow(test, 4, gp, PAGE_SHIFT, TEST_R);
+	KUNIT_EXPECT_FALSE(test, enter(f, 4, gp));
+	KUNIT_EXPECT_FALSE(test, pte_present(*ptep));
+
+	/* no entry can be made; or nobody would find the nested guest by it */
+	ptep = put_shadow(test, 3, zero, PAGE_SHIFT, TEST_R);
+	KUNIT_EXPECT_FALSE(test, enter(f, 3, zero));
+	KUNIT_EXPECT_FALSE(test, pte_present(*ptep));
+	given_up.shadow_lpid = 4;
+	ptep = put_shadow(test, 3, &given_up, PAGE_SHIFT, TEST_R);
+	KUNIT_EXPECT_FALSE(test, enter(f, 3, &given_up));
+	KUNIT_EXPECT_FALSE(test, pte_present(*ptep));
+
+	KUNIT_EXPECT_EQ(test, f->vm->rmap.entries, 0);
+}
+
+static void make_room(struct test_vm *f, struct kvm_nested_guest *gp,
+		      unsigned int shift, pte_t pte)
+{
+	kvm_ext_make_room(f->vm, gp, N_GPA, shift, pte);
+}
+
+/* L1 has put another page there and has not said so. */
+static void room_for_another_page(struct kunit *test)
+{
+	struct test_vm *f = test->priv;
+	struct kvm_nested_guest *gp = test_add_nested(test, 9, 2);
+	pte_t *ptep, other;
+
+	test_map_page(test, 1, PAGE_SHIFT, TEST_R);
+	test_map_page(test, 2, PAGE_SHIFT, TEST_R);
+	ptep = test_map_nested(test, 1, gp, N_GPA, PAGE_SHIFT, TEST_RC);
+	other = __pte((pte_val(*ptep) & ~PTE_RPN_MASK) | test_hpa(2));
+
+	/* the same page, for another kind of access: what is there stays */
+	make_room(f, gp, PAGE_SHIFT, __pte(pte_val(*ptep) & ~(_PAGE_WRITE | _PAGE_DIRTY)));
+	KUNIT_EXPECT_TRUE(test, pte_present(*ptep));
+	KUNIT_EXPECT_EQ(test, test_requests.nr, 0);
+
+	make_room(f, gp, PAGE_SHIFT, other);
+	KUNIT_EXPECT_FALSE(test, pte_present(*ptep));
+	KUNIT_EXPECT_TRUE(test, test_request_covers(2, N_GPA));
+	KUNIT_EXPECT_EQ(test, test_requests_of(9), 0);
+	KUNIT_EXPECT_EQ(test, f->vm->rmap.entries, 0);
+	KUNIT_EXPECT_TRUE(test, test_bit_le(1, f->slot->dirty_bitmap));
+	KUNIT_EXPECT_EQ(test, bitmap_weight(f->slot->dirty_bitmap, TEST_SLOT_PAGES), 1);
+}
+
+/* The same for a leaf of another size: small ones under a large one, and back. */
+static void room_for_another_size(struct kunit *test)
+{
+	struct test_vm *f = test->priv;
+	struct kvm_nested_guest *gp = test_add_nested(test, 9, 2);
+	pte_t *ptes[8], *large;
+	unsigned int i;
+
+	test_map_page(test, 0, PMD_SHIFT, TEST_RC);
+	for (i = 0; i < ARRAY_SIZE(ptes); i++)
+		ptes[i] = test_map_nested(test, i, gp, N_GPA + (i << PAGE_SHIFT), PAGE_SHIFT,
+					  i % 2 ? TEST_RC : TEST_R);
+	make_room(f, gp, PMD_SHIFT, *ptes[0]);
+	for (i = 0; i < ARRAY_SIZE(ptes); i++) {
+		KUNIT_EXPECT_FALSE(test, pte_present(*ptes[i]));
+		KUNIT_EXPECT_TRUE(test, test_request_covers(2, N_GPA + (i << PAGE_SHIFT)));
+		KUNIT_EXPECT_EQ(test, !!test_bit_le(i, f->slot->dirty_bitmap), i % 2);
+	}
+	KUNIT_EXPECT_EQ(test, f->vm->rmap.entries, 0);
+
+	gp->shadow_pgtable = test_table(test);
+	large = test_map_nested(test, 0, gp, N_GPA, PMD_SHIFT, TEST_RC);
+	test_requests_reset();
+	make_room(f, gp, PAGE_SHIFT, *large);
+	KUNIT_EXPECT_FALSE(test, pte_present(*large));
+	KUNIT_EXPECT_TRUE(test, test_request_covers(2, N_GPA + PMD_SIZE - PAGE_SIZE));
+	KUNIT_EXPECT_EQ(test, f->vm->rmap.entries, 0);
+	KUNIT_EXPECT_EQ(test, bitmap_weight(f->slot->dirty_bitmap, TEST_SLOT_PAGES),
+			TEST_PMD_PAGES);
+}
+
+/* L1's tlbie: kvm-hv takes one shadow PTE away, by any address that it maps. */
+static void unmap_shadow_pte(struct kunit *test)
+{
+	struct test_vm *f = test->priv;
+	struct kvm_nested_guest *gp = test_add_nested(test, 9, 2);
+	pte_t *own, *one, *two;
+
+	own = test_map_page(test, 1, PAGE_SHIFT, TEST_R);
+	one = test_map_nested(test, 1, gp, N_GPA, PAGE_SHIFT, TEST_RC);
+	two = test_map_nested(test, 1, gp, N_GPA + PAGE_SIZE, PAGE_SHIFT, TEST_R);
+
+	spin_lock(&f->kvm->mmu_lock);
+	kvm_ext_unmap_shadow_pte(f->kvm, one, N_GPA + 0x128, 0, NULL, 2);
+	spin_unlock(&f->kvm->mmu_lock);
+	KUNIT_EXPECT_FALSE(test, pte_present(*one));
+	KUNIT_EXPECT_TRUE(test, pte_present(*two) && pte_present(*own));
+	KUNIT_EXPECT_EQ(test, test_count_rmap(f, 1), 1);
+	KUNIT_EXPECT_EQ(test, test_requests.nr, 1);
+	KUNIT_EXPECT_TRUE(test, test_request_covers(2, N_GPA));
+	/* an MMU that writes C has written it there only */
+	KUNIT_EXPECT_TRUE(test, test_bit_le(1, f->slot->dirty_bitmap));
+}
+
+/* kvm-hv has replaced a large leaf of the guest by a small one. */
+static void leaf_replaced(struct kunit *test)
+{
+	struct test_vm *f = test->priv;
+	struct kvm_nested_guest *gp = test_add_nested(test, 9, 2);
+	unsigned long seq = f->kvm->mmu_invalidate_seq;
+	pte_t *inside, *last, *outside;
+
+	inside = test_map_nested(test, 1, gp, N_GPA, PAGE_SHIFT, TEST_RC);
+	last = test_map_nested(test, TEST_PMD_PAGES - 1, gp, N_GPA + PAGE_SIZE, PAGE_SHIFT,
+			       TEST_R);
+	outside = test_map_nested(test, TEST_PMD_PAGES, gp, N_GPA + 2 * PAGE_SIZE,
+				  PAGE_SHIFT, TEST_RC);
+
+	spin_lock(&f->kvm->mmu_lock);
+	kvm_ext_remove_nest_rmap_range(f->kvm, f->slot, test_gpa(0), test_hpa(0), PMD_SIZE);
+	spin_unlock(&f->kvm->mmu_lock);
+	KUNIT_EXPECT_FALSE(test, pte_present(*inside) || pte_present(*last));
+	KUNIT_EXPECT_TRUE(test, pte_present(*outside));
+	KUNIT_EXPECT_EQ(test, f->vm->rmap.entries, 1);
+	KUNIT_EXPECT_TRUE(test, test_bit_le(1, f->slot->dirty_bitmap));
+	KUNIT_EXPECT_FALSE(test, test_bit_le(TEST_PMD_PAGES, f->slot->dirty_bitmap));
+	/* nested faults that have seen the leaf try again */
+	KUNIT_EXPECT_NE(test, f->kvm->mmu_invalidate_seq, seq);
+}
+
+/* Stock's loops over pages ask for the bits of one word. */
+static void update_rc(struct kunit *test)
+{
+	struct test_vm *f = test->priv;
+	struct kvm_nested_guest *gp = test_add_nested(test, 9, 2);
+	pte_t *one = test_map_nested(test, 1, gp, N_GPA, PAGE_SHIFT, TEST_RC);
+	pte_t *two = test_map_nested(test, 2, gp, N_GPA + PAGE_SIZE, PAGE_SHIFT, TEST_RC);
+
+	spin_lock(&f->kvm->mmu_lock);
+	kvm_ext_update_nest_rmap_rc(f->kvm, &f->slot->arch.rmap[1], _PAGE_DIRTY, 0,
+				    test_hpa(1), 1);
+	spin_unlock(&f->kvm->mmu_lock);
+	KUNIT_EXPECT_FALSE(test, pte_dirty(*one));
+	KUNIT_EXPECT_TRUE(test, pte_young(*one) && pte_dirty(*two));
+	KUNIT_EXPECT_TRUE(test, test_request_covers(2, N_GPA));
+	KUNIT_EXPECT_EQ(test, test_requests.nr, 1);
+}
+
+static void nested_sequence(struct kunit *test)
+{
+	struct test_vm *f = test->priv;
+	struct kvm_nested_guest *gp = test_add_nested(test, 9, 2);
+	unsigned long seq = f->kvm->mmu_invalidate_seq;
+	pte_t *own = test_map_page(test, 1, PAGE_SHIFT, TEST_R);
+
+	/* nothing cleared: faults need not retry */
+	KUNIT_EXPECT_EQ(test, test_harvest(f), 0);
+	KUNIT_EXPECT_EQ(test, f->kvm->mmu_invalidate_seq, seq);
+
+	/* a fault in flight has seen C in the guest's PTE */
+	__radix_pte_update(own, 0, _PAGE_DIRTY);
+	KUNIT_EXPECT_EQ(test, test_harvest(f), 0);
+	KUNIT_EXPECT_NE(test, f->kvm->mmu_invalidate_seq, seq);
+
+	seq = f->kvm->mmu_invalidate_seq;
+	test_map_nested(test, 1, gp, 0, PAGE_SHIFT, TEST_RC);
+	KUNIT_EXPECT_EQ(test, test_harvest(f), 0);
+	KUNIT_EXPECT_NE(test, f->kvm->mmu_invalidate_seq, seq);
+}
+
+/* More shadow LPIDs than gatherers, several aliases each. */
+static void nested_many_guests(struct kunit *test)
+{
+	struct test_vm *f = test->priv;
+	unsigned int nr = 3 * KVM_EXT_NESTED_FLUSHES, aliases = 5, i, j;
+	pte_t **ptes = test_zalloc(test, nr * aliases * sizeof(*ptes));
+
+	test_map_page(test, 1, PAGE_SHIFT, TEST_R);
+	for (i = 0; i < nr; i++) {
+		struct kvm_nested_guest *gp = test_add_nested(test, 100 + i, 200 + i);
+
+		for (j = 0; j < aliases; j++)
+			ptes[i * aliases + j] = test_map_nested(test, 1, gp, j << PAGE_SHIFT,
+								PAGE_SHIFT, TEST_RC);
+	}
+
+	KUNIT_EXPECT_EQ(test, test_harvest(f), 0);
+	KUNIT_EXPECT_EQ(test, bitmap_weight(f->map, TEST_SLOT_PAGES), 1);
+	KUNIT_EXPECT_TRUE(test, test_reported(f, 1));
+	for (i = 0; i < nr * aliases; i++)
+		KUNIT_EXPECT_FALSE(test, pte_dirty(*ptes[i]));
+	for (i = 0; i < nr; i++)
+		for (j = 0; j < aliases; j++)
+			KUNIT_EXPECT_TRUE(test, test_request_covers(200 + i, j << PAGE_SHIFT));
+}
+
+/* A page's shadow PTEs go with it, and what they know of stores stays. */
+static void unmap_nested(struct kunit *test)
+{
+	struct test_vm *f = test->priv;
+	struct kvm_nested_guest *one = test_add_nested(test, 9, 2);
+	struct kvm_nested_guest *two = test_add_nested(test, 10, 3);
+	pte_t *own = test_map_page(test, 1, PAGE_SHIFT, TEST_R);
+	pte_t *clean = test_map_nested(test, 1, one, 0, PAGE_SHIFT, TEST_R);
+	pte_t *dirty = test_map_nested(test, 1, two, 7 << PAGE_SHIFT, PAGE_SHIFT, TEST_RC);
+	pte_t *other;
+
+	test_map_page(test, 2, PAGE_SHIFT, TEST_R);
+	other = test_map_nested(test, 2, two, 8 << PAGE_SHIFT, PAGE_SHIFT, TEST_RC);
+
+	test_unmap(f, 1, 2);
+	KUNIT_EXPECT_FALSE(test, pte_present(*own));
+	KUNIT_EXPECT_FALSE(test, pte_present(*clean));
+	KUNIT_EXPECT_FALSE(test, pte_present(*dirty));
+	KUNIT_EXPECT_TRUE(test, pte_present(*other));
+	KUNIT_EXPECT_EQ(test, f->slot->arch.rmap[1], 0);
+	KUNIT_EXPECT_NE(test, f->slot->arch.rmap[2], 0);
+	KUNIT_EXPECT_TRUE(test, test_bit_le(1, f->slot->dirty_bitmap));
+	KUNIT_EXPECT_EQ(test, bitmap_weight(f->slot->dirty_bitmap, TEST_SLOT_PAGES), 1);
+	KUNIT_EXPECT_TRUE(test, test_request_covers(TEST_LPID, test_gpa(1)));
+	KUNIT_EXPECT_TRUE(test, test_request_covers(2, 0));
+	KUNIT_EXPECT_TRUE(test, test_request_covers(3, 7 << PAGE_SHIFT));
+}
+
+static struct kunit_case cases[] = {
+	KUNIT_CASE(clear_truth_table),
+	KUNIT_CASE(set_truth_table),
+	KUNIT_CASE(set_rc_of_another_page),
+	KUNIT_CASE(enters),
+	KUNIT_CASE(enters_not),
+	KUNIT_CASE(room_for_another_page),
+	KUNIT_CASE(room_for_another_size),
+	KUNIT_CASE(unmap_shadow_pte),
+	KUNIT_CASE(leaf_replaced),
+	KUNIT_CASE(update_rc),
+	KUNIT_CASE(nested_sequence),
+	KUNIT_CASE(nested_many_guests),
+	KUNIT_CASE(unmap_nested),
+	{}
+};
+
+static struct kunit_suite suite = {
+	.name = "kvm_hv_ext_nested_mmu",
+	.init = test_vm_init,
+	.exit = test_vm_exit,
+	.test_cases = cases,
+};
+
+kunit_test_suite(suite);

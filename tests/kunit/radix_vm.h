@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * A radix VM of ours with one logged memslot and nothing else, for the suites
+ * about its tables. The host's pages are at the same distances as the guest's, so
+ * that a leaf knows its own.
+ */
+#ifndef KVM_EXT_TEST_RADIX_VM_H
+#define KVM_EXT_TEST_RADIX_VM_H
+
+#include <kunit/test.h>
+#include <linux/kvm_host.h>
+#include <asm/kvm_book3s_64.h>
+
+#include "attach.h"
+#include "table.h"
+
+#define TEST_LPID	5
+#define TEST_R		_PAGE_ACCESSED
+#define TEST_RC		(_PAGE_ACCESSED | _PAGE_DIRTY)
+#define TEST_SLOT_GFN	0x1000UL
+#define TEST_SLOT_PAGES	2048UL
+#define TEST_PMD_PAGES	(PMD_SIZE >> PAGE_SHIFT)
+
+struct test_vm {
+	struct kvm *kvm;
+	struct kvm_ext_vm *vm;
+	struct kvm_memory_slot *slot;
+	unsigned long *map;
+	pgd_t *root;
+};
+
+/* For struct kunit_suite; the VM is in test->priv. */
+int test_vm_init(struct kunit *test);
+void test_vm_exit(struct kunit *test);
+
+/* Zeroed memory that is freed with the test. */
+void *test_zalloc(struct kunit *test, size_t size);
+
+/* Who is asked for invalidations. test_backend_ranges, if this is not called. */
+void test_vm_backend(struct test_vm *f, const struct kvm_ext_flush_backend *b);
+
+/* Guest real address, and host address, of a page of the slot. */
+static inline unsigned long test_gpa(unsigned long page)
+{
+	return (TEST_SLOT_GFN + page) << PAGE_SHIFT;
+}
+
+static inline unsigned long test_hpa(unsigned long page)
+{
+	return PUD_SIZE + test_gpa(page);
+}
+
+/* A leaf of the guest's table, from a page of the slot on. */
+pte_t *test_map_page(struct kunit *test, unsigned long page, unsigned int shift,
+		     unsigned long bits);
+
+/* A nested guest of the VM. */
+struct kvm_nested_guest *test_add_nested(struct kunit *test, int l1_lpid,
+					 int shadow_lpid);
+
+/* A shadow PTE for a page of the slot, with its entry in the reverse map. */
+pte_t *test_map_nested(struct kunit *test, unsigned long page,
+		       struct kvm_nested_guest *gp, unsigned long n_gpa,
+		       unsigned int shift, unsigned long bits);
+
+/* Entries of a page of the slot. */
+unsigned int test_count_rmap(const struct test_vm *f, unsigned long page);
+
+/* Collect into f->map, and what was collected. */
+int test_harvest(struct test_vm *f);
+bool test_reported(const struct test_vm *f, unsigned long page);
+
+/* The operations, for pages [page, end) of the slot. */
+void test_unmap(struct test_vm *f, unsigned long page, unsigned long end);
+bool test_age(struct test_vm *f, unsigned long page, unsigned long end, bool clear);
+
+#endif /* KVM_EXT_TEST_RADIX_VM_H */
