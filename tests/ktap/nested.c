@@ -13,6 +13,10 @@
 #include <unistd.h>
 
 #define H_SET_PARTITION_TABLE	0xf800
+#define H_TLB_INVALIDATE	0xf808
+
+#define TLBIE_RIC_SHIFT		18
+#define TLBIE_RADIX		0x10000
 
 #define TRAP_SYSCALL		0xc00
 
@@ -30,13 +34,13 @@
 #define PATE_52_BITS		(0x4000000000000000ull | 0xa0)
 #define PTE_VALID		0x8000000000000000ull
 #define PTE_LEAF		0x4000000000000000ull
-#define PTE_R			0x100
-#define PTE_C			0x80
 #define PTE_ADDRESS		0x0fffffffffffff00ull
 
 static const unsigned int level_bits[] = { 13, 9, 9, 5 };
 
 #define LEVELS			4
+#define LEVEL_LARGE		2	/* of 2 MiB */
+#define LEVEL_SMALL		3
 
 const char *nested_missing(void)
 {
@@ -89,9 +93,14 @@ void nested_destroy(struct nested *n)
 	free(n);
 }
 
+__u64 *nested_guest_entry(struct nested *n, unsigned int lpid)
+{
+	return table_at(n, NESTED_TABLES_GPA) + 2 * lpid;
+}
+
 void nested_add_guest(struct nested *n, unsigned int lpid)
 {
-	__u64 *entry = table_at(n, NESTED_TABLES_GPA) + 2 * lpid;
+	__u64 *entry = nested_guest_entry(n, lpid);
 	__u64 root = table_alloc(n, 8ul << level_bits[0]);
 
 	if (lpid >= PARTITION_TABLE_ENTRIES)
@@ -102,10 +111,14 @@ void nested_add_guest(struct nested *n, unsigned int lpid)
 		   NESTED_READ | NESTED_WRITE | NESTED_EXEC);
 }
 
-/* The entry of the last level for an L2 address; tables are made on the way. */
-static __u64 *leaf_entry(struct nested *n, unsigned int lpid, __u64 gpa)
+/*
+ * The entry for an L2 address at a level. Tables are made on the way, also in
+ * place of a larger page; or NULL if they are not to be made.
+ */
+static __u64 *entry_at(struct nested *n, unsigned int lpid, __u64 gpa,
+		       unsigned int last, bool make)
 {
-	__u64 entry = be64toh(table_at(n, NESTED_TABLES_GPA)[2 * lpid]);
+	__u64 entry = be64toh(*nested_guest_entry(n, lpid));
 	unsigned int level, shift = 52;
 	__u64 *slot, table;
 
@@ -113,11 +126,13 @@ static __u64 *leaf_entry(struct nested *n, unsigned int lpid, __u64 gpa)
 		shift -= level_bits[level];
 		slot = table_at(n, entry & PTE_ADDRESS) +
 		       (gpa >> shift & ((1u << level_bits[level]) - 1));
-		if (level == LEVELS - 1)
+		if (level == last)
 			return slot;
 		entry = be64toh(*slot);
-		if (entry & PTE_VALID)
+		if ((entry & PTE_VALID) && !(entry & PTE_LEAF))
 			continue;
+		if (!make)
+			return entry & PTE_VALID ? slot : NULL;
 		table = table_alloc(n, 8ul << level_bits[level + 1]);
 		entry = PTE_VALID | table | level_bits[level + 1];
 		*slot = htobe64(entry);
@@ -125,19 +140,54 @@ static __u64 *leaf_entry(struct nested *n, unsigned int lpid, __u64 gpa)
 }
 
 /* R and C are set beforehand: L1 does not want to know. */
+static __u64 leaf(__u64 l1_gpa, unsigned int access)
+{
+	return htobe64(PTE_VALID | PTE_LEAF | NESTED_R | NESTED_C | access | l1_gpa);
+}
+
 void nested_map(struct nested *n, unsigned int lpid, __u64 l2_gpa, __u64 l1_gpa,
 		size_t size, unsigned int access)
 {
 	size_t at;
 
 	for (at = 0; at < size; at += NESTED_PAGE)
-		*leaf_entry(n, lpid, l2_gpa + at) =
-			htobe64(PTE_VALID | PTE_LEAF | PTE_R | PTE_C | access |
-				(l1_gpa + at));
+		*entry_at(n, lpid, l2_gpa + at, LEVEL_SMALL, true) =
+			leaf(l1_gpa + at, access);
 }
 
-struct guest_area *nested_vcpu(struct nested *n, unsigned int l1_vcpu,
-			       unsigned int lpid, unsigned int area)
+/* A table that was there is not used again. */
+void nested_map_large(struct nested *n, unsigned int lpid, __u64 l2_gpa,
+		      __u64 l1_gpa, unsigned int access)
+{
+	*entry_at(n, lpid, l2_gpa, LEVEL_LARGE, true) = leaf(l1_gpa, access);
+}
+
+__u64 nested_change(struct nested *n, unsigned int lpid, __u64 l2_gpa, __u64 clear,
+		    __u64 set)
+{
+	__u64 *entry = entry_at(n, lpid, l2_gpa, LEVEL_SMALL, false);
+	__u64 was;
+
+	if (!entry)
+		die("LPID %u maps nothing at 0x%llx", lpid, l2_gpa);
+	was = be64toh(*entry);
+	*entry = htobe64((was & ~clear) | set);
+	return was;
+}
+
+void nested_unmap(struct nested *n, unsigned int lpid, __u64 l2_gpa)
+{
+	nested_change(n, lpid, l2_gpa, -1ull, 0);
+}
+
+__u64 nested_tlbie(struct vcpu *l1, unsigned int ric, unsigned int lpid, __u64 rb)
+{
+	return vcpu_hcall(l1, H_TLB_INVALIDATE, ric << TLBIE_RIC_SHIFT | TLBIE_RADIX,
+			  lpid, rb);
+}
+
+void l2_init(struct l2 *l2, struct nested *n, unsigned int l1_vcpu,
+	     unsigned int lpid, unsigned int area)
 {
 	struct guest_nested *nested = &n->vm->vcpu[l1_vcpu].area->nested;
 
@@ -148,25 +198,126 @@ struct guest_area *nested_vcpu(struct nested *n, unsigned int l1_vcpu,
 	nested->regs[3] = GUEST_AREA(area);
 	nested->regs[NESTED_REGS_NIP] = GUEST_ENTRY;
 	nested->regs[NESTED_REGS_MSR] = MSR_SF_ME_RI_LE;
-	return vm_area(n->vm, area);
+	*l2 = (struct l2){
+		.n = n,
+		.l1 = &n->vm->vcpu[l1_vcpu],
+		.lpid = lpid,
+		.area = vm_area(n->vm, area),
+	};
 }
 
-void nested_start(struct vcpu *l1, struct guest_area *l2, enum guest_op op)
+void l2_start(struct l2 *l2, enum guest_op op)
 {
-	l2->op = op;
-	l2->stop = 0;
-	vcpu_start(l1, GUEST_ENTER_NESTED);
+	l2->area->op = op;
+	l2->area->stop = 0;
+	vcpu_start(l2->l1, GUEST_ENTER_NESTED);
 }
 
-void nested_stop(struct vcpu *l1, struct guest_area *l2)
+static __u64 why_left(const struct l2 *l2)
 {
-	const struct guest_nested *nested = &l1->area->nested;
+	const struct guest_nested *nested = &l2->l1->area->nested;
 
-	area_stop(l2);
-	vcpu_stop(l1);
-	if (nested->trap != TRAP_SYSCALL || nested->regs[3] != GUEST_EXIT_DONE)
+	return nested->trap == TRAP_SYSCALL && nested->regs[3] == GUEST_EXIT_DONE ?
+	       0 : nested->trap;
+}
+
+static void must_be_done(const struct l2 *l2, __u64 trap)
+{
+	const struct guest_nested *nested = &l2->l1->area->nested;
+
+	if (trap)
 		die("L2 left by 0x%llx: r3 %llx NIP %llx HDAR %llx HDSISR %llx ASDR %llx",
-		    nested->trap, nested->regs[3], nested->regs[NESTED_REGS_NIP],
+		    trap, nested->regs[3], nested->regs[NESTED_REGS_NIP],
 		    nested->hv[NESTED_HV_HDAR], nested->hv[NESTED_HV_HDSISR],
 		    nested->hv[NESTED_HV_ASDR]);
+}
+
+__u64 l2_join(struct l2 *l2)
+{
+	area_stop(l2->area);
+	vcpu_stop(l2->l1);
+	return why_left(l2);
+}
+
+void l2_stop(struct l2 *l2)
+{
+	must_be_done(l2, l2_join(l2));
+}
+
+/* Sets R, and C for a store, if that is what L1 is asked for. */
+static bool set_rc(const struct l2 *l2)
+{
+	const struct guest_nested *nested = &l2->l1->area->nested;
+	__u64 why = nested->hv[NESTED_HV_HDSISR];
+
+	if (nested->trap != NESTED_HDSI || !(why & NESTED_HDSI_SET_RC))
+		return false;
+	nested_change(l2->n, l2->lpid, nested->hv[NESTED_HV_ASDR] & PTE_ADDRESS, 0,
+		      why & NESTED_HDSI_STORE ? NESTED_R | NESTED_C : NESTED_R);
+	l2->n->asked++;
+	return true;
+}
+
+__u64 l2_resume(struct l2 *l2)
+{
+	int reason;
+
+	do {
+		reason = vcpu_run(l2->l1, GUEST_ENTER_NESTED);
+		if (reason)
+			die("vCPU %d with an L2: unexpected exit reason %d",
+			    l2->l1->id, reason);
+	} while (set_rc(l2));
+	return why_left(l2);
+}
+
+__u64 l2_run(struct l2 *l2, enum guest_op op)
+{
+	l2->area->op = op;
+	l2->area->stop = 0;
+	return l2_resume(l2);
+}
+
+void l2_do(struct l2 *l2, enum guest_op op)
+{
+	must_be_done(l2, l2_run(l2, op));
+}
+
+static void access_pages(struct l2 *l2, enum guest_op op, __u64 addr, size_t count,
+			 __u64 value)
+{
+	struct guest_area *area = l2->area;
+	size_t i;
+
+	while (count) {
+		area->count = count < GUEST_LIST_MAX ? count : GUEST_LIST_MAX;
+		for (i = 0; i < area->count; i++) {
+			area->list[i].addr = addr;
+			area->list[i].value = value++;
+			addr += NESTED_PAGE;
+		}
+		l2_do(l2, op);
+		count -= area->count;
+	}
+}
+
+void l2_store_pages(struct l2 *l2, __u64 addr, size_t count, __u64 value)
+{
+	access_pages(l2, GUEST_STORE, addr, count, value);
+}
+
+void l2_load_pages(struct l2 *l2, __u64 addr, size_t count)
+{
+	access_pages(l2, GUEST_LOAD, addr, count, 0);
+}
+
+void l2_store(struct l2 *l2, __u64 addr, __u64 value)
+{
+	access_pages(l2, GUEST_STORE, addr, 1, value);
+}
+
+__u64 l2_load(struct l2 *l2, __u64 addr)
+{
+	access_pages(l2, GUEST_LOAD, addr, 1, 0);
+	return l2->area->list[0].value;
 }

@@ -15,16 +15,15 @@
 #define LPID		9
 #define L2_AREA		(GUEST_MAX_VCPUS - 1)
 
-#define SERVED_ROUNDS	700
+#define SERVED_ROUNDS	800
 #define MIGRATIONS	20
 #define COPY_ROUNDS	4
 #define TIMEOUT		300
 
 FIXTURE(nested) {
 	struct logged_vm *l;
-	struct vcpu *l1;
 	struct nested *n;
-	struct guest_area *l2;
+	struct l2 l2;
 };
 
 FIXTURE_VARIANT(nested) {
@@ -45,12 +44,11 @@ FIXTURE_SETUP(nested)
 	if (!self->l)
 		SKIP(return, "%s", why);
 	check_subject(self->l->vm);
-	self->l1 = &self->l->vm->vcpu[0];
 	self->n = nested_create(self->l->vm);
 	nested_add_guest(self->n, LPID);
 	nested_map(self->n, LPID, VM_DATA_GPA, VM_DATA_GPA, self->l->size,
 		   NESTED_READ | NESTED_WRITE);
-	self->l2 = nested_vcpu(self->n, 0, LPID, L2_AREA);
+	l2_init(&self->l2, self->n, 0, LPID, L2_AREA);
 }
 
 FIXTURE_TEARDOWN(nested)
@@ -60,19 +58,18 @@ FIXTURE_TEARDOWN(nested)
 }
 
 static void serve(struct __test_metadata *_metadata, struct logged_vm *l,
-		  struct guest_area *l2, size_t pages)
+		  struct l2 *l2, size_t pages)
 {
-	struct vcpu *l1 = &l->vm->vcpu[0];
 	struct served served = {
 		.rounds = scaled(SERVED_ROUNDS),
 		.pages = pages,
 		.random = option("KTAP_SEED", 1),
 	};
 
-	rounds_pin(l1);
-	nested_start(l1, l2, GUEST_SERVE);
-	rounds_serve(l, l2, &served);
-	nested_stop(l1, l2);
+	rounds_pin(l2->l1);
+	l2_start(l2, GUEST_SERVE);
+	rounds_serve(l, l2->area, &served);
+	l2_stop(l2);
 	TH_LOG("%lu stores asked for, %lu missed", served.asked, served.missed);
 	if (served.missed && may_xfail(l->vm))
 		XFAIL(return, "stock misses %lu of %lu stores of L2",
@@ -82,37 +79,36 @@ static void serve(struct __test_metadata *_metadata, struct logged_vm *l,
 
 TEST_F_TIMEOUT(nested, served_1_page, TIMEOUT)
 {
-	serve(_metadata, self->l, self->l2, 1);
+	serve(_metadata, self->l, &self->l2, 1);
 }
 
 TEST_F_TIMEOUT(nested, served_8_pages, TIMEOUT)
 {
-	serve(_metadata, self->l, self->l2, 8);
+	serve(_metadata, self->l, &self->l2, 8);
 }
 
 TEST_F_TIMEOUT(nested, served_256_pages, TIMEOUT)
 {
-	serve(_metadata, self->l, self->l2, NR_PAGES);
+	serve(_metadata, self->l, &self->l2, NR_PAGES);
 }
 
 /* L2 stores rising numbers to random pages; returns if they were copied wrong. */
-static bool migrate(struct logged_vm *l, struct guest_area *l2, char *copy,
-		    __u64 *random)
+static bool migrate(struct logged_vm *l, struct l2 *l2, char *copy, __u64 *random)
 {
-	struct vcpu *l1 = &l->vm->vcpu[0];
+	struct guest_area *area = l2->area;
 	unsigned int round;
 
-	l2->addr = VM_DATA_GPA;
-	l2->stride = l->page;
-	l2->count = l->pages;
-	l2->seed = random_u64(random) | 1;
-	nested_start(l1, l2, GUEST_CHURN);
+	area->addr = VM_DATA_GPA;
+	area->stride = l->page;
+	area->count = l->pages;
+	area->seed = random_u64(random) | 1;
+	l2_start(l2, GUEST_CHURN);
 	rounds_copy_all(l, copy);
 	for (round = 0; round < COPY_ROUNDS; round++) {
-		rounds_await_stores(&l2, 1);
+		rounds_await_stores(&area, 1);
 		rounds_copy_dirty(l, copy);
 	}
-	nested_stop(l1, l2);
+	l2_stop(l2);
 	rounds_copy_dirty(l, copy);
 	return rounds_differing(l, copy);
 }
@@ -125,7 +121,7 @@ TEST_F_TIMEOUT(nested, copied_in_rounds, TIMEOUT)
 
 	for (i = 0; i < migrations; i++) {
 		ASSERT_EQ(0, logged_vm_set_log(self->l, false));
-		wrong += migrate(self->l, self->l2, copy, &random);
+		wrong += migrate(self->l, &self->l2, copy, &random);
 	}
 	TH_LOG("%lu migrations, %lu wrong", migrations, wrong);
 	mem_free(copy, self->l->size);
