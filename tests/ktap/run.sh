@@ -45,6 +45,8 @@ dirty_log_running    stock ours
 dirty_log_counts     stock ours
 dirty_log_modeswitch stock ours
 nested_dirty         stock ours
+nested_cases         stock ours
+nested_tlbie         stock ours
 areas                stock ours
 areas_dirty          stock ours
 areas_memory         stock ours

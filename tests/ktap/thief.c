@@ -39,16 +39,20 @@ static unsigned int possible(enum backing backing)
 	}
 }
 
-/* A kernel may have no swap at all (CONFIG_SWAP). */
+const char *thief_swap_missing(void)
+{
+	return access("/proc/swaps", F_OK) ? "the kernel has no swap (CONFIG_SWAP)" : NULL;
+}
+
 unsigned int thefts_from(enum backing backing)
 {
 	unsigned int ways = possible(backing);
 
-	return access("/proc/swaps", F_OK) ? ways & ~BIT(THEFT_PAGE_OUT) : ways;
+	return thief_swap_missing() ? ways & ~BIT(THEFT_PAGE_OUT) : ways;
 }
 
-/* Swap in compressed memory; it stays for the rest of the boot. */
-static void swap_on(void)
+/* It stays for the rest of the boot. */
+void thief_swap_on(void)
 {
 	if (!access("/sys/block/zram0", F_OK))
 		return;
@@ -136,7 +140,7 @@ static void *thief_thread(void *arg)
 void thief_start(struct thief *thief)
 {
 	if (thief->ways & BIT(THEFT_PAGE_OUT))
-		swap_on();
+		thief_swap_on();
 	if (thief->ways & BIT(THEFT_MERGE))
 		merge_on();
 	if (pthread_create(&thief->thread, NULL, thief_thread, thief))

@@ -25,6 +25,10 @@ enum theft {
 	THEFT_COLLAPSE, NR_THEFTS
 };
 
+/* Why the host cannot swap, NULL when it can; to compressed memory from then on. */
+const char *thief_swap_missing(void);
+void thief_swap_on(void);
+
 /* Ways that suit a backing, as a mask. */
 unsigned int thefts_from(enum backing backing);
 

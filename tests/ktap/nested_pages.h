@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Pages of L1's that its guests use too, by several ways at once: one guest at two
+ * addresses, and another. The log of the pages is kept.
+ */
+#ifndef TESTS_KTAP_NESTED_PAGES_H
+#define TESTS_KTAP_NESTED_PAGES_H
+
+#include "logged_vm.h"
+#include "nested.h"
+
+#define NESTED_NR_PAGES	64	/* of NESTED_PAGE, as many as a mask has bits */
+#define NESTED_ALL	(-1ull)
+#define NESTED_ALIAS	(2 * VM_DATA_GPA)
+#define NESTED_NR_L2	2
+#define NESTED_NR_WAYS	3
+
+/**
+ * struct nested_pages - the pages
+ * @l: the L1, with its pages at VM_DATA_GPA
+ * @n: its tables
+ * @l2: its guests; the first one is run by its first vCPU
+ * @way: where a guest finds the pages: which guest, and from which address on.
+ *	Each way uses a word of its own in each page
+ * @random: state of the pseudo-random numbers
+ */
+struct nested_pages {
+	struct logged_vm *l;
+	struct nested *n;
+	struct l2 l2[NESTED_NR_L2];
+	struct {
+		struct l2 *l2;
+		__u64 gpa;
+	} way[NESTED_NR_WAYS];
+	__u64 random;
+};
+
+/* NULL, or why the host cannot have such guests. */
+const char *nested_pages_create(struct nested_pages *p, enum backing backing);
+void nested_pages_destroy(struct nested_pages *p);
+
+static inline __u64 *nested_word(const struct nested_pages *p, unsigned int page,
+				 unsigned int way)
+{
+	return (__u64 *)(p->l->memory + page * NESTED_PAGE) + way;
+}
+
+static inline __u64 nested_gpa(const struct nested_pages *p, unsigned int page,
+			       unsigned int way)
+{
+	return p->way[way].gpa + page * NESTED_PAGE + way * sizeof(__u64);
+}
+
+/*
+ * One access to each page of a mask, page n storing value + n; the list of them
+ * is returned.
+ */
+struct guest_access *nested_list(struct nested_pages *p, unsigned int way,
+				 __u64 pages, __u64 value);
+struct guest_access *nested_access(struct nested_pages *p, unsigned int way,
+				   enum guest_op op, __u64 pages, __u64 value);
+
+/* All that may be mapped is, to be written, and has been written. */
+void nested_populate(struct nested_pages *p);
+
+/* About a quarter of all pages; one of the ways. */
+__u64 nested_some(struct nested_pages *p);
+unsigned int nested_any_way(struct nested_pages *p);
+
+/* Collects the log; what it reports, as a mask. */
+__u64 nested_collect(struct nested_pages *p);
+
+/* Words of these pages that a guest sees otherwise than the host. */
+unsigned long nested_differing(struct nested_pages *p, unsigned int way, __u64 pages);
+
+/* The same of words that nested_access() stored. */
+unsigned long nested_lost(struct nested_pages *p, unsigned int way, __u64 pages,
+			  __u64 value);
+
+static inline unsigned long nested_count(__u64 pages)
+{
+	return __builtin_popcountll(pages);
+}
+
+/* Nothing missed, unless by stock. */
+#define EXPECT_NO_MISS(vm, asked, missed, what) do {			\
+	unsigned long all = (asked), lost = (missed);			\
+									\
+	TH_LOG("%lu %s, %lu missed", all, what, lost);			\
+	if (lost && may_xfail(vm))					\
+		XFAIL(break, "stock misses %lu of %lu", lost, all);	\
+	else								\
+		EXPECT_EQ(0, lost);					\
+} while (0)
+
+#endif
