@@ -47,6 +47,7 @@ dirty_log_modeswitch stock ours
 nested_dirty         stock ours
 nested_cases         stock ours
 nested_tlbie         stock ours
+nested_remap         stock ours
 areas                stock ours
 areas_dirty          stock ours
 areas_memory         stock ours
