@@ -478,7 +478,7 @@ static void empty(struct _test_data_remap *self, unsigned int page)
 
 	if (madvise(memory, NESTED_PAGE, MADV_DONTNEED))
 		die("madvise: %m");
-	self->a.word[page] = ~next_value(self);
+	self->a.word[page] = next_value(self) << 32;	/* that no other page has */
 	fill(memory, self->a.word[page]);
 }
 
