@@ -48,6 +48,8 @@ nested_dirty         stock ours
 nested_cases         stock ours
 nested_tlbie         stock ours
 nested_remap         stock ours
+nested_memory        stock ours
+nested_many          stock ours
 areas                stock ours
 areas_dirty          stock ours
 areas_memory         stock ours

@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Memory that the host needs to know where L1's pages are mapped to its guests
+ *
+ * It must depend on how many such mappings there are, and not on how many there
+ * have been.
+ */
+#define _GNU_SOURCE
+#include "ktap.h"
+
+#include <sys/mman.h>
+#include <time.h>
+
+#include "nested.h"
+#include "slab.h"
+
+#define NR_PAGES	256
+#define SIZE		(NR_PAGES * NESTED_PAGE)
+#define SLOT		1
+#define LPID		9
+#define L2_AREA		(GUEST_MAX_VCPUS - 1)
+
+#define ROUNDS		128
+#define NOISE		(16 << 10)	/* of other threads' allocations */
+
+#define ALIASES		100000
+#define BATCH		1000
+#define ALIAS_SECONDS	20
+#define ALIAS_GPA	0x1000000000ull
+#define OLD		0x01d01d01d01dull
+#define NEW		0x0e30e30e30e3ull
+
+#define CYCLES		40
+#define TIMEOUT		300
+
+FIXTURE(memory) {
+	struct vm *vm;
+	char *pages;
+	struct nested *n;
+	struct l2 l2;
+};
+
+static void create(struct _test_data_memory *self)
+{
+	struct vm_config config = { .mmu = VM_MMU_RADIX, .nested = true };
+	int ret;
+
+	self->vm = vm_create(&config);
+	ret = vm_set_slot(self->vm, SLOT, VM_DATA_GPA, SIZE, self->pages, 0);
+	if (ret)
+		die("memslot: %s", strerror(-ret));
+	self->n = nested_create(self->vm);
+	nested_add_guest(self->n, LPID);
+	l2_init(&self->l2, self->n, 0, LPID, L2_AREA);
+}
+
+static void destroy(struct _test_data_memory *self)
+{
+	vm_destroy(self->vm);
+	nested_destroy(self->n);
+}
+
+FIXTURE_SETUP(memory)
+{
+	const char *why = nested_missing();
+
+	if (!why)
+		why = slab_missing();
+	if (why)
+		SKIP(return, "%s", why);
+	self->pages = mem_alloc(SIZE, BACKING_SMALL, NULL);
+	memset(self->pages, 1, SIZE);
+	create(self);
+	check_subject(self->vm);
+}
+
+FIXTURE_TEARDOWN(memory)
+{
+	if (!self->vm)
+		return;
+	destroy(self);
+	mem_free(self->pages, SIZE);
+}
+
+/* L2's frame n is L1's page n + by; all of them are used. */
+static void rotate(struct _test_data_memory *self, unsigned int by)
+{
+	unsigned int i;
+
+	for (i = 0; i < NR_PAGES; i++)
+		nested_map(self->n, LPID, VM_DATA_GPA + i * NESTED_PAGE,
+			   VM_DATA_GPA + (i + by) % NR_PAGES * NESTED_PAGE,
+			   NESTED_PAGE, NESTED_READ | NESTED_WRITE);
+	if (nested_tlbie(self->l2.l1, NESTED_RIC_TLB, LPID, NESTED_RB_LPID))
+		die("H_TLB_INVALIDATE");
+	l2_store_pages(&self->l2, VM_DATA_GPA, NR_PAGES, by);
+}
+
+/* As many mappings at the end as at the beginning. */
+TEST_F_TIMEOUT(memory, flat_while_rotating, TIMEOUT)
+{
+	unsigned long rounds = scaled(ROUNDS), round;
+	long before, growth;
+
+	rotate(self, 0);
+	before = slab_bytes();
+	for (round = 1; round <= rounds; round++)
+		rotate(self, round);
+	growth = slab_bytes() - before;
+	TH_LOG("%lu rounds of %u frames: %ld bytes more", rounds, NR_PAGES, growth);
+	if (growth > NOISE && may_xfail(self->vm))
+		XFAIL(return, "stock needs %ld bytes for what was mapped once", growth);
+	EXPECT_LE(growth, NOISE);
+}
+
+/* And none of it is left when L1 ends with an L2 in the middle of it. */
+TEST_F_TIMEOUT(memory, none_left_after_end, TIMEOUT)
+{
+	unsigned long cycles = scaled(CYCLES), cycle;
+	long before = 0, growth;
+
+	for (cycle = 0; cycle <= cycles; cycle++) {
+		/* what is allocated once only is, in the first cycle */
+		if (cycle == 1)
+			before = slab_bytes();
+		rotate(self, 0);
+		rotate(self, 1 + cycle);
+		rotate(self, 2 + cycle);
+		destroy(self);
+		create(self);
+	}
+	growth = slab_bytes() - before;
+	TH_LOG("%lu times: %ld bytes more", cycles, growth);
+	EXPECT_LE(growth, NOISE);
+}
+
+/* No floating point, see vm.h. */
+static unsigned long now_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec * 1000ul + t.tv_nsec / 1000000;
+}
+
+static __u64 *first_word(struct _test_data_memory *self)
+{
+	return (__u64 *)self->pages;
+}
+
+/* How many aliases of a batch show something else. */
+static unsigned long count_stale(struct _test_data_memory *self, unsigned long first,
+				 __u64 value)
+{
+	unsigned long stale = 0;
+	unsigned int i;
+
+	l2_load_pages(&self->l2, ALIAS_GPA + first * NESTED_PAGE, BATCH);
+	for (i = 0; i < BATCH; i++)
+		stale += self->l2.area->list[i].value != value;
+	return stale;
+}
+
+/* One page of L1's under very many addresses of its L2, and then it goes. */
+TEST_F_TIMEOUT(memory, aliases_go_with_page, TIMEOUT)
+{
+	unsigned long end = now_ms() + scaled(1000 * ALIAS_SECONDS);
+	unsigned long count = 0, stale = 0, i, begin;
+
+	for (i = 0; i < ALIASES; i++)
+		nested_map(self->n, LPID, ALIAS_GPA + i * NESTED_PAGE, VM_DATA_GPA,
+			   NESTED_PAGE, NESTED_READ | NESTED_WRITE);
+	*first_word(self) = OLD;
+	for (; count < ALIASES && now_ms() < end; count += BATCH)
+		stale += count_stale(self, count, OLD);
+	EXPECT_EQ(0, stale);
+	begin = now_ms();
+	ASSERT_EQ(0, madvise(self->pages, NESTED_PAGE, MADV_DONTNEED));
+	TH_LOG("%lu aliases, gone in %lu ms", count, now_ms() - begin);
+	*first_word(self) = NEW;
+	for (i = 0; i < count; i += BATCH)
+		stale += count_stale(self, i, NEW);
+	EXPECT_EQ(0, stale);
+}
+
+TEST_HARNESS_MAIN
