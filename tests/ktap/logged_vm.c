@@ -22,6 +22,8 @@ struct logged_vm *logged_vm_create(const struct vm_config *config, size_t pages,
 	*why = vm_mmu_missing(config->mmu);
 	if (*why)
 		return NULL;
+	l->slot = LOGGED_SLOT;
+	l->gpa = VM_DATA_GPA;
 	l->page = page_size();
 	l->pages = pages;
 	l->size = pages * l->page;
@@ -47,7 +49,7 @@ void logged_vm_destroy(struct logged_vm *l)
 
 int logged_vm_set_log(struct logged_vm *l, bool on)
 {
-	return vm_set_slot(l->vm, LOGGED_SLOT, VM_DATA_GPA, l->size, l->memory,
+	return vm_set_slot(l->vm, l->slot, l->gpa, l->size, l->memory,
 			   on ? KVM_MEM_LOG_DIRTY_PAGES : 0);
 }
 
@@ -55,7 +57,7 @@ int logged_vm_set_log(struct logged_vm *l, bool on)
 int logged_vm_collect(struct logged_vm *l)
 {
 	memset(l->bitmap, 0xff, l->bitmap_bytes);
-	return vm_get_dirty_log(l->vm, LOGGED_SLOT, l->bitmap);
+	return vm_get_dirty_log(l->vm, l->slot, l->bitmap);
 }
 
 size_t logged_vm_count(const struct logged_vm *l)

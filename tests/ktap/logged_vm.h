@@ -12,15 +12,19 @@
 /**
  * struct logged_vm - a VM with one logged slot
  * @vm: the VM
+ * @slot: the slot
+ * @gpa: its address in the guest
  * @page: page size of the host
  * @pages: pages of the slot
  * @size: size of the slot in bytes
- * @memory: the memory under the slot, at VM_DATA_GPA of the guest
+ * @memory: the memory under the slot
  * @bitmap_bytes: size of a bitmap of the slot
  * @bitmap: what the last collection reported
  */
 struct logged_vm {
 	struct vm *vm;
+	unsigned int slot;
+	__u64 gpa;
 	size_t page;
 	size_t pages;
 	size_t size;
@@ -29,7 +33,10 @@ struct logged_vm {
 	__u64 *bitmap;
 };
 
-/* NULL, with a reason in *why, where the host cannot have such a VM. */
+/*
+ * NULL, with a reason in *why, where the host cannot have such a VM. The slot is
+ * LOGGED_SLOT, at VM_DATA_GPA.
+ */
 struct logged_vm *logged_vm_create(const struct vm_config *config, size_t pages,
 				   enum backing backing, const char **why);
 void logged_vm_destroy(struct logged_vm *l);
@@ -42,7 +49,7 @@ size_t logged_vm_count(const struct logged_vm *l);
 
 static inline __u64 logged_vm_gpa(const struct logged_vm *l, size_t page)
 {
-	return VM_DATA_GPA + page * l->page;
+	return l->gpa + page * l->page;
 }
 
 #endif

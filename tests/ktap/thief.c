@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/param.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -122,7 +123,7 @@ static void *thief_thread(void *arg)
 {
 	struct thief *thief = arg;
 	const struct logged_vm *l = thief->l;
-	size_t first, count;
+	size_t first, count, most = thief->most ?: l->pages;
 	enum theft way;
 
 	while (!atomic_load(&thief->stop)) {
@@ -130,9 +131,9 @@ static void *thief_thread(void *arg)
 			way = random_below(&thief->random, NR_THEFTS);
 		while (!(thief->ways & BIT(way)));
 		first = random_below(&thief->random, l->pages);
-		count = 1 + random_below(&thief->random, l->pages - first);
+		count = 1 + random_below(&thief->random, MIN(l->pages - first, most));
 		steal(thief, way, l->memory + first * l->page, count * l->page);
-		usleep(REST_US);
+		usleep(thief->rest_us ?: REST_US);
 	}
 	return NULL;
 }

@@ -8,6 +8,7 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <unistd.h>
 
 #include "logged_vm.h"
 
@@ -36,12 +37,16 @@ unsigned int thefts_from(enum backing backing);
  * struct thief - the thread
  * @l: whose memory
  * @ways: a mask of 1 << enum theft
+ * @most: pages that one theft may be about, 0 for all
+ * @rest_us: pause after a theft, 0 for a short one
  * @random: state of the pseudo-random numbers
  * @count: times that memory was taken, by way
  */
 struct thief {
 	const struct logged_vm *l;
 	unsigned int ways;
+	size_t most;
+	useconds_t rest_us;
 	__u64 random;
 	unsigned long count[NR_THEFTS];
 	pthread_t thread;
