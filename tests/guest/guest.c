@@ -8,6 +8,10 @@
  */
 #include "guest.h"
 
+#include <stdbool.h>
+
+#include "../system/guest/pattern.h"
+
 #define H_ENTER_NESTED		0xf804
 
 #define TRAP_EXTERNAL		0x500
@@ -78,6 +82,50 @@ static void churn_and_remember(struct guest_area *area)
 		store(p, ++stored);
 		area->list[page].value = stored;
 		store(&area->progress, stored);
+	}
+}
+
+static void fill(__u64 *p, __u64 page, __u64 pass, __u64 words)
+{
+	__u64 i;
+
+	for (i = 0; i < words; i++)
+		store(&p[i], word_of(page, pass, i));
+}
+
+static bool holds(const __u64 *p, __u64 page, __u64 pass, __u64 words)
+{
+	__u64 i;
+
+	for (i = 0; i < words; i++)
+		if (load(&p[i]) != word_of(page, pass, i))
+			return false;
+	return true;
+}
+
+static void rewrite(struct guest_area *area)
+{
+	__u64 count = area->count, words = area->stride / sizeof(__u64);
+	__u64 *memory = (__u64 *)area->addr;
+	__u64 random = area->seed, pass = 0, page, *p;
+
+	for (page = 0; page < count; page++) {
+		fill(memory + page * words, page, 0, words);
+		area->list[page].value = 0;
+	}
+	while (!load(&area->stop)) {
+		pass++;
+		for (page = 0; page < count; page++) {
+			p = memory + page * words;
+			if (!holds(p, page, area->list[page].value, words))
+				store(&area->wrong, area->wrong + 1);
+			random = xorshift(random);
+			if (random % GUEST_REWRITE_ONE_IN)
+				continue;
+			fill(p, page, pass, words);
+			area->list[page].value = pass;
+		}
+		store(&area->progress, pass);
 	}
 }
 
@@ -168,6 +216,9 @@ void guest_main(struct guest_area *area)
 			break;
 		case GUEST_REMEMBER:
 			churn_and_remember(area);
+			break;
+		case GUEST_REWRITE:
+			rewrite(area);
 			break;
 		case GUEST_SERVE:
 			serve(area);

@@ -46,6 +46,9 @@
  * @GUEST_REMEMBER: GUEST_CHURN that keeps the last value stored to each page in
  *	list[].value, and first loads the page, which must hold that value; half
  *	of the times it only loads
+ * @GUEST_REWRITE: until stop, pass after pass, verify each word of the count pages of
+ *	size stride from addr on, and rewrite one in GUEST_REWRITE_ONE_IN of these
+ *	pages, chosen at random
  * @GUEST_SERVE: until stop, carry out GUEST_STORE each time request changes,
  *	then set served to it; the vCPU never leaves the guest meanwhile
  * @GUEST_HCALL: hypercall with r3..r12 from regs, and back
@@ -60,6 +63,7 @@ enum guest_op {
 	GUEST_LOAD,
 	GUEST_CHURN,
 	GUEST_REMEMBER,
+	GUEST_REWRITE,
 	GUEST_SERVE,
 	GUEST_HCALL,
 	GUEST_ENTER_NESTED,
@@ -67,6 +71,7 @@ enum guest_op {
 };
 
 #define GUEST_LIST_MAX	4096
+#define GUEST_REWRITE_ONE_IN 8
 #define GUEST_HCALL_REGS 10
 
 struct guest_access {
@@ -108,20 +113,22 @@ struct guest_nested {
  * struct guest_area - command block and list of one vCPU
  * @op: the command, an enum guest_op
  * @count: number of list entries, of pages, or of places
- * @addr: first address (GUEST_CHURN, GUEST_REMEMBER, GUEST_AREAS)
+ * @addr: first address (GUEST_CHURN, GUEST_REMEMBER, GUEST_REWRITE, GUEST_AREAS)
  * @stride: distance of pages or places (the same)
  * @seed: start of the pseudo-random sequence, not 0 (the same)
  * @stop: set by the host to end a command that runs until stopped
- * @progress: number of stores done by GUEST_CHURN and GUEST_REMEMBER, of calls
- *	by GUEST_AREAS
- * @wrong: number of loads by GUEST_REMEMBER of another value than was stored
+ * @progress: number of stores done by GUEST_CHURN and GUEST_REMEMBER, of passes by
+ *	GUEST_REWRITE, of calls by GUEST_AREAS
+ * @wrong: number of loads by GUEST_REMEMBER, or of pages verified by GUEST_REWRITE,
+ *	of other values than were stored
  * @refused: number of calls by GUEST_AREAS that had no success
  * @vcpus: number of vCPUs (GUEST_AREAS)
  * @request: raised by the host to ask for a round of stores (GUEST_SERVE)
  * @served: the last request that was carried out
  * @regs: hypercall registers r3..r12
  * @nested: the vCPU that GUEST_ENTER_NESTED runs
- * @list: stores or loads; of GUEST_REMEMBER, what each page must hold
+ * @list: stores or loads; of GUEST_REMEMBER, what each page must hold; of
+ *	GUEST_REWRITE, in which pass it was written
  */
 struct guest_area {
 	__u64 op;
