@@ -23,6 +23,8 @@ MACHINE = ("pseries,accel=kvm,cap-cfpc=broken,cap-sbbc=broken,cap-ibs=broken,"
            "cap-ccf-assist=off")
 BARE_METAL = Path("/sys/firmware/opal").exists()
 GUEST_KERNEL = "/guest/vmlinux"
+ZRAM = Path("/sys/block/zram0")
+MIB = 1 << 20
 PATIENCE = 400          # seconds for anything that should happen at all
 
 
@@ -275,6 +277,24 @@ def module_references():
 def hpt_in_use():
     """KVM shows the hash page tables of its guests; that of a radix guest is empty."""
     return any(table.read_bytes() for table in Path("/sys/kernel/debug/kvm").glob("*/htab"))
+
+
+def swap_on(mib):
+    """Swap to compressed memory; it stays for the rest of the boot."""
+    if ZRAM.exists():
+        return
+    run_tool("modprobe", "zram")
+    (ZRAM / "disksize").write_text(f"{mib}M")
+    run_tool("mkswap", "/dev/zram0")
+    run_tool("swapon", "/dev/zram0")
+
+
+def swapped_mib():
+    """What has gone out to swap, and come in, since the host booted."""
+    with open("/proc/vmstat", encoding="ascii") as file:
+        pages = dict(line.split() for line in file)
+    size = os.sysconf("SC_PAGESIZE")
+    return {way: int(pages[f"pswp{way}"]) * size // MIB for way in ("out", "in")}
 
 
 def add_options(parser):
