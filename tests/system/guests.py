@@ -21,6 +21,9 @@ HERE = Path(__file__).resolve().parent
 MODULE = "kvm_hv_ext"
 MACHINE = ("pseries,accel=kvm,cap-cfpc=broken,cap-sbbc=broken,cap-ibs=broken,"
            "cap-ccf-assist=off")
+# A guest that runs guests of its own. QEMU would write what XIVE queues into the memory
+# of a guest of a logical partition, and only QEMU would know.
+NESTED = ",cap-nested-hv=on,ic-mode=xics"
 BARE_METAL = Path("/sys/firmware/opal").exists()
 GUEST_KERNEL = "/guest/vmlinux"
 ZRAM = Path("/sys/block/zram0")
@@ -79,19 +82,29 @@ class Qemu:
         self.areas_file = tempfile.NamedTemporaryFile(prefix="areas")
         if options.areas:
             environment["AREAS"] = self.areas_file.name
+        initrd, machine = "guest.cpio", MACHINE
+        self.copier = copier = None
+        if options.nested:
+            initrd, machine = "nested.cpio", MACHINE + NESTED
+            self.copier, copier = socket.socketpair()
+            self.copier.settimeout(PATIENCE)
+            environment["LD_PRELOAD"] += f" {HERE / 'copier.so'}"
+            environment["COPIER"] = str(copier.fileno())
         references = module_references()
         self.process = subprocess.Popen(
-            ["qemu-system-ppc64", "-M", MACHINE, "-cpu", "host",
+            ["qemu-system-ppc64", "-M", machine, "-cpu", "host",
              "-m", str(options.memory), "-nodefaults", "-display", "none", "-no-reboot",
              "-serial", "stdio", "-chardev", f"socket,id=qmp,fd={theirs.fileno()}",
              "-mon", "chardev=qmp,mode=control",
-             "-kernel", options.guest_kernel, "-initrd", str(HERE / "guest.cpio"),
+             "-kernel", options.guest_kernel, "-initrd", str(HERE / initrd),
              "-append", "console=hvc0 quiet panic=-1 nowatchdog -- "
                         f"{options.watched} {options.rewritten} {options.rest}"
                         f"{' areas' if options.areas else ''}", *extra],
-            env=environment, pass_fds=[theirs.fileno()],
+            env=environment, pass_fds=[s.fileno() for s in (theirs, copier) if s],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         theirs.close()
+        if copier:
+            copier.close()
         self.qmp = ours
         self.qmp.settimeout(PATIENCE)
         self.replies = b""
@@ -111,13 +124,16 @@ class Qemu:
         if not module and after:
             raise Failure(f"the new VM is not on stock: {MODULE} is in use")
 
+    def _take(self, connection):
+        if data := connection.recv(65536):
+            return data
+        status = self.process.wait()
+        said = self.console_output().decode(errors="replace").strip()
+        raise Failure(f"QEMU ended, status {status}: {' '.join(said.split())[-300:]}")
+
     def _receive(self):
         while b"\n" not in self.replies:
-            if not (data := self.qmp.recv(65536)):
-                status = self.process.wait()
-                said = self.console_output().decode(errors="replace").strip()
-                raise Failure(f"QEMU ended, status {status}: {' '.join(said.split())[-300:]}")
-            self.replies += data
+            self.replies += self._take(self.qmp)
         line, self.replies = self.replies.split(b"\n", 1)
         message = json.loads(line)
         if message.get("event") == "MIGRATION":
@@ -144,6 +160,11 @@ class Qemu:
         lines = Path(self.areas_file.name).read_text().splitlines()
         return dict(line.split(" ", 1) for line in lines)
 
+    def copy(self, order):
+        """Has the copier of its memory do something; see copier.c for orders and answers."""
+        self.copier.sendall(order.encode())
+        return int(self._take(self.copier))
+
     def console_output(self):
         """What the guest has printed since the last call."""
         return self.console.read() or b""
@@ -152,6 +173,8 @@ class Qemu:
         self.process.kill()
         self.process.wait()
         self.qmp.close()
+        if self.copier:
+            self.copier.close()
         self.console.close()
         self.areas_file.close()
 
@@ -320,3 +343,4 @@ def add_options(parser):
                         help="of that, rewritten in each pass (%(default)s)")
     parser.add_argument("--rest", type=int, default=20, metavar="MS",
                         help="the guest's rest after a pass (%(default)s)")
+    parser.set_defaults(nested=False)

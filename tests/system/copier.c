@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Preloaded into QEMU, copies the memory of its guest in rounds, as a migration
+ * would; QEMU does not migrate a guest that runs guests of its own. Meanwhile the
+ * memory is paged out at random.
+ *
+ * COPIER is the number of a socket. Each byte from it is an order, and is answered by
+ * a number in a line:
+ *	s	start: log, copy all, page out from now on; the number of pages
+ *	r	copy what the log reports; the number of these pages
+ *	c	the same when the vCPUs are stopped, and compare; the number of pages
+ *		that differ from their copy, which is then taken again
+ */
+#include <dlfcn.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "../ktap/options.h"
+#include "../ktap/rounds.h"
+#include "../ktap/thief.h"
+
+static int (*real_ioctl)(int fd, unsigned long request, ...);
+/* The only slot that is of interest is that of the guest's RAM. */
+static struct vm vm;
+static struct logged_vm ram = { .vm = &vm };
+static char *copy;
+
+static size_t start(void)
+{
+	static struct thief thief = {
+		.l = &ram,
+		.ways = 1 << THEFT_PAGE_OUT,
+		/* Pages that stay for some rounds are the ones that may be missed. */
+		.most = 64,
+		.rest_us = 20 * 1000,
+	};
+
+	ram.bitmap_bytes = bitmap_size(ram.size);
+	ram.bitmap = malloc(ram.bitmap_bytes);
+	copy = mem_alloc(ram.size, BACKING_SMALL, NULL);
+	rounds_copy_all(&ram, copy);
+	thief.random = option("KTAP_SEED", 1);
+	thief_start(&thief);
+	return ram.pages;
+}
+
+static size_t compare(void)
+{
+	size_t differing;
+
+	rounds_copy_dirty(&ram, copy);
+	differing = rounds_differing(&ram, copy);
+	if (differing)
+		memcpy(copy, ram.memory, ram.size);
+	return differing;
+}
+
+static size_t carry_out(char order)
+{
+	switch (order) {
+	case 's':
+		return start();
+	case 'r':
+		rounds_copy_dirty(&ram, copy);
+		return logged_vm_count(&ram);
+	case 'c':
+		return compare();
+	default:
+		die("copier: no such order: %c", order);
+	}
+}
+
+static void *copier_thread(void *arg)
+{
+	int orders = (long)arg;
+	char order;
+
+	while (read(orders, &order, 1) == 1)
+		dprintf(orders, "%zu\n", carry_out(order));
+	return NULL;
+}
+
+/* All signals are QEMU's business. */
+static void start_copier(void)
+{
+	sigset_t all, before;
+	pthread_t thread;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	if (pthread_create(&thread, NULL, copier_thread, (void *)option("COPIER", -1)))
+		die("copier: no thread");
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+}
+
+static void note_slot(const struct kvm_userspace_memory_region *region)
+{
+	if (region->guest_phys_addr || !region->memory_size)
+		return;
+	ram.slot = region->slot;
+	ram.size = region->memory_size;
+	ram.memory = (char *)region->userspace_addr;
+	ram.page = page_size();
+	ram.pages = ram.size / ram.page;
+}
+
+static __attribute__((constructor)) void set_up(void)
+{
+	real_ioctl = dlsym(RTLD_NEXT, "ioctl");
+}
+
+__attribute__((visibility("default"))) int ioctl(int fd, unsigned long request, ...)
+{
+	va_list ap;
+	void *arg;
+	int ret;
+
+	va_start(ap, request);
+	arg = va_arg(ap, void *);
+	va_end(ap);
+
+	ret = real_ioctl(fd, request, arg);
+	if (ret < 0)
+		return ret;
+	/* QEMU keeps request numbers in an int: the upper half is its sign. */
+	switch ((unsigned int)request) {
+	case KVM_CREATE_VM:
+		vm.fd = ret;
+		start_copier();
+		break;
+	case KVM_SET_USER_MEMORY_REGION:
+		note_slot(arg);
+		break;
+	}
+	return ret;
+}

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The program inside a guest that runs a guest of its own, which rewrites its memory
+ * all the time and notices any word that does not hold what was last written to it.
+ *
+ * Its argument is how much memory that nested guest has, in MiB. It says the same on
+ * the console as init.c: in each pass the nested guest verifies all of its memory.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "../../ktap/vm.h"
+
+#define MIB		(1024UL * 1024UL)
+#define DATA_SLOT	1
+
+static struct vcpu *create_guest(size_t size)
+{
+	struct vm_config config = { .mmu = VM_MMU_RADIX };
+	struct vm *vm = vm_create(&config);
+	struct guest_area *area = vm->vcpu[0].area;
+	void *memory = mem_alloc(size, BACKING_SMALL, NULL);
+	int ret = vm_set_slot(vm, DATA_SLOT, VM_DATA_GPA, size, memory, 0);
+
+	if (ret)
+		die("memory of the nested guest: %s", strerror(-ret));
+	area->addr = VM_DATA_GPA;
+	area->stride = page_size();
+	area->count = size / area->stride;
+	area->seed = 1;
+	if (area->count > GUEST_LIST_MAX)
+		die("the nested guest cannot have %zu bytes", size);
+	return &vm->vcpu[0];
+}
+
+int main(int argc, char **argv)
+{
+	struct vcpu *vcpu = create_guest((argc > 1 ? strtoul(argv[1], NULL, 0) : 1) * MIB);
+	__u64 pass, said = 0, wrong;
+
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	vcpu_start(vcpu, GUEST_REWRITE);
+	for (;;) {
+		usleep(50 * 1000);
+		wrong = __atomic_load_n(&vcpu->area->wrong, __ATOMIC_RELAXED);
+		if (wrong) {
+			printf("CORRUPT: the nested guest found %llu pages wrong\n", wrong);
+			return EXIT_FAILURE;
+		}
+		pass = area_progress(vcpu->area);
+		if (pass != said)
+			printf("pass %llu sweep %llu log 0\n", pass, pass);
+		said = pass;
+	}
+}
