@@ -86,14 +86,29 @@ void kvm_ext_rmap_slot_gone(struct kvm_ext_vm *vm, const struct kvm_memory_slot 
  * @n_gpa:	an address that the shadow PTE maps there
  *
  * It goes if it does not map what the guest's leaf maps, or has W, R or C that
- * this has not; if its nested guest has been given up meanwhile; or if no entry
- * can be made. The nested guest then faults again.
+ * this has not, or if no entry can be made. The nested guest then faults again.
  *
  * Context: kvm->mmu_lock held; kvm->srcu read-held.
  * Return: true if it stays.
  */
 bool kvm_ext_enter_shadow_pte(struct kvm_ext_vm *vm, unsigned long *word,
 			      struct kvm_nested_guest *gp, unsigned long n_gpa);
+
+/**
+ * kvm_ext_set_shadow_rc() - set R, and C, in a shadow PTE
+ * @vm:		a VM of ours
+ * @gp:		the nested guest
+ * @writing:	C as well as R
+ * @n_gpa:	guest real address of the nested guest
+ *
+ * Context: kvm->mmu_lock held.
+ * Return: false, and nothing set, if there is no shadow PTE or not such a one, or
+ * if the guest's leaf of the page that it maps has not got these bits: kvm-hv has
+ * set them for the page that the nested guest's hypervisor says now, which may be
+ * another. The caller takes the shadow PTE away then.
+ */
+bool kvm_ext_set_shadow_rc(struct kvm_ext_vm *vm, const struct kvm_nested_guest *gp,
+			   bool writing, unsigned long n_gpa);
 
 /*
  * In place of functions of kvm-hv, for VMs of ours; kvm->mmu_lock held but for
@@ -146,12 +161,9 @@ void kvm_ext_update_nest_rmap_rc(struct kvm *kvm, unsigned long *rmapp,
  * @nested:	true
  * @writing:	C as well as R
  * @n_gpa:	guest real address of the nested guest
- * @l1_lpid:	LPID that the guest gave it
+ * @l1_lpid:	LPID that L1 gave it
  *
- * Return: false, and nothing set, if there is no shadow PTE or not such a one, or
- * if the guest's leaf of the page that it maps has not got these bits: kvm-hv has
- * set them for the page that the nested guest's hypervisor says now, which may be
- * another. The caller takes the shadow PTE away then.
+ * kvm_ext_set_shadow_rc() for the vCPU that runs.
  */
 bool kvm_ext_nested_set_rc(struct kvm *kvm, bool nested, bool writing,
 			   unsigned long n_gpa, u64 l1_lpid);
@@ -165,7 +177,9 @@ bool kvm_ext_nested_set_rc(struct kvm *kvm, bool nested, bool writing,
  * @slot:	NULL
  * @lpid:	its LPID
  *
- * Its entry goes with it; C is kept in the accumulated bits.
+ * Its entry goes with it; C is kept in the accumulated bits. kvm-hv looks the
+ * nested guest up by the LPID that L1 gave it; where that has come to another, what
+ * it has found is in the other's table. Then both go, each under its own LPID.
  */
 void kvm_ext_unmap_shadow_pte(struct kvm *kvm, pte_t *ptep, unsigned long n_gpa,
 			      unsigned int shift, const struct kvm_memory_slot *slot,
@@ -180,7 +194,8 @@ void kvm_ext_unmap_shadow_pte(struct kvm *kvm, pte_t *ptep, unsigned long n_gpa,
  * Stock frees the tables, and then the caller invalidates what may still walk
  * them. Here it is the other way round.
  *
- * Context: kvm->mmu_lock held, unless the nested guest is gone.
+ * Context: kvm->mmu_lock held, unless the nested guest has ended: nobody has a
+ * reference to it any more.
  */
 void kvm_ext_free_shadow_table(struct kvm *kvm, pgd_t *root, u64 lpid);
 

@@ -3,11 +3,13 @@
  * The reverse map of nested guests: which shadow PTEs map a page of the guest.
  *
  * One entry stands for one shadow PTE that is present, and is a number of 52
- * bits: 12 bits LPID that the guest gave its nested guest, 40 bits guest real
- * page frame number there (Linux 5.0, "KVM: PPC: Book3S HV: Keep rmap of nested
- * guest mappings"). It is kept where the kernel keeps it, in the low-order
- * positions that page offset and mark leave free in a long: the RMAP_NESTED_*
- * masks of asm/kvm_book3s_64.h. A page of a memslot has one word for them,
+ * bits: 12 bits LPID, 40 bits guest real page frame number of the nested guest
+ * (Linux 4.20, "KVM: PPC: Book3S HV: Introduce rmap to track nested guest
+ * mappings"). It stands in a long so as the RMAP_NESTED_* masks of
+ * asm/kvm_book3s_64.h say, with the page offset's place free for a mark. The LPID
+ * is the one in the host. (Stock has the one that the guest gave its nested guest.
+ * By that it does not find a nested guest that was given up while a vCPU runs it,
+ * and may find the next one of that number.) A page of a memslot has one word,
  * slot->arch.rmap[], in one of three states:
  *
  *	nothing:  0
@@ -76,13 +78,13 @@ void kvm_ext_rmap_init(struct kvm_ext_nested_rmap *r);
 
 /**
  * kvm_ext_rmap_pack() - make an entry
- * @l1_lpid:	LPID that the guest gave its nested guest
+ * @lpid:	LPID of the nested guest
  * @n_gpa:	guest real address of the nested guest, in bytes
  *
  * Return: the entry, not marked; 0 if there is none: the LPID is 0, which is the
- * guest's own, or has more than 12 bits, or the address has more than 52.
+ * host's, or has more than 12 bits, or the address has more than 52.
  */
-unsigned long kvm_ext_rmap_pack(unsigned long l1_lpid, unsigned long n_gpa);
+unsigned long kvm_ext_rmap_pack(u64 lpid, unsigned long n_gpa);
 
 static inline unsigned long kvm_ext_rmap_lpid(unsigned long entry)
 {

@@ -3,6 +3,7 @@
  * What is done to shadow tables, on tables that the test builds.
  */
 #include <linux/bitmap.h>
+#include <linux/idr.h>
 
 #include "compat.h"
 #include "nested_mmu.h"
@@ -102,12 +103,13 @@ static void clear_truth_table(struct kunit *test)
 	}
 }
 
-static bool set_rc(struct test_vm *f, bool writing, unsigned long n_gpa, u64 lpid)
+static bool set_rc(struct test_vm *f, bool writing, unsigned long n_gpa,
+		   const struct kvm_nested_guest *gp)
 {
 	bool set;
 
 	spin_lock(&f->kvm->mmu_lock);
-	set = kvm_ext_nested_set_rc(f->kvm, true, writing, n_gpa, lpid);
+	set = kvm_ext_set_shadow_rc(f->vm, gp, writing, n_gpa);
 	spin_unlock(&f->kvm->mmu_lock);
 	return set;
 }
@@ -139,7 +141,7 @@ static void set_truth_table(struct kunit *test)
 							       shift_of(s->shadow),
 							       rc[shadow]);
 					KUNIT_ASSERT_EQ(test, set_rc(f, writing,
-								     n_gpa_of(s) + 8, 9),
+								     n_gpa_of(s) + 8, gp),
 							may);
 					bits = pte_val(*ptep) & rc[3];
 					KUNIT_ASSERT_EQ(test, bits, may ?
@@ -158,21 +160,22 @@ static void set_rc_of_another_page(struct kunit *test)
 {
 	struct test_vm *f = test->priv;
 	struct kvm_nested_guest *gp = test_add_nested(test, 9, 2);
+	struct kvm_nested_guest *other = test_add_nested(test, 10, 3);
 	pte_t *ptep;
 
 	test_map_page(test, 1, PAGE_SHIFT, TEST_R);
 	test_map_page(test, 2, PAGE_SHIFT, TEST_RC);
 	ptep = test_map_nested(test, 1, gp, N_GPA, PAGE_SHIFT, TEST_R);
-	KUNIT_EXPECT_FALSE(test, set_rc(f, true, N_GPA, 9));
+	KUNIT_EXPECT_FALSE(test, set_rc(f, true, N_GPA, gp));
 	KUNIT_EXPECT_FALSE(test, pte_dirty(*ptep));
 
-	KUNIT_EXPECT_TRUE(test, set_rc(f, false, N_GPA, 9));
-	/* no such shadow PTE, no such nested guest, no store allowed */
-	KUNIT_EXPECT_FALSE(test, set_rc(f, false, N_GPA + PAGE_SIZE, 9));
-	KUNIT_EXPECT_FALSE(test, set_rc(f, false, N_GPA, 8));
+	KUNIT_EXPECT_TRUE(test, set_rc(f, false, N_GPA, gp));
+	/* no such shadow PTE, none in that table, no store allowed */
+	KUNIT_EXPECT_FALSE(test, set_rc(f, false, N_GPA + PAGE_SIZE, gp));
+	KUNIT_EXPECT_FALSE(test, set_rc(f, false, N_GPA, other));
 	test_map_page(test, 1, PAGE_SHIFT, TEST_RC);
 	__radix_pte_update(ptep, _PAGE_WRITE, 0);
-	KUNIT_EXPECT_FALSE(test, set_rc(f, true, N_GPA, 9));
+	KUNIT_EXPECT_FALSE(test, set_rc(f, true, N_GPA, gp));
 }
 
 /* A shadow PTE as kvm-hv has just put it into the table. */
@@ -218,8 +221,7 @@ static void enters_not(struct kunit *test)
 {
 	struct test_vm *f = test->priv;
 	struct kvm_nested_guest *gp = test_add_nested(test, 9, 2);
-	struct kvm_nested_guest *zero = test_add_nested(test, 0, 3);
-	struct kvm_nested_guest given_up = *gp;
+	struct kvm_nested_guest *large = test_add_nested(test, 10, 0x1003);
 	const struct {
 		unsigned long page;	/* what the shadow PTE maps */
 		unsigned int level;
@@ -251,13 +253,9 @@ static void enters_not(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, enter(f, 4, gp));
 	KUNIT_EXPECT_FALSE(test, pte_present(*ptep));
 
-	/* no entry can be made; or nobody would find the nested guest by it */
-	ptep = put_shadow(test, 3, zero, PAGE_SHIFT, TEST_R);
-	KUNIT_EXPECT_FALSE(test, enter(f, 3, zero));
-	KUNIT_EXPECT_FALSE(test, pte_present(*ptep));
-	given_up.shadow_lpid = 4;
-	ptep = put_shadow(test, 3, &given_up, PAGE_SHIFT, TEST_R);
-	KUNIT_EXPECT_FALSE(test, enter(f, 3, &given_up));
+	/* no entry can be made */
+	ptep = put_shadow(test, 3, large, PAGE_SHIFT, TEST_R);
+	KUNIT_EXPECT_FALSE(test, enter(f, 3, large));
 	KUNIT_EXPECT_FALSE(test, pte_present(*ptep));
 
 	KUNIT_EXPECT_EQ(test, f->vm->rmap.entries, 0);
@@ -347,6 +345,36 @@ static void unmap_shadow_pte(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, test_request_covers(2, N_GPA));
 	/* an MMU that writes C has written it there only */
 	KUNIT_EXPECT_TRUE(test, test_bit_le(1, f->slot->dirty_bitmap));
+}
+
+/* A nested guest that was given up, and the next one with its number. */
+static void unmap_shadow_pte_of_namesake(struct kunit *test)
+{
+	struct test_vm *f = test->priv;
+	struct kvm_nested_guest *next = test_add_nested(test, 9, 3);
+	struct kvm_nested_guest *given_up = test_add_nested(test, 10, 2);
+	pte_t *old, *new, *other;
+
+	old = test_map_nested(test, 1, given_up, N_GPA, PAGE_SHIFT, TEST_R);
+	new = test_map_nested(test, 2, next, N_GPA, PAGE_SHIFT, TEST_RC);
+	other = test_map_nested(test, 1, given_up, N_GPA + PAGE_SIZE, PAGE_SHIFT, TEST_R);
+
+	/* what it was meant for, and what was found */
+	spin_lock(&f->kvm->mmu_lock);
+	kvm_ext_unmap_shadow_pte(f->kvm, new, N_GPA, 0, NULL, 2);
+	spin_unlock(&f->kvm->mmu_lock);
+	KUNIT_EXPECT_FALSE(test, pte_present(*old) || pte_present(*new));
+	KUNIT_EXPECT_TRUE(test, pte_present(*other));
+	KUNIT_EXPECT_TRUE(test, test_request_covers(2, N_GPA));
+	KUNIT_EXPECT_TRUE(test, test_request_covers(3, N_GPA));
+	KUNIT_EXPECT_EQ(test, f->vm->rmap.entries, 1);
+	KUNIT_EXPECT_TRUE(test, test_bit_le(2, f->slot->dirty_bitmap));
+
+	/* it is found as long as it runs, whatever number it has */
+	test_map_page(test, 1, PAGE_SHIFT, TEST_R);
+	idr_remove(&f->kvm->arch.kvm_nested_guest_idr, 10);
+	test_unmap(f, 1, 2);
+	KUNIT_EXPECT_FALSE(test, pte_present(*other));
 }
 
 /* kvm-hv has replaced a large leaf of the guest by a small one. */
@@ -478,6 +506,7 @@ static struct kunit_case cases[] = {
 	KUNIT_CASE(room_for_another_page),
 	KUNIT_CASE(room_for_another_size),
 	KUNIT_CASE(unmap_shadow_pte),
+	KUNIT_CASE(unmap_shadow_pte_of_namesake),
 	KUNIT_CASE(leaf_replaced),
 	KUNIT_CASE(update_rc),
 	KUNIT_CASE(nested_sequence),

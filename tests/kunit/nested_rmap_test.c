@@ -32,7 +32,7 @@ static void packed(struct kunit *test)
 	}
 	/* an offset in the page is not part of it */
 	KUNIT_EXPECT_EQ(test, kvm_ext_rmap_pack(1, 0xfff), kvm_ext_rmap_pack(1, 0));
-	/* the guest itself, and what does not fit */
+	/* the host, and what does not fit */
 	KUNIT_EXPECT_EQ(test, kvm_ext_rmap_pack(0, PAGE_SIZE), 0);
 	KUNIT_EXPECT_EQ(test, kvm_ext_rmap_pack(0x1000, PAGE_SIZE), 0);
 	KUNIT_EXPECT_EQ(test, kvm_ext_rmap_pack(-1UL, PAGE_SIZE), 0);
@@ -78,7 +78,7 @@ static bool listed(struct test_vm *f, unsigned long page,
 		   struct kvm_nested_guest *gp, unsigned long n_page)
 {
 	struct llist_node *node = (struct llist_node *)f->slot->arch.rmap[page];
-	unsigned long want = kvm_ext_rmap_pack(gp->l1_lpid, n_page << PAGE_SHIFT);
+	unsigned long want = kvm_ext_rmap_pack(gp->shadow_lpid, n_page << PAGE_SHIFT);
 	struct rmap_nested *cursor;
 	unsigned int nr = 0;
 	unsigned long entry;
@@ -94,7 +94,7 @@ static void states(struct kunit *test)
 	struct kvm_nested_guest *gp = test_add_nested(test, 9, 2);
 	unsigned long *word = &f->slot->arch.rmap[7], single;
 
-	single = kvm_ext_rmap_pack(9, 3 << PAGE_SHIFT) | RMAP_NESTED_IS_SINGLE_ENTRY;
+	single = kvm_ext_rmap_pack(2, 3 << PAGE_SHIFT) | RMAP_NESTED_IS_SINGLE_ENTRY;
 	KUNIT_EXPECT_EQ(test, *word, 0);
 
 	KUNIT_EXPECT_EQ(test, insert(f, 7, gp, 3), 0);
@@ -137,7 +137,7 @@ static void states(struct kunit *test)
 static void moved(struct kunit *test)
 {
 	struct test_vm *f = test->priv;
-	struct kvm_nested_guest *gp = test_add_nested(test, 0xfff, 2);
+	struct kvm_nested_guest *gp = test_add_nested(test, 9, 0xfff);
 	unsigned long page;
 
 	for (page = 0; page < 100; page++) {
@@ -152,8 +152,8 @@ static void moved(struct kunit *test)
 static void refused(struct kunit *test)
 {
 	struct test_vm *f = test->priv;
-	struct kvm_nested_guest *zero = test_add_nested(test, 0, 2);
-	struct kvm_nested_guest *large = test_add_nested(test, 0x1009, 3);
+	struct kvm_nested_guest *zero = test_add_nested(test, 1, 0);
+	struct kvm_nested_guest *large = test_add_nested(test, 2, 0x1003);
 
 	KUNIT_EXPECT_EQ(test, insert(f, 1, zero, 1), -EINVAL);
 	KUNIT_EXPECT_EQ(test, insert(f, 1, large, 1), -EINVAL);

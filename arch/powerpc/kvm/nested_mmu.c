@@ -32,9 +32,16 @@
  */
 #define MAY_DIFFER	(_PAGE_WRITE | _PAGE_DIRTY | _PAGE_ACCESSED)
 
-static struct kvm_nested_guest *nested_guest(struct kvm *kvm, unsigned long l1_lpid)
+/* The nested guest of an entry. Stock's lists have the LPID that L1 gave it. */
+static struct kvm_nested_guest *nested_guest(struct kvm_ext_vm *vm, unsigned long entry)
 {
-	return idr_find(&kvm->arch.kvm_nested_guest_idr, l1_lpid);
+	struct kvm_ext_shadow *shadow;
+
+	if (!kvm_ext_nested)
+		return idr_find(&vm->kvm->arch.kvm_nested_guest_idr,
+				kvm_ext_rmap_lpid(entry));
+	shadow = kvm_ext_rmap_shadow(&vm->rmap, kvm_ext_rmap_lpid(entry));
+	return shadow ? shadow->gp : NULL;
 }
 
 /* A leaf of any size at an address. NULL if there is none that is present. */
@@ -106,7 +113,7 @@ static bool visit_shadow(struct kvm_ext_pass *p, unsigned long entry,
 	unsigned int shift;
 	pte_t *ptep;
 
-	gp = nested_guest(p->vm->kvm, kvm_ext_rmap_lpid(entry));
+	gp = nested_guest(p->vm, entry);
 	if (!gp)
 		return false;
 
@@ -215,7 +222,6 @@ static bool free_tables(struct kvm_ext_vm *vm, pgd_t *root, u64 lpid)
 	memset(root, 0, KVM_EXT_ROOT_SIZE);
 	kvm_ext_flush_lpid(&vm->notifier_flush, lpid);
 
-	/* One that is gone has none. */
 	shadow = kvm_ext_rmap_shadow(&vm->rmap, lpid);
 	if (shadow)
 		drop_entries(vm, shadow, vm->spare_root);
@@ -227,7 +233,15 @@ static bool free_tables(struct kvm_ext_vm *vm, pgd_t *root, u64 lpid)
 
 void kvm_ext_free_shadow_table(struct kvm *kvm, pgd_t *root, u64 lpid)
 {
-	WARN_ON_ONCE(!free_tables(kvm_ext_vm_find(kvm), root, lpid));
+	struct kvm_ext_vm *vm = kvm_ext_vm_find(kvm);
+	struct kvm_ext_shadow *shadow = kvm_ext_rmap_shadow(&vm->rmap, lpid);
+	bool ended = shadow && !shadow->gp->refcnt;
+
+	if (ended)
+		spin_lock(&kvm->mmu_lock);
+	WARN_ON_ONCE(!free_tables(vm, root, lpid));
+	if (ended)
+		spin_unlock(&kvm->mmu_lock);
 }
 
 /* Page-table pages that a new leaf takes. */
@@ -353,8 +367,7 @@ void kvm_ext_rmap_slot_gone(struct kvm_ext_vm *vm, const struct kvm_memory_slot 
 		WARN_ONCE(*word, "shadow PTEs of a page that the guest has not got\n");
 		while (*word) {
 			unsigned long entry = kvm_ext_rmap_first(*word);
-			struct kvm_nested_guest *gp =
-				nested_guest(vm->kvm, kvm_ext_rmap_lpid(entry));
+			struct kvm_nested_guest *gp = nested_guest(vm, entry);
 			unsigned int shift;
 			pte_t *ptep;
 
@@ -402,8 +415,7 @@ static int enter(struct kvm_ext_vm *vm, unsigned long *word,
 	pte_t *leaf;
 	gfn_t gfn;
 
-	/* who was given up (kvmhv_remove_nested()) is found by nobody */
-	if (!slot || gp != nested_guest(kvm, gp->l1_lpid))
+	if (!slot)
 		return -ENOENT;
 
 	gfn = slot->base_gfn + (word - slot->arch.rmap);
@@ -500,33 +512,39 @@ void kvm_ext_update_nest_rmap_rc(struct kvm *kvm, unsigned long *rmapp,
 }
 EXPORT_SYMBOL_FOR_KUNIT(kvm_ext_update_nest_rmap_rc);
 
-bool kvm_ext_nested_set_rc(struct kvm *kvm, bool nested, bool writing,
-			   unsigned long n_gpa, u64 l1_lpid)
+bool kvm_ext_set_shadow_rc(struct kvm_ext_vm *vm, const struct kvm_nested_guest *gp,
+			   bool writing, unsigned long n_gpa)
 {
 	unsigned long bits = _PAGE_ACCESSED | (writing ? _PAGE_DIRTY : 0);
-	struct kvm_nested_guest *gp = nested_guest(kvm, l1_lpid);
-	struct kvm_ext_vm *vm = kvm_ext_vm_find(kvm);
 	unsigned int shift, leaf_shift;
 	pte_t *ptep, *leaf;
 	gfn_t gfn;
 
-	lockdep_assert_held(&kvm->mmu_lock);
+	lockdep_assert_held(&vm->kvm->mmu_lock);
 
-	if (!gp)
-		return false;
 	ptep = find_leaf(gp->shadow_pgtable, n_gpa, &shift);
 	if (!ptep || (writing && !pte_write(*ptep)))
 		return false;
 	if (!kvm_ext_rmap_find(&vm->rmap, gp, aligned(n_gpa, shift), &gfn))
 		return false;
 
-	leaf = find_leaf(kvm->arch.pgtable, gfn << PAGE_SHIFT, &leaf_shift);
+	leaf = find_leaf(vm->kvm->arch.pgtable, gfn << PAGE_SHIFT, &leaf_shift);
 	if (!leaf || bits & ~pte_val(*leaf))
 		return false;
 	__radix_pte_update(ptep, 0, bits);
 	return true;
 }
-EXPORT_SYMBOL_FOR_KUNIT(kvm_ext_nested_set_rc);
+EXPORT_SYMBOL_FOR_KUNIT(kvm_ext_set_shadow_rc);
+
+bool kvm_ext_nested_set_rc(struct kvm *kvm, bool nested, bool writing,
+			   unsigned long n_gpa, u64 l1_lpid)
+{
+	const struct kvm_vcpu *vcpu = kvm_get_running_vcpu();
+
+	return !WARN_ON_ONCE(!vcpu || vcpu->kvm != kvm || !vcpu->arch.nested) &&
+	       kvm_ext_set_shadow_rc(kvm_ext_vm_find(kvm), vcpu->arch.nested, writing,
+				     n_gpa);
+}
 
 void kvm_ext_unmap_shadow_pte(struct kvm *kvm, pte_t *ptep, unsigned long n_gpa,
 			      unsigned int shift, const struct kvm_memory_slot *slot,
@@ -537,12 +555,17 @@ void kvm_ext_unmap_shadow_pte(struct kvm *kvm, pte_t *ptep, unsigned long n_gpa,
 		.look = _PAGE_DIRTY,
 		.clear = KVM_EXT_PASS_ALL,
 	};
+	struct kvm_ext_shadow *shadow;
+	unsigned long index;
+	pte_t *leaf;
 
 	lockdep_assert_held(&kvm->mmu_lock);
 
-	if (!shift)
-		shift = PAGE_SHIFT;
-	take_away(&p, lpid, ptep, aligned(n_gpa, shift), shift);
+	xa_for_each(&p.vm->rmap.shadows, index, shadow) {
+		leaf = find_leaf(shadow->gp->shadow_pgtable, n_gpa, &shift);
+		if (leaf && (leaf == ptep || index == lpid))
+			take_away(&p, index, leaf, aligned(n_gpa, shift), shift);
+	}
 	kvm_ext_pass_finish(&p);
 }
 EXPORT_SYMBOL_FOR_KUNIT(kvm_ext_unmap_shadow_pte);

@@ -8,7 +8,6 @@
  * pages are close together. A page with many has a node of 32 bytes for each.
  * Both are there as long as the shadow PTE is.
  */
-#include <linux/idr.h>
 #include <linux/slab.h>
 
 #include "attach.h"
@@ -30,12 +29,12 @@ void kvm_ext_rmap_init(struct kvm_ext_nested_rmap *r)
 }
 EXPORT_SYMBOL_FOR_KUNIT(kvm_ext_rmap_init);
 
-unsigned long kvm_ext_rmap_pack(unsigned long l1_lpid, unsigned long n_gpa)
+unsigned long kvm_ext_rmap_pack(u64 lpid, unsigned long n_gpa)
 {
-	if (!l1_lpid || l1_lpid > RMAP_NESTED_LPID_MASK >> RMAP_NESTED_LPID_SHIFT ||
+	if (!lpid || lpid > RMAP_NESTED_LPID_MASK >> RMAP_NESTED_LPID_SHIFT ||
 	    n_gpa >> N_GPA_BITS)
 		return 0;
-	return l1_lpid << RMAP_NESTED_LPID_SHIFT | (n_gpa & RMAP_NESTED_GPA_MASK);
+	return lpid << RMAP_NESTED_LPID_SHIFT | (n_gpa & RMAP_NESTED_GPA_MASK);
 }
 EXPORT_SYMBOL_FOR_KUNIT(kvm_ext_rmap_pack);
 
@@ -138,15 +137,10 @@ static void unlink(struct kvm_ext_rmap_node *node)
 }
 
 /* Where the index has what a word says. */
-static struct xarray *pages_of(const struct kvm_ext_nested_rmap *r, struct kvm *kvm,
-			       unsigned long entry)
+static struct xarray *pages_of(const struct kvm_ext_nested_rmap *r, unsigned long entry)
 {
-	const struct kvm_nested_guest *gp;
-	struct kvm_ext_shadow *shadow = NULL;
+	struct kvm_ext_shadow *shadow = kvm_ext_rmap_shadow(r, kvm_ext_rmap_lpid(entry));
 
-	gp = idr_find(&kvm->arch.kvm_nested_guest_idr, kvm_ext_rmap_lpid(entry));
-	if (gp)
-		shadow = kvm_ext_rmap_shadow(r, gp->shadow_lpid);
 	return WARN_ON_ONCE(!shadow) ? NULL : &shadow->pages;
 }
 
@@ -156,11 +150,10 @@ static unsigned long index_of(unsigned long entry)
 }
 
 /* From one to many: what stands in the word moves to a node. */
-static int make_list(struct kvm_ext_nested_rmap *r, struct kvm *kvm,
-		     unsigned long *word, gfn_t gfn)
+static int make_list(struct kvm_ext_nested_rmap *r, unsigned long *word, gfn_t gfn)
 {
 	unsigned long entry = kvm_ext_rmap_first(*word);
-	struct xarray *pages = pages_of(r, kvm, entry);
+	struct xarray *pages = pages_of(r, entry);
 	struct kvm_ext_rmap_node *node;
 
 	if (!pages)
@@ -176,15 +169,14 @@ static int make_list(struct kvm_ext_nested_rmap *r, struct kvm *kvm,
 }
 
 /* And back, if only one is left. */
-static void make_single(struct kvm_ext_nested_rmap *r, struct kvm *kvm,
-			unsigned long *word)
+static void make_single(struct kvm_ext_nested_rmap *r, unsigned long *word)
 {
 	struct kvm_ext_rmap_node *node = node_at(*word);
 	struct xarray *pages;
 
 	if (!node || next_of(node))
 		return;
-	pages = pages_of(r, kvm, node->entry.rmap);
+	pages = pages_of(r, node->entry.rmap);
 	if (!pages)
 		return;
 	xa_store(pages, index_of(node->entry.rmap), xa_mk_value(node->gfn), GFP_INSERT);
@@ -197,14 +189,13 @@ int kvm_ext_rmap_insert(struct kvm_ext_nested_rmap *r,
 			struct kvm_nested_guest *gp, unsigned long n_gpa)
 {
 	unsigned long *word = &slot->arch.rmap[gfn - slot->base_gfn];
-	unsigned long entry = kvm_ext_rmap_pack(gp->l1_lpid, n_gpa);
+	unsigned long entry = kvm_ext_rmap_pack(gp->shadow_lpid, n_gpa);
 	struct kvm_ext_rmap_node *node = NULL;
-	struct kvm *kvm = gp->l1_host;
 	struct kvm_ext_shadow *shadow;
 	gfn_t old;
 	int err;
 
-	lockdep_assert_held(&kvm->mmu_lock);
+	lockdep_assert_held(&gp->l1_host->mmu_lock);
 
 	if (!entry)
 		return -EINVAL;
@@ -225,7 +216,7 @@ int kvm_ext_rmap_insert(struct kvm_ext_nested_rmap *r,
 	err = xa_err(xa_store(&shadow->pages, index_of(entry),
 			      node ? (void *)node : xa_mk_value(gfn), GFP_INSERT));
 	if (!err && (*word & RMAP_NESTED_IS_SINGLE_ENTRY)) {
-		err = make_list(r, kvm, word, gfn);
+		err = make_list(r, word, gfn);
 		if (err)
 			xa_erase(&shadow->pages, index_of(entry));
 	}
@@ -267,9 +258,9 @@ static void forget(struct kvm_ext_nested_rmap *r, const struct kvm_nested_guest 
 		unlink(entry);
 		free_node(r, entry);
 		if (word)
-			make_single(r, gp->l1_host, word);
+			make_single(r, word);
 	} else if (word) {
-		WARN_ON_ONCE(*word != (kvm_ext_rmap_pack(gp->l1_lpid, index << PAGE_SHIFT) |
+		WARN_ON_ONCE(*word != (kvm_ext_rmap_pack(gp->shadow_lpid, index << PAGE_SHIFT) |
 				       RMAP_NESTED_IS_SINGLE_ENTRY));
 		*word = 0;
 	}
