@@ -390,7 +390,7 @@ static void judge(struct __test_metadata *_metadata, struct _test_data_remap *se
 	       c->accesses, c->beyond, c->wrong);
 	EXPECT_EQ(0, spoilt);
 	if ((c->beyond || c->wrong) && !stock_too && may_xfail(self->vm))
-		XFAIL(return, "on stock %lu of %lu accesses are beyond L1's memory, %lu go astray in it",
+		XFAIL(return, "on stock %lu of %lu accesses are beyond L1, %lu astray in it",
 		      c->beyond, c->accesses, c->wrong);
 	EXPECT_EQ(0, c->beyond);
 	EXPECT_EQ(0, c->wrong);
@@ -476,8 +476,7 @@ static void empty(struct _test_data_remap *self, unsigned int page)
 {
 	char *memory = self->a.owned + page * NESTED_PAGE;
 
-	if (madvise(memory, NESTED_PAGE, MADV_DONTNEED))
-		die("madvise: %m");
+	mem_drop(memory, NESTED_PAGE);
 	self->a.word[page] = next_value(self) << 32;	/* that no other page has */
 	fill(memory, self->a.word[page]);
 }

@@ -245,6 +245,13 @@ void mem_free(void *mem, size_t size)
 		die("unmap %zu bytes: %m", size);
 }
 
+void mem_drop(void *mem, size_t size)
+{
+	if (madvise(mem, size, MADV_DONTNEED))
+		die("drop %zu bytes: %m", size);
+	memset(mem_alloc(size, BACKING_SMALL, NULL), 1, size);
+}
+
 static int open_kvm(void)
 {
 	int fd = open("/dev/kvm", O_RDWR | O_CLOEXEC);

@@ -142,6 +142,9 @@ void write_file(const char *path, const char *text);
 /* Host memory: NULL, with a reason in *why, where the host has none of that kind. */
 void *mem_alloc(size_t size, enum backing backing, const char **why);
 void mem_free(void *mem, size_t size);
+
+/* Drops private memory. The frames do not come back to it: they are kept for good. */
+void mem_drop(void *mem, size_t size);
 const char *backing_name(enum backing backing);
 
 /* VMs. */
