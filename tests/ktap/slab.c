@@ -10,18 +10,23 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "hist.h"
 #include "vm.h"
 
 #define CACHES		"/sys/kernel/slab"
 #define INFO		"/proc/slabinfo"
 
-#define SETTLE_US	100000
-#define SETTLE_TRIES	20
+#define LARGEST		512
+
+#define READINGS	8
+#define PAUSE_US	50000
 
 const char *slab_missing(void)
 {
-	return access(CACHES, R_OK) || access(INFO, R_OK) ?
-	       "the kernel does not tell its slab caches (CONFIG_SLUB)" : NULL;
+	if (access(CACHES, R_OK) || access(INFO, R_OK))
+		return "the kernel does not tell its slab caches (CONFIG_SLUB_DEBUG)";
+	return hist_possible("kmem/kmalloc") ? NULL :
+	       "the kernel has no histograms of its tracepoints (CONFIG_HIST_TRIGGERS)";
 }
 
 /* Memory that is reclaimed at any time is not what we look for. */
@@ -31,7 +36,7 @@ static bool counted(const char *name)
 	       !strncmp(name, "kvm", 3);
 }
 
-static void shrink(void)
+static void give_back(void)
 {
 	struct dirent *entry;
 	char path[512];
@@ -48,34 +53,71 @@ static void shrink(void)
 	closedir(dir);
 }
 
+/* Small objects: of large ones, others have many. */
 static long read_bytes(void)
 {
 	char line[512], name[64];
 	long objects, size, total = 0;
 	FILE *file;
 
-	shrink();
+	give_back();
 	file = fopen(INFO, "r");
 	if (!file)
 		die("open " INFO ": %m");
 	while (fgets(line, sizeof(line), file))
 		if (sscanf(line, "%63s %ld %*d %ld", name, &objects, &size) == 3 &&
-		    counted(name))
+		    size <= LARGEST && counted(name))
 			total += objects * size;
 	fclose(file);
 	return total;
 }
 
-/* What is freed after a grace period is waited for. */
 long slab_bytes(void)
 {
-	long before, now = read_bytes();
-	unsigned int tries = SETTLE_TRIES;
+	long least = read_bytes(), now;
+	unsigned int i;
 
-	do {
-		usleep(SETTLE_US);
-		before = now;
+	for (i = 1; i < READINGS; i++) {
+		usleep(PAUSE_US);
 		now = read_bytes();
-	} while (now != before && --tries);
-	return now;
+		if (now < least)
+			least = now;
+	}
+	return least;
+}
+
+/* What a thread allocates, and what it frees. */
+static const char *const allocations[] = { "kmem/kmalloc", "kmem/kmem_cache_alloc" };
+static const char *const frees[] = { "kmem/kfree", "kmem/kmem_cache_free" };
+
+/* That nothing is freed counts as an event, too. */
+static const char *trigger(pid_t thread)
+{
+	static char text[96];
+
+	snprintf(text, sizeof(text),
+		 "hist:keys=common_pid if common_pid == %d && ptr != 0", thread);
+	return text;
+}
+
+void slab_count_start(pid_t thread)
+{
+	unsigned int i;
+
+	for (i = 0; i < 2; i++) {
+		hist_start(allocations[i], trigger(thread));
+		hist_start(frees[i], trigger(thread));
+	}
+}
+
+long slab_count_stop(pid_t thread)
+{
+	long count = 0;
+	unsigned int i;
+
+	for (i = 0; i < 2; i++) {
+		count += hist_stop(allocations[i], trigger(thread));
+		count -= hist_stop(frees[i], trigger(thread));
+	}
+	return count;
 }
