@@ -36,9 +36,8 @@
 #define PTE_LEAF		0x4000000000000000ull
 #define PTE_ADDRESS		0x0fffffffffffff00ull
 
-static const unsigned int level_bits[] = { 13, 9, 9, 5 };
+static const unsigned int level_bits[NESTED_LEVELS] = { 13, 9, 9, 5 };
 
-#define LEVELS			4
 #define LEVEL_LARGE		2	/* of 2 MiB */
 #define LEVEL_SMALL		3
 
@@ -173,6 +172,19 @@ __u64 nested_change(struct nested *n, unsigned int lpid, __u64 l2_gpa, __u64 cle
 	was = be64toh(*entry);
 	*entry = htobe64((was & ~clear) | set);
 	return was;
+}
+
+__u64 *nested_tree_entry(struct nested *n, unsigned int lpid, __u64 l2_gpa,
+			 unsigned int level)
+{
+	return entry_at(n, lpid, l2_gpa, level, true);
+}
+
+__u64 nested_table_gpa(const struct nested *n, const __u64 *entry, unsigned int level)
+{
+	__u64 at = (const char *)entry - n->tables;
+
+	return NESTED_TABLES_GPA + (at & -(8ull << level_bits[level]));
 }
 
 void nested_unmap(struct nested *n, unsigned int lpid, __u64 l2_gpa)

@@ -77,6 +77,15 @@ void nested_unmap(struct nested *n, unsigned int lpid, __u64 l2_gpa);
 __u64 nested_change(struct nested *n, unsigned int lpid, __u64 l2_gpa, __u64 clear,
 		    __u64 set);
 
+/*
+ * The entry of L2's tree for an address at a level, 0 is the root's, and where L1
+ * has that entry's table.
+ */
+#define NESTED_LEVELS	4
+__u64 *nested_tree_entry(struct nested *n, unsigned int lpid, __u64 l2_gpa,
+			 unsigned int level);
+__u64 nested_table_gpa(const struct nested *n, const __u64 *entry, unsigned int level);
+
 /* The partition table's entry, in the byte order that it has in memory. */
 __u64 *nested_guest_entry(struct nested *n, unsigned int lpid);
 

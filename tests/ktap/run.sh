@@ -50,6 +50,7 @@ nested_tlbie         stock ours
 nested_remap         stock ours
 nested_memory        stock ours
 nested_many          stock ours
+nested_bogus         stock ours
 areas                stock ours
 areas_dirty          stock ours
 areas_memory         stock ours
