@@ -31,6 +31,7 @@
  * @adjust:	changes the argument registers of a call, which then goes its way;
  *		in the context of @wanted. A row has this, or @stub and @wanted
  * @facet:	the row applies only if this is true; NULL: always
+ * @locate:	the original may be asked for before any call
  * @original:	private: entry point of the function, once it was asked for
  * @ip:		private: address of the ftrace call site, known after the first
  *		call
@@ -42,6 +43,7 @@ struct kvm_ext_redirect {
 	bool (*wanted)(const struct pt_regs *regs);
 	void (*adjust)(struct pt_regs *regs);
 	const bool *facet;
+	bool locate;
 	void *original;
 	unsigned long ip;
 	struct ftrace_ops ops;
@@ -75,13 +77,13 @@ void kvm_ext_redirect_unregister(struct kvm_ext_redirect *table, unsigned int nr
 
 /**
  * kvm_ext_redirect_original() - entry point of a redirected function
- * @r:		row whose replacement is running
+ * @r:		row whose replacement is running, or with @locate
  *
  * For a replacement which adds to the stock function instead of taking its
  * place; the row's predicate must then refuse calls that come from the
  * replacement, as kvm_ext_redirect_kvm() does.
  *
- * Context: any, called from the replacement of @r (so @r->ip is known).
+ * Context: any.
  * Return: address to be called through a function pointer (the global entry
  * point, ELFv2 ABI 2.3.2.1), or NULL if its symbol cannot be found.
  */

@@ -87,6 +87,21 @@ long slab_bytes(void)
 }
 
 /* What a thread allocates, and what it frees. */
+long slab_unreclaimable(void)
+{
+	FILE *file = fopen("/proc/meminfo", "r");
+	char line[128];
+	long kib = -1;
+
+	while (file && fgets(line, sizeof(line), file) &&
+	       sscanf(line, "SUnreclaim: %ld", &kib) != 1)
+		;
+	if (kib < 0)
+		die("/proc/meminfo has no SUnreclaim");
+	fclose(file);
+	return kib * 1024;
+}
+
 static const char *const allocations[] = { "kmem/kmalloc", "kmem/kmem_cache_alloc" };
 static const char *const frees[] = { "kmem/kfree", "kmem/kmem_cache_free" };
 

@@ -16,6 +16,9 @@ const char *slab_missing(void);
  */
 long slab_bytes(void);
 
+/* Bytes in all caches of what is not given back when memory is short. */
+long slab_unreclaimable(void);
+
 /*
  * Objects that a thread allocates and does not free, exactly: all that it does
  * between the two calls counts, so that another thread has to make them.

@@ -559,6 +559,7 @@ static struct kvm_ext_redirect redirects[] = {
 		.name = "kvmppc_free_pgtable_radix",
 		.stub = kvm_ext_stub_free_shadow_table,
 		.wanted = kvm_ext_redirect_shadow_table,
+		.locate = true,
 		.facet = &kvm_ext_nested,
 	},
 	[KVM_EXT_RELEASE_NESTED] = {

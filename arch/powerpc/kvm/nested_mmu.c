@@ -310,9 +310,8 @@ static bool allow_tables(struct kvm_ext_vm *vm, struct kvm_nested_guest *gp,
 	if (!missing)
 		return true;
 	shadow = kvm_ext_rmap_get_shadow(&vm->rmap, gp);
-	if (shadow && vm->rmap.tables + missing > tables_allowed(vm->kvm)) {
-		if (!free_largest(vm, shadow))
-			return false;
+	if (shadow && vm->rmap.tables + missing > tables_allowed(vm->kvm) &&
+	    free_largest(vm, shadow)) {
 		missing = tables_missing(gp->shadow_pgtable, n_gpa, shift);
 		shadow = kvm_ext_rmap_get_shadow(&vm->rmap, gp);
 	}

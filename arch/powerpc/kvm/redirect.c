@@ -15,6 +15,7 @@
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
 #include <linux/kallsyms.h>
+#include <linux/kprobes.h>
 #include <linux/module.h>
 #include <asm/hvcall.h>
 #include <asm/kvm_book3s.h>
@@ -40,6 +41,23 @@ static void redirect_callback(unsigned long ip, unsigned long parent_ip,
 		return;
 
 	regs_set_return_ip(regs, (unsigned long)r->stub);
+}
+
+/*
+ * Where a function is that may be wanted before it was called. Who puts a probe
+ * there is told; it is never armed. Without CONFIG_KPROBES the first call tells.
+ */
+static void locate(struct kvm_ext_redirect *r)
+{
+	struct kprobe probe = {
+		.symbol_name = r->name,
+		.flags = KPROBE_FLAG_DISABLED,
+	};
+
+	if (register_kprobe(&probe))
+		return;
+	WRITE_ONCE(r->ip, (unsigned long)probe.addr);
+	unregister_kprobe(&probe);
 }
 
 static int redirect_one(struct kvm_ext_redirect *r)
@@ -74,6 +92,8 @@ static int redirect_one(struct kvm_ext_redirect *r)
 			pr_err("cannot redirect %s: ftrace refused (%d)\n",
 			       r->name, err);
 		ftrace_free_filter(&r->ops);
+	} else if (r->locate) {
+		locate(r);
 	}
 	return err;
 }
