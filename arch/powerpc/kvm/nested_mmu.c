@@ -235,13 +235,15 @@ void kvm_ext_free_shadow_table(struct kvm *kvm, pgd_t *root, u64 lpid)
 {
 	struct kvm_ext_vm *vm = kvm_ext_vm_find(kvm);
 	struct kvm_ext_shadow *shadow = kvm_ext_rmap_shadow(&vm->rmap, lpid);
-	bool ended = shadow && !shadow->gp->refcnt;
 
-	if (ended)
+	/* one that has ended, with pages mapped: its entries are still there */
+	if (shadow && !shadow->gp->refcnt) {
 		spin_lock(&kvm->mmu_lock);
-	WARN_ON_ONCE(!free_tables(vm, root, lpid));
-	if (ended)
+		WARN_ON_ONCE(!free_tables(vm, root, lpid));
 		spin_unlock(&kvm->mmu_lock);
+	} else {
+		WARN_ON_ONCE(!free_tables(vm, root, lpid));
+	}
 }
 
 /* Page-table pages that a new leaf takes. */
