@@ -556,17 +556,23 @@ void kvm_ext_unmap_shadow_pte(struct kvm *kvm, pte_t *ptep, unsigned long n_gpa,
 		.look = _PAGE_DIRTY,
 		.clear = KVM_EXT_PASS_ALL,
 	};
-	struct kvm_ext_shadow *shadow;
-	unsigned long index;
-	pte_t *leaf;
+	struct kvm_ext_shadow *shadow = kvm_ext_rmap_shadow(&p.vm->rmap, lpid);
+	pte_t *leaf = NULL;
+	unsigned long other;
 
 	lockdep_assert_held(&kvm->mmu_lock);
 
-	xa_for_each(&p.vm->rmap.shadows, index, shadow) {
+	if (shadow)
 		leaf = find_leaf(shadow->gp->shadow_pgtable, n_gpa, &shift);
-		if (leaf && (leaf == ptep || index == lpid))
-			take_away(&p, index, leaf, aligned(n_gpa, shift), shift);
-	}
+	if (leaf)
+		take_away(&p, lpid, leaf, aligned(n_gpa, shift), shift);
+	if (leaf == ptep)
+		goto out;
+
+	xa_for_each(&p.vm->rmap.shadows, other, shadow)
+		if (find_leaf(shadow->gp->shadow_pgtable, n_gpa, &shift) == ptep)
+			take_away(&p, other, ptep, aligned(n_gpa, shift), shift);
+out:
 	kvm_ext_pass_finish(&p);
 }
 EXPORT_SYMBOL_FOR_KUNIT(kvm_ext_unmap_shadow_pte);
