@@ -170,6 +170,10 @@ static void set_rc_of_another_page(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, pte_dirty(*ptep));
 
 	KUNIT_EXPECT_TRUE(test, set_rc(f, false, N_GPA, gp));
+	/* the entry is there, but the guest's leaf is another page's by now */
+	test_map(test, f->root, test_gpa(1), PAGE_SHIFT, test_hpa(7), TEST_RC);
+	KUNIT_EXPECT_FALSE(test, set_rc(f, true, N_GPA, gp));
+
 	/* no such shadow PTE, none in that table, no store allowed */
 	KUNIT_EXPECT_FALSE(test, set_rc(f, false, N_GPA + PAGE_SIZE, gp));
 	KUNIT_EXPECT_FALSE(test, set_rc(f, false, N_GPA, other));

@@ -196,12 +196,44 @@ static void model_check(struct kunit *test, const struct model *m)
 	KUNIT_ASSERT_EQ(test, f->vm->rmap.nodes, nodes);
 }
 
+#define MODEL_BATCH	1000
+
+/* Random operations in one hold of the lock. How many of them went wrong. */
+static unsigned int model_steps(struct test_vm *f, struct model *m, unsigned long *seed,
+				bool mostly_in)
+{
+	unsigned int wrong = 0, step, what, g, n;
+	struct kvm_ext_nested_rmap *r = &f->vm->rmap;
+	long *page;
+
+	spin_lock(&f->kvm->mmu_lock);
+	for (step = 0; step < MODEL_BATCH; step++) {
+		*seed = *seed * 6364136223846793005UL + 1442695040888963407UL;
+		what = *seed >> 33;
+		g = what % MODEL_GUESTS;
+		n = what / 4 % MODEL_N_PAGES;
+		page = &m->page[g][n];
+
+		if (what / 1024 % 10 < (mostly_in ? 7 : 3)) {
+			*page = what / 16384 % MODEL_PAGES;
+			wrong += kvm_ext_rmap_insert(r, f->slot, TEST_SLOT_GFN + *page,
+						     m->gp[g], (gpa_t)n << PAGE_SHIFT) != 0;
+		} else {
+			wrong += kvm_ext_rmap_remove(r, m->gp[g], (gpa_t)n << PAGE_SHIFT) !=
+				 (*page >= 0);
+			*page = -1;
+		}
+	}
+	spin_unlock(&f->kvm->mmu_lock);
+	return wrong;
+}
+
 /* A million random operations, compared with an array. */
 static void random_operations(struct kunit *test)
 {
 	struct test_vm *f = test->priv;
 	struct model *m = test_zalloc(test, sizeof(*m));
-	unsigned long seed = get_random_u32(), step;
+	unsigned long seed = get_random_u32(), batch;
 	unsigned int g, n;
 
 	kunit_info(test, "seed %lu", seed);
@@ -211,27 +243,12 @@ static void random_operations(struct kunit *test)
 			m->page[g][n] = -1;
 	}
 
-	for (step = 1; step <= MODEL_STEPS; step++) {
-		u32 what;
-
-		seed = seed * 6364136223846793005UL + 1442695040888963407UL;
-		what = seed >> 33;
-		g = what % MODEL_GUESTS;
-		n = what / 4 % MODEL_N_PAGES;
-
-		/* tenths, in turns mostly in and mostly out */
-		if (what / 1024 % 10 < (step / 4096 % 2 ? 7 : 3)) {
-			m->page[g][n] = what / 16384 % MODEL_PAGES;
-			KUNIT_ASSERT_EQ(test, insert(f, m->page[g][n], m->gp[g], n), 0);
-		} else {
-			KUNIT_ASSERT_EQ(test, remove(f, m->gp[g], n),
-					m->page[g][n] >= 0);
-			m->page[g][n] = -1;
-		}
-		if (!(step % (MODEL_STEPS / MODEL_CHECKS)))
+	for (batch = 1; batch <= MODEL_STEPS / MODEL_BATCH; batch++) {
+		/* in turns mostly in and mostly out */
+		KUNIT_ASSERT_EQ(test, model_steps(f, m, &seed, batch / 4 % 2), 0);
+		if (!(batch % (MODEL_STEPS / MODEL_BATCH / MODEL_CHECKS)))
 			model_check(test, m);
-		if (!(step % 1024))
-			cond_resched();
+		cond_resched();
 	}
 }
 

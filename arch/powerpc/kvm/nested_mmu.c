@@ -59,6 +59,13 @@ static unsigned long aligned(unsigned long gpa, unsigned int shift)
 	return gpa & ~((1UL << shift) - 1);
 }
 
+/* Two leaves for one page: if they map the same of the host, as far as both go. */
+static bool agree(unsigned long one, unsigned int one_shift, unsigned long two,
+		  unsigned int two_shift)
+{
+	return !aligned((one ^ two) & PTE_RPN_MASK, max(one_shift, two_shift));
+}
+
 /* A page of a nested guest was stored to, and its shadow PTE will not tell. */
 static void keep_dirty(struct kvm *kvm, gfn_t gfn, unsigned int shift)
 {
@@ -108,7 +115,7 @@ struct target {
 static bool visit_shadow(struct kvm_ext_pass *p, unsigned long entry,
 			 const struct target *leaf, unsigned long *seen)
 {
-	unsigned long n_gpa = kvm_ext_rmap_gpa(entry), mask;
+	unsigned long n_gpa = kvm_ext_rmap_gpa(entry);
 	struct kvm_nested_guest *gp;
 	unsigned int shift;
 	pte_t *ptep;
@@ -118,10 +125,8 @@ static bool visit_shadow(struct kvm_ext_pass *p, unsigned long entry,
 		return false;
 
 	ptep = find_leaf(gp->shadow_pgtable, n_gpa, &shift);
-	if (!ptep || shift < leaf->least)
-		return false;
-	mask = ~((1UL << max(shift, leaf->shift)) - 1);
-	if ((pte_val(*ptep) ^ leaf->hpa) & PTE_RPN_MASK & mask)
+	if (!ptep || shift < leaf->least ||
+	    !agree(pte_val(*ptep), shift, leaf->hpa, leaf->shift))
 		return false;
 
 	*seen |= kvm_ext_pass_visit(p, gp->shadow_lpid, ptep, aligned(n_gpa, shift), shift);
@@ -302,7 +307,10 @@ static bool free_largest(struct kvm_ext_vm *vm, struct kvm_ext_shadow *own)
 	return freed;
 }
 
-/* Count page-table pages before kvm-hv makes them. */
+/*
+ * Count page-table pages before kvm-hv makes them. Where it gives up, and makes them
+ * at the next try, they count twice: at worst a table is thrown away early.
+ */
 static bool allow_tables(struct kvm_ext_vm *vm, struct kvm_nested_guest *gp,
 			 unsigned long n_gpa, unsigned int shift)
 {
@@ -530,7 +538,8 @@ bool kvm_ext_set_shadow_rc(struct kvm_ext_vm *vm, const struct kvm_nested_guest 
 		return false;
 
 	leaf = find_leaf(vm->kvm->arch.pgtable, gfn << PAGE_SHIFT, &leaf_shift);
-	if (!leaf || bits & ~pte_val(*leaf))
+	if (!leaf || bits & ~pte_val(*leaf) ||
+	    !agree(pte_val(*ptep), shift, pte_val(*leaf), leaf_shift))
 		return false;
 	__radix_pte_update(ptep, 0, bits);
 	return true;
@@ -594,8 +603,9 @@ void kvm_ext_release_all_nested(struct kvm *kvm)
 }
 
 /*
- * kvm-hv of 6.1 goes from one nested guest to the next and does not hold the one
- * it uses: another vCPU of L1 may end it meanwhile. Asked for one, it does.
+ * kvm-hv of 6.1 (as of 6.1.176) goes from one nested guest to the next and does not
+ * hold the one it uses: another vCPU of L1 may end it meanwhile. Asked for one, it
+ * does.
  */
 long kvm_ext_nested_tlbie_all(struct kvm_vcpu *vcpu)
 {
