@@ -40,13 +40,12 @@ static inline bool may_xfail(const struct vm *vm)
 } while (0)
 
 /*
- * Can a loss be judged where memory is taken from running vCPUs? On a host that
- * keeps stale translations they write it all the same; and stock misses a store
- * now and then.
+ * Can a loss be judged where memory is taken from running vCPUs? Not where they
+ * may write it all the same; and stock misses a store now and then.
  */
 static inline bool judges_theft(const struct vm *vm)
 {
-	return !host_keeps_stale_translations() && !may_xfail(vm);
+	return host_is_exact() && !may_xfail(vm);
 }
 
 /* No loss, if that is judged. */

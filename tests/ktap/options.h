@@ -6,7 +6,7 @@
  *	KTAP_STRICT	hold stock to the standard of ours too
  *	KTAP_SEED	start of the pseudo-random sequences
  *	KTAP_SCALE	factor on the amount of work, in percent
- *	KTAP_KICK	0: let vCPUs run on after a collection
+ *	KTAP_EXACT	1: the host's tlbie is exact, although it is emulated
  *	KTAP_RECORDS	directory where a run on stock leaves what a run on ours
  *			is compared with
  *	KTAP_ICOUNT	the host's clock counts instructions ('lab boot --icount')

@@ -15,7 +15,7 @@
 
 static void kick(struct logged_vm *l)
 {
-	if (option("KTAP_KICK", 1))
+	if (!host_is_exact())
 		vm_kick(l->vm);
 }
 

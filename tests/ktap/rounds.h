@@ -4,9 +4,9 @@
  * which the next collection must report; and a copy made in rounds, as by a
  * migration, which must equal the memory when the vCPUs are stopped at last.
  *
- * An emulated partition may leave stale translations to a running vCPU until
- * it next leaves the guest. So after each collection every vCPU is made to do
- * so, unless KTAP_KICK is 0.
+ * An emulated host may leave stale translations to a running vCPU until it next
+ * leaves the guest. So after each collection every vCPU is made to do so, unless
+ * the host is exact.
  */
 #ifndef TESTS_KTAP_ROUNDS_H
 #define TESTS_KTAP_ROUNDS_H

@@ -20,8 +20,9 @@ Usage: run [OPTION]... SUITE...
 Options:
   --seed N        start of the pseudo-random sequences (default: a random one)
   --scale PERCENT factor on the amount of work (default: 100)
-  --no-kick       let vCPUs run on after a collection, as a host with exact
-                  TLB semantics allows
+  --exact         the host's tlbie is exact, although it is emulated: let vCPUs
+                  run on after a collection, and judge what is lost where
+                  memory is taken from them
   --stock         run on stock only
   --ours          run on the module only
   --strict        hold stock to the standard of the module: its known failures
@@ -121,7 +122,7 @@ run_alone() {
 
 KTAP_SEED=$(od -An -N4 -tu4 /dev/urandom | tr -d " ")
 KTAP_SCALE=100
-KTAP_KICK=1
+KTAP_EXACT=0
 KTAP_STRICT=0
 only=
 parameters=
@@ -141,7 +142,7 @@ while [ $# -gt 0 ]; do
 		esac
 		shift
 		;;
-	--no-kick) KTAP_KICK=0 ;;
+	--exact) KTAP_EXACT=1 ;;
 	--strict) KTAP_STRICT=1 ;;
 	--stock) only=stock ;;
 	--ours) only=ours ;;
@@ -181,7 +182,7 @@ cd "$(dirname "$0")" || exit 2
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
 KTAP_MODULE=$MODULE
-export KTAP_KICK KTAP_MODULE KTAP_SCALE KTAP_SEED KTAP_STRICT
+export KTAP_EXACT KTAP_MODULE KTAP_SCALE KTAP_SEED KTAP_STRICT
 # What stock does is only known where stock runs too.
 if [ -z "$only" ]; then
 	export KTAP_RECORDS="$dir"

@@ -18,6 +18,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "options.h"
+
 #define KICK_SIGNAL	SIGUSR1
 
 #define KVM_VM_TYPE_HV	1
@@ -93,11 +95,7 @@ bool host_is_lpar(void)
 	return access("/proc/device-tree/ibm,opal", F_OK) != 0;
 }
 
-/*
- * QEMU's pseries machine does nothing on H_TLB_INVALIDATE: it drops all
- * translations whenever a vCPU leaves the guest, and none before.
- */
-bool host_keeps_stale_translations(void)
+static bool host_is_emulated(void)
 {
 	char model[64] = "";
 	FILE *file = fopen("/proc/device-tree/model", "r");
@@ -107,7 +105,26 @@ bool host_keeps_stale_translations(void)
 			model[0] = 0;
 		fclose(file);
 	}
-	return host_is_lpar() && strstr(model, "emulated by qemu");
+	return strstr(model, "emulated by qemu");
+}
+
+/*
+ * QEMU's pseries machine does nothing on H_TLB_INVALIDATE: it drops all
+ * translations whenever a vCPU leaves the guest, and none before.
+ */
+bool host_keeps_stale_translations(void)
+{
+	return host_is_lpar() && host_is_emulated();
+}
+
+/*
+ * Who has invalidated a translation and waited for it sees no more stores by it,
+ * and all C bits. QEMU's powernv machine does not wait: another CPU that has just
+ * read the old entry may still set C there, and store.
+ */
+bool host_is_exact(void)
+{
+	return !host_is_emulated() || option("KTAP_EXACT", 0);
 }
 
 /* Number of VMs that the module tracks, -1 when it is not loaded. */

@@ -136,6 +136,7 @@ void __noreturn __printf(1, 2) die(const char *fmt, ...);
 size_t page_size(void);
 bool host_is_lpar(void);
 bool host_keeps_stale_translations(void);
+bool host_is_exact(void);
 long module_refcnt(void);
 void write_file(const char *path, const char *text);
 
