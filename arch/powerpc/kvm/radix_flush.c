@@ -44,7 +44,7 @@ static int bare_lpid(u64 lpid)
 	return 0;
 }
 
-static int rpt_invalidate(u64 lpid, unsigned long start, unsigned long end,
+static int rpt_invalidate(u64 lpid, u64 type, unsigned long start, unsigned long end,
 			  u64 pgsize)
 {
 	long rc;
@@ -53,7 +53,7 @@ static int rpt_invalidate(u64 lpid, unsigned long start, unsigned long end,
 	do {
 		rc = plpar_hcall_norets(H_RPT_INVALIDATE, lpid,
 					H_RPTI_TARGET_CMMU,
-					H_RPTI_TYPE_NESTED | H_RPTI_TYPE_TLB,
+					H_RPTI_TYPE_NESTED | type,
 					pgsize, start, end);
 	} while (rc == H_BUSY);
 
@@ -63,22 +63,23 @@ static int rpt_invalidate(u64 lpid, unsigned long start, unsigned long end,
 static int rpt_range(u64 lpid, unsigned long start, unsigned long end,
 		     unsigned int shift)
 {
-	return rpt_invalidate(lpid, start, end,
+	return rpt_invalidate(lpid, H_RPTI_TYPE_TLB, start, end,
 			      psize_to_rpti_pgsize(shift_to_mmu_psize(shift)));
 }
 
 static int rpt_lpid(u64 lpid)
 {
-	return rpt_invalidate(lpid, 0, -1UL, H_RPTI_PAGE_ALL);
+	return rpt_invalidate(lpid, H_RPTI_TYPE_TLB | H_RPTI_TYPE_PWC, 0, -1UL,
+			      H_RPTI_PAGE_ALL);
 }
 
-static int tlbi_invalidate(u64 lpid, unsigned long rb)
+static int tlbi_invalidate(u64 lpid, unsigned long ric, unsigned long rb)
 {
 	long rc;
 
 	mb();	/* as in rpt_invalidate() */
 	do {
-		rc = plpar_hcall_norets(H_TLB_INVALIDATE, H_TLBIE_P1_ENC(0, 0, 1),
+		rc = plpar_hcall_norets(H_TLB_INVALIDATE, H_TLBIE_P1_ENC(ric, 0, 1),
 					lpid, rb);
 	} while (rc == H_BUSY);
 
@@ -90,12 +91,12 @@ static int tlbi_range(u64 lpid, unsigned long start, unsigned long end,
 {
 	unsigned long ap = mmu_get_ap(shift_to_mmu_psize(shift));
 
-	return tlbi_invalidate(lpid, start | (ap << PPC_BITLSHIFT(58)));
+	return tlbi_invalidate(lpid, RIC_FLUSH_TLB, start | (ap << PPC_BITLSHIFT(58)));
 }
 
 static int tlbi_lpid(u64 lpid)
 {
-	return tlbi_invalidate(lpid, TLBIEL_INVAL_SET_LPID);
+	return tlbi_invalidate(lpid, RIC_FLUSH_ALL, TLBIEL_INVAL_SET_LPID);
 }
 
 static struct kvm_ext_flush_backend this_machine;
