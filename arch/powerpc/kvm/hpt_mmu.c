@@ -231,6 +231,15 @@ static bool reaches(const __be64 *hptep, const struct revmap_entry *rev, gfn_t g
 	return gfn == reach || end_gfn(hptep, rev) > reach;
 }
 
+/* An attempt may also fail because an interrupt came, and nobody has the lock. */
+static bool try_lock(__be64 *hptep)
+{
+	while (!try_lock_hpte(hptep, HPTE_V_HVLOCK))
+		if (dword(hptep, 0) & HPTE_V_HVLOCK)
+			return false;
+	return true;
+}
+
 /*
  * Lock the HPTEs of one chain, of those that begin there the ones that reach
  * @reach. False if it must be looked at again, because there was no room or a lock
@@ -264,7 +273,7 @@ static bool gather_chain(struct pass *p, gfn_t gfn, gfn_t reach)
 		}
 		if (p->action->wanted(p, dword(hptep, 1)) &&
 		    reaches(hptep, &rev[index], gfn, reach)) {
-			if (!try_lock_hpte(hptep, HPTE_V_HVLOCK))
+			if (!try_lock(hptep))
 				goto again;
 			if (!take(p, index, rmapp))
 				__unlock_hpte(hptep, dword(hptep, 0));
