@@ -25,7 +25,7 @@
  * @name:	symbol name of the stock function; must be unique and traceable
  * @stub:	entry stub (KVM_EXT_REDIRECT_STUB) of the replacement
  * @wanted:	tells from the argument registers (@regs->gpr[3] and up) and the
- *		return address (@regs->link) whether this call is redirected.
+ *		return address (in r0) whether this call is redirected.
  *		Called with preemption disabled, from any context the function
  *		is called in; must be notrace and call nothing that is redirected.
  * @adjust:	changes the argument registers of a call, which then goes its way;
@@ -88,6 +88,18 @@ void kvm_ext_redirect_unregister(struct kvm_ext_redirect *table, unsigned int nr
  * point, ELFv2 ABI 2.3.2.1), or NULL if its symbol cannot be found.
  */
 void *kvm_ext_redirect_original(struct kvm_ext_redirect *r);
+
+/**
+ * kvm_ext_called_by_us() - does this module call what it redirects?
+ * @regs:	registers of the call
+ *
+ * The function's prologue has copied LR to r0, where kretprobes and the function
+ * graph tracer leave it alone. LR itself they may have changed by now.
+ *
+ * Context: that of a row's predicate.
+ * Return: true if the return address is in this module.
+ */
+bool kvm_ext_called_by_us(const struct pt_regs *regs);
 
 /**
  * kvm_ext_redirect_kvm() - predicate: the first argument is a VM of ours

@@ -13,6 +13,7 @@
 #include <stdatomic.h>
 #include <sys/ioctl.h>
 
+#include "hist.h"
 #include "logged_vm.h"
 #include "module.h"
 #include "tlb_count.h"
@@ -314,6 +315,68 @@ TEST_F_TIMEOUT(attach, function_held_by_live_patch, TIMEOUT)
 	expect_ours(_metadata, l);
 	logged_vm_destroy(l);
 	EXPECT_EQ(0, module_remove());
+}
+
+/* Functions that are redirected, most of which ours calls to have the rest done. */
+#define PROBES	"r:ktap_free kvm_hv:kvmppc_free_radix\n" \
+		"r:ktap_map kvm_hv:kvmppc_book3s_instantiate_page\n" \
+		"r:ktap_write kvm_hv:kvmppc_create_pte\n" \
+		"r:ktap_flush kvm_hv:kvmppc_radix_flush_memslot\n" \
+		"r:ktap_areas kvm_hv:kvmppc_update_vpas\n"
+
+static void work(struct __test_metadata *_metadata)
+{
+	struct logged_vm *l = create();
+
+	expect_ours(_metadata, l);
+	ASSERT_EQ(0, logged_vm_set_log(l, false));
+	dirty_all(l);
+	ASSERT_EQ(0, logged_vm_set_log(l, true));
+	logged_vm_destroy(l);
+}
+
+/*
+ * Who traces returns has put an address of its own into LR. Each may come before our
+ * redirect or after it.
+ */
+TEST_F(attach, returns_probed)
+{
+	unsigned int before;
+
+	if (access(TRACEFS "kprobe_events", W_OK))
+		SKIP(return, "the kernel has no kprobes");
+	for (before = 0; before < 2; before++) {
+		if (!before)
+			ASSERT_EQ(0, module_insert(""));
+		write_file(TRACEFS "kprobe_events", PROBES);
+		write_file(TRACEFS "events/kprobes/enable", "1");
+		if (before)
+			ASSERT_EQ(0, module_insert(""));
+		work(_metadata);
+		write_file(TRACEFS "events/kprobes/enable", "0");
+		write_file(TRACEFS "kprobe_events", "");
+		EXPECT_EQ(0, module_remove());
+	}
+}
+
+TEST_F(attach, graph_traced)
+{
+	unsigned int before;
+
+	if (access(TRACEFS "set_graph_function", W_OK))
+		SKIP(return, "the kernel has no function graph tracer");
+	write_file(TRACEFS "set_ftrace_filter", "kvmppc_*");
+	for (before = 0; before < 2; before++) {
+		if (!before)
+			ASSERT_EQ(0, module_insert(""));
+		write_file(TRACEFS "current_tracer", "function_graph");
+		if (before)
+			ASSERT_EQ(0, module_insert(""));
+		work(_metadata);
+		write_file(TRACEFS "current_tracer", "nop");
+		EXPECT_EQ(0, module_remove());
+	}
+	write_file(TRACEFS "set_ftrace_filter", "");
 }
 
 /* Creates, runs and destroys VMs, and checks each of them. */

@@ -102,7 +102,7 @@ u64 test_wrapper(u64 a, u64 b, u64 c, u64 d, u64 e, u64 f, u64 g, u64 h)
 
 static bool notrace not_from_here(const struct pt_regs *regs)
 {
-	return !within_module(regs->link, THIS_MODULE);
+	return !within_module(regs->gpr[0], THIS_MODULE);
 }
 
 static struct kvm_ext_redirect wrapper_row = {

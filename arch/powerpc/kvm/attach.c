@@ -449,7 +449,7 @@ static void *our_member(unsigned int r, unsigned int m)
 /*
  * A function that is redirected only to see that redirection works at all on
  * this kernel: ftrace may have been killed by an earlier fault, and then it
- * registers everything and calls nothing.
+ * registers everything and calls nothing. And that callers are recognized.
  */
 static bool self_test_result;
 
@@ -465,7 +465,7 @@ bool kvm_ext_self_test_redirected(void)
 
 static bool notrace self_test_wanted(const struct pt_regs *regs)
 {
-	return true;
+	return kvm_ext_called_by_us(regs);
 }
 
 static struct kvm_ext_redirect redirects[] = {

@@ -151,9 +151,15 @@ void *kvm_ext_redirect_original(struct kvm_ext_redirect *r)
 }
 EXPORT_SYMBOL_FOR_KUNIT(kvm_ext_redirect_original);
 
+bool kvm_ext_called_by_us(const struct pt_regs *regs)
+{
+	return within_module(regs->gpr[0], THIS_MODULE);
+}
+EXPORT_SYMBOL_FOR_KUNIT(kvm_ext_called_by_us);
+
 bool kvm_ext_redirect_kvm(const struct pt_regs *regs)
 {
-	return !within_module(regs->link, THIS_MODULE) &&
+	return !kvm_ext_called_by_us(regs) &&
 	       kvm_ext_vm_find((const struct kvm *)regs->gpr[3]);
 }
 
@@ -168,7 +174,7 @@ bool kvm_ext_redirect_vcpu(const struct pt_regs *regs)
 {
 	const struct kvm_vcpu *vcpu = (const struct kvm_vcpu *)regs->gpr[3];
 
-	return !within_module(regs->link, THIS_MODULE) && kvm_ext_vm_find(vcpu->kvm);
+	return !kvm_ext_called_by_us(regs) && kvm_ext_vm_find(vcpu->kvm);
 }
 
 bool kvm_ext_redirect_hpt_vcpu(const struct pt_regs *regs)
