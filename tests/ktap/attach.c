@@ -103,7 +103,7 @@ static void expect_ours(struct __test_metadata *_metadata, struct logged_vm *l)
 		EXPECT_GT(NR_PAGES, invalidations(l));
 }
 
-TEST_F(attach, vms_of_before_stay_on_stock)
+TEST_F_TIMEOUT(attach, vms_of_before_stay_on_stock, TIMEOUT)
 {
 	struct logged_vm *before = create(), *after, *last;
 
@@ -132,7 +132,7 @@ TEST_F(attach, vms_of_before_stay_on_stock)
 }
 
 /* Insertions one after the other, each with a VM that lives through the next. */
-TEST_F(attach, generations)
+TEST_F_TIMEOUT(attach, generations, TIMEOUT)
 {
 	struct logged_vm *stock = create(), *ours;
 	unsigned int i;
@@ -154,7 +154,7 @@ TEST_F(attach, generations)
 }
 
 /* A VM lives as long as anything refers to it. */
-TEST_F(attach, held_by_another_process)
+TEST_F_TIMEOUT(attach, held_by_another_process, TIMEOUT)
 {
 	struct logged_vm *l;
 	int to_child[2];
@@ -181,7 +181,7 @@ TEST_F(attach, held_by_another_process)
 	EXPECT_EQ(0, module_remove());
 }
 
-TEST_F(attach, held_by_vcpu)
+TEST_F_TIMEOUT(attach, held_by_vcpu, TIMEOUT)
 {
 	struct vm_config config = { .mmu = VM_MMU_RADIX };
 	struct vm *vm;
@@ -199,7 +199,7 @@ TEST_F(attach, held_by_vcpu)
 	EXPECT_EQ(0, module_remove());
 }
 
-TEST_F(attach, held_by_mapping)
+TEST_F_TIMEOUT(attach, held_by_mapping, TIMEOUT)
 {
 	struct vm_config config = { .mmu = VM_MMU_RADIX };
 	struct vm *vm;
@@ -219,7 +219,7 @@ TEST_F(attach, held_by_mapping)
 }
 
 /* A VM whose creation was not finished leaves nothing behind. */
-TEST_F(attach, bare_vm)
+TEST_F_TIMEOUT(attach, bare_vm, TIMEOUT)
 {
 	int kvm = open("/dev/kvm", O_RDWR), vm;
 
@@ -236,7 +236,7 @@ TEST_F(attach, bare_vm)
 	close(kvm);
 }
 
-TEST_F(attach, dirty_log_off)
+TEST_F_TIMEOUT(attach, dirty_log_off, TIMEOUT)
 {
 	struct logged_vm *l;
 
@@ -267,7 +267,7 @@ static char read_parameter(const char *name)
 	return value;
 }
 
-TEST_F(attach, parameters)
+TEST_F_TIMEOUT(attach, parameters, TIMEOUT)
 {
 	static const char path[] = "/sys/module/" MODULE_NAME
 				   "/parameters/dirty_log";
@@ -339,7 +339,7 @@ static void work(struct __test_metadata *_metadata)
  * Who traces returns has put an address of its own into LR. Each may come before our
  * redirect or after it.
  */
-TEST_F(attach, returns_probed)
+TEST_F_TIMEOUT(attach, returns_probed, TIMEOUT)
 {
 	unsigned int before;
 
@@ -359,7 +359,7 @@ TEST_F(attach, returns_probed)
 	}
 }
 
-TEST_F(attach, graph_traced)
+TEST_F_TIMEOUT(attach, graph_traced, TIMEOUT)
 {
 	unsigned int before;
 
