@@ -35,7 +35,6 @@
  * @original:	private: entry point of the function, once it was asked for
  * @ip:		private: address of the ftrace call site, known after the first
  *		call
- * @ops:	private: ftrace's part
  */
 struct kvm_ext_redirect {
 	const char *name;
@@ -46,13 +45,23 @@ struct kvm_ext_redirect {
 	bool locate;
 	void *original;
 	unsigned long ip;
+};
+
+/**
+ * struct kvm_ext_redirects - a table of them
+ * @row:	the rows
+ * @nr:		how many
+ * @ops:	private: ftrace's part
+ */
+struct kvm_ext_redirects {
+	struct kvm_ext_redirect *row;
+	unsigned int nr;
 	struct ftrace_ops ops;
 };
 
 /**
  * kvm_ext_redirect_register() - redirect all functions of a table, or none
- * @table:	the rows
- * @nr:		how many
+ * @t:		the table
  *
  * Context: process context, may sleep.
  * Return: 0; -ENOENT if a function does not exist or cannot be traced; -EBUSY
@@ -60,12 +69,11 @@ struct kvm_ext_redirect {
  * other errors of ftrace. The name of the function that failed is logged, and
  * none of the table is redirected then.
  */
-int kvm_ext_redirect_register(struct kvm_ext_redirect *table, unsigned int nr);
+int kvm_ext_redirect_register(struct kvm_ext_redirects *t);
 
 /**
  * kvm_ext_redirect_unregister() - undo kvm_ext_redirect_register()
- * @table:	the rows
- * @nr:		how many
+ * @t:		the table
  *
  * After return no further call is redirected and no CPU is in the callback.
  * A replacement that was entered earlier may still be running: who frees its
@@ -73,7 +81,7 @@ int kvm_ext_redirect_register(struct kvm_ext_redirect *table, unsigned int nr);
  *
  * Context: process context, may sleep.
  */
-void kvm_ext_redirect_unregister(struct kvm_ext_redirect *table, unsigned int nr);
+void kvm_ext_redirect_unregister(struct kvm_ext_redirects *t);
 
 /**
  * kvm_ext_redirect_original() - entry point of a redirected function

@@ -28,11 +28,18 @@ static bool notrace wanted(const struct pt_regs *regs)
 	return regs->gpr[3] != STOCK_CALL;
 }
 
+static bool notrace never_wanted(const struct pt_regs *regs)
+{
+	return false;
+}
+
 static struct kvm_ext_redirect row = {
 	.name = "kvm_ext_test_victim",
 	.stub = test_stub_replacement,
 	.wanted = wanted,
 };
+
+static struct kvm_ext_redirects table = { .row = &row, .nr = 1 };
 
 static u64 stock_result(u64 a)
 {
@@ -72,21 +79,21 @@ static void redirect_and_back(struct kunit *test)
 {
 	expect_stock(test);
 
-	KUNIT_ASSERT_EQ(test, kvm_ext_redirect_register(&row, 1), 0);
+	KUNIT_ASSERT_EQ(test, kvm_ext_redirect_register(&table), 0);
 	KUNIT_EXPECT_EQ(test, call_locally(test, 1), ext_result(1));
 	KUNIT_EXPECT_EQ(test, call_globally(1), ext_result(1));
 	KUNIT_EXPECT_EQ(test, kvm_ext_test_victim(1, 2, 3, 4, 5, 6, 7, 8), ext_result(1));
 
-	kvm_ext_redirect_unregister(&row, 1);
+	kvm_ext_redirect_unregister(&table);
 	expect_stock(test);
 }
 
 static void not_wanted(struct kunit *test)
 {
-	KUNIT_ASSERT_EQ(test, kvm_ext_redirect_register(&row, 1), 0);
+	KUNIT_ASSERT_EQ(test, kvm_ext_redirect_register(&table), 0);
 	KUNIT_EXPECT_EQ(test, call_locally(test, STOCK_CALL), stock_result(STOCK_CALL));
 	KUNIT_EXPECT_EQ(test, call_globally(STOCK_CALL), stock_result(STOCK_CALL));
-	kvm_ext_redirect_unregister(&row, 1);
+	kvm_ext_redirect_unregister(&table);
 }
 
 /* A replacement that calls what it replaces. */
@@ -111,13 +118,15 @@ static struct kvm_ext_redirect wrapper_row = {
 	.wanted = not_from_here,
 };
 
+static struct kvm_ext_redirects wrapper_table = { .row = &wrapper_row, .nr = 1 };
+
 static void original_is_callable(struct kunit *test)
 {
-	KUNIT_ASSERT_EQ(test, kvm_ext_redirect_register(&wrapper_row, 1), 0);
+	KUNIT_ASSERT_EQ(test, kvm_ext_redirect_register(&wrapper_table), 0);
 	KUNIT_EXPECT_EQ(test, call_locally(test, 1), stock_result(1) + 1);
 	KUNIT_EXPECT_PTR_EQ(test, kvm_ext_redirect_original(&wrapper_row),
 			    (void *)kvm_ext_test_victim);
-	kvm_ext_redirect_unregister(&wrapper_row, 1);
+	kvm_ext_redirect_unregister(&wrapper_table);
 	expect_stock(test);
 }
 
@@ -136,56 +145,83 @@ static void arguments_adjusted(struct kunit *test)
 		.name = "kvm_ext_test_victim",
 		.adjust = add_one_to_each,
 	};
+	static struct kvm_ext_redirects adjusting = { .row = &adjusted, .nr = 1 };
 	u64 want = kvm_ext_test_mix(kvm_ext_test_victim_salt, 2, 3, 4, 5, 6, 7, 8, 9);
 
-	KUNIT_ASSERT_EQ(test, kvm_ext_redirect_register(&adjusted, 1), 0);
+	KUNIT_ASSERT_EQ(test, kvm_ext_redirect_register(&adjusting), 0);
 	KUNIT_EXPECT_EQ(test, call_locally(test, 1), want);
 	KUNIT_EXPECT_EQ(test, call_globally(1), want);
-	kvm_ext_redirect_unregister(&adjusted, 1);
+	kvm_ext_redirect_unregister(&adjusting);
 	expect_stock(test);
+}
+
+/* A table of rows like the one above. */
+static struct kvm_ext_redirects *some(struct kunit *test, unsigned int nr)
+{
+	struct kvm_ext_redirects *t = kunit_kzalloc(test, sizeof(*t), GFP_KERNEL);
+	unsigned int i;
+
+	KUNIT_ASSERT_NOT_NULL(test, t);
+	t->row = kunit_kcalloc(test, nr, sizeof(*t->row), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, t->row);
+	t->nr = nr;
+	for (i = 0; i < nr; i++)
+		t->row[i] = row;
+	return t;
 }
 
 static void all_or_nothing(struct kunit *test)
 {
-	struct kvm_ext_redirect *table;
+	struct kvm_ext_redirects *t = some(test, 2);
 
-	table = kunit_kcalloc(test, 2, sizeof(*table), GFP_KERNEL);
-	KUNIT_ASSERT_NOT_NULL(test, table);
-	table[0] = row;
-	table[1] = row;
-	table[1].name = "kvm_ext_no_such_function";
-
-	KUNIT_EXPECT_EQ(test, kvm_ext_redirect_register(table, 2), -ENOENT);
+	t->row[1].name = "kvm_ext_no_such_function";
+	KUNIT_EXPECT_EQ(test, kvm_ext_redirect_register(t), -ENOENT);
 	expect_stock(test);
 }
 
 static void one_owner(struct kunit *test)
 {
-	struct kvm_ext_redirect *table;
+	struct kvm_ext_redirects *first = some(test, 1), *second = some(test, 1);
 
-	table = kunit_kcalloc(test, 2, sizeof(*table), GFP_KERNEL);
-	KUNIT_ASSERT_NOT_NULL(test, table);
-	table[0] = row;
-	table[1] = row;
+	KUNIT_ASSERT_EQ(test, kvm_ext_redirect_register(first), 0);
+	KUNIT_EXPECT_EQ(test, kvm_ext_redirect_register(second), -EBUSY);
+	KUNIT_EXPECT_EQ(test, call_globally(1), ext_result(1));
+	kvm_ext_redirect_unregister(first);
+	expect_stock(test);
+}
 
-	KUNIT_EXPECT_EQ(test, kvm_ext_redirect_register(table, 2), -EBUSY);
+/* Each function by itself. */
+static void two_functions(struct kunit *test)
+{
+	struct kvm_ext_redirects *t = some(test, 2);
+
+	t->row[0].name = "kvm_ext_test_call_locally";
+	t->row[0].wanted = never_wanted;
+	KUNIT_ASSERT_EQ(test, kvm_ext_redirect_register(t), 0);
+	KUNIT_EXPECT_EQ(test, call_locally(test, 1), ext_result(1));
+	KUNIT_EXPECT_EQ(test, call_globally(1), ext_result(1));
+	KUNIT_EXPECT_TRUE(test, t->row[0].ip && t->row[1].ip);
+	KUNIT_EXPECT_NE(test, t->row[0].ip, t->row[1].ip);
+	kvm_ext_redirect_unregister(t);
 	expect_stock(test);
 }
 
 static void facet_off(struct kunit *test)
 {
 	static const bool off;
-	struct kvm_ext_redirect *table;
+	struct kvm_ext_redirects *t = some(test, 2);
 
-	table = kunit_kcalloc(test, 1, sizeof(*table), GFP_KERNEL);
-	KUNIT_ASSERT_NOT_NULL(test, table);
-	table[0] = row;
-	table[0].facet = &off;
+	t->row[0].facet = &off;
 	/* not even looked for */
-	table[0].name = "kvm_ext_no_such_function";
+	t->row[0].name = "kvm_ext_no_such_function";
+	KUNIT_EXPECT_EQ(test, kvm_ext_redirect_register(t), 0);
+	KUNIT_EXPECT_EQ(test, call_globally(1), ext_result(1));
+	kvm_ext_redirect_unregister(t);
 
-	KUNIT_EXPECT_EQ(test, kvm_ext_redirect_register(table, 1), 0);
-	kvm_ext_redirect_unregister(table, 1);
+	t->row[1].facet = &off;
+	KUNIT_EXPECT_EQ(test, kvm_ext_redirect_register(t), 0);
+	kvm_ext_redirect_unregister(t);
+	expect_stock(test);
 }
 
 struct hammer {
@@ -240,9 +276,9 @@ static void many_cpus(struct kunit *test)
 	}
 
 	for (i = 0; i < 20; i++) {
-		KUNIT_EXPECT_EQ(test, kvm_ext_redirect_register(&row, 1), 0);
+		KUNIT_EXPECT_EQ(test, kvm_ext_redirect_register(&table), 0);
 		msleep(20);
-		kvm_ext_redirect_unregister(&row, 1);
+		kvm_ext_redirect_unregister(&table);
 		msleep(20);
 	}
 
@@ -262,6 +298,7 @@ static struct kunit_case cases[] = {
 	KUNIT_CASE(arguments_adjusted),
 	KUNIT_CASE(all_or_nothing),
 	KUNIT_CASE(one_owner),
+	KUNIT_CASE(two_functions),
 	KUNIT_CASE(facet_off),
 	KUNIT_CASE(many_cpus),
 	{}

@@ -468,7 +468,7 @@ static bool notrace self_test_wanted(const struct pt_regs *regs)
 	return kvm_ext_called_by_us(regs);
 }
 
-static struct kvm_ext_redirect redirects[] = {
+static struct kvm_ext_redirect redirected[] = {
 	[KVM_EXT_SELF_TEST] = {
 		.name = "kvm_ext_self_test",
 		.stub = kvm_ext_stub_self_test,
@@ -576,9 +576,14 @@ static struct kvm_ext_redirect redirects[] = {
 	},
 };
 
+static struct kvm_ext_redirects redirects = {
+	.row = redirected,
+	.nr = ARRAY_SIZE(redirected),
+};
+
 void *kvm_ext_original(enum kvm_ext_redirected which)
 {
-	return kvm_ext_redirect_original(&redirects[which]);
+	return kvm_ext_redirect_original(&redirected[which]);
 }
 
 /*
@@ -670,7 +675,7 @@ int kvm_ext_attach(void)
 
 	kvm_ext_stock = *ops;
 
-	err = kvm_ext_redirect_register(redirects, ARRAY_SIZE(redirects));
+	err = kvm_ext_redirect_register(&redirects);
 	if (err)
 		goto put;
 
@@ -685,7 +690,7 @@ int kvm_ext_attach(void)
 	return 0;
 
 unregister:
-	kvm_ext_redirect_unregister(redirects, ARRAY_SIZE(redirects));
+	kvm_ext_redirect_unregister(&redirects);
 put:
 	module_put(ops->owner);
 	return err;
@@ -700,7 +705,7 @@ void kvm_ext_detach(void)
 
 	synchronize_rcu_tasks();
 	synchronize_srcu(&attach_srcu);
-	kvm_ext_redirect_unregister(redirects, ARRAY_SIZE(redirects));
+	kvm_ext_redirect_unregister(&redirects);
 	synchronize_rcu_tasks();
 
 	module_put(ops->owner);
