@@ -45,6 +45,9 @@
  * @spare_root:	root of a shadow table that is being freed, NULL before nested
  *		guests are allowed
  * @spare_lock:	for @spare_root
+ * @spare_tables: root of page-table pages that no leaf is in, NULL without any;
+ *		kvm->slots_lock
+ * @more_tables: has some made: 0 or an error; may sleep
  * @hpt_backend: invalidates translations of HPTEs
  * @hptes:	HPTEs that a pass has locked, NULL where there are no HPT guests;
  *		kvm->mmu_lock
@@ -65,6 +68,8 @@ struct kvm_ext_vm {
 	struct kvm_ext_nested_rmap rmap;
 	pgd_t *spare_root;
 	spinlock_t spare_lock; /* see @spare_root */
+	pgd_t *spare_tables;
+	int (*more_tables)(struct kvm_ext_vm *vm);
 	const struct kvm_ext_hpt_backend *hpt_backend;
 	struct kvm_ext_hptes *hptes;
 	u8 leaf_level[KVM_MAX_VCPUS];

@@ -24,6 +24,10 @@ struct kvm_ext_vm;
  * @harvest:	collect C bits of a memslot into a bitmap and clear them, flushed;
  *		0 or -EIO; with kvm->arch.mmu_setup_lock and kvm->slots_lock held,
  *		may sleep
+ * @peek:	the same, and leave them set
+ * @clean:	clear C bits of the pages of a memslot that a bitmap names (NULL: of
+ *		all), from one up to but not including another, flushed; 0 or -EIO;
+ *		with kvm->slots_lock held, may sleep
  * @flush_slot:	take all translations of a memslot away that is changed or goes;
  *		may sleep
  * @save_dirty:	the page table goes: accumulate C bits of a memslot, if it is
@@ -40,6 +44,11 @@ struct kvm_ext_mmu {
 			 gfn_t start, gfn_t end);
 	int (*harvest)(struct kvm_ext_vm *vm, const struct kvm_memory_slot *slot,
 		       unsigned long *map);
+	int (*peek)(struct kvm_ext_vm *vm, const struct kvm_memory_slot *slot,
+		    unsigned long *map);
+	int (*clean)(struct kvm_ext_vm *vm, const struct kvm_memory_slot *slot,
+		     const unsigned long *pages, unsigned long start,
+		     unsigned long end);
 	void (*flush_slot)(struct kvm_ext_vm *vm,
 			   const struct kvm_memory_slot *slot);
 	void (*save_dirty)(struct kvm_ext_vm *vm,

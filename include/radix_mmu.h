@@ -32,6 +32,38 @@ int kvm_ext_radix_harvest(struct kvm_ext_vm *vm,
 			  unsigned long *map);
 
 /**
+ * kvm_ext_radix_peek() - collect C bits of a memslot and leave them
+ * @vm:		a VM of ours
+ * @slot:	one of its memslots
+ * @map:	bitmap of the slot's pages, little endian; bits are added
+ *
+ * Context: as kvm_ext_radix_harvest().
+ * Return: 0, or -EIO if a TLB invalidation is still to be made up for.
+ */
+int kvm_ext_radix_peek(struct kvm_ext_vm *vm, const struct kvm_memory_slot *slot,
+		       unsigned long *map);
+
+/**
+ * kvm_ext_radix_clean() - clear C bits of pages
+ * @vm:		a VM of ours
+ * @slot:	one of its memslots
+ * @pages:	bitmap of the slot's pages, little endian; NULL: all
+ * @start:	first page of the slot that is concerned
+ * @end:	first page of the slot that is not
+ *
+ * On return C is clear for these pages, in the guest's table and in shadow tables,
+ * or was set again by a later store, and what was cleared has been flushed. Leaves
+ * that are larger than a page have been split; the other pages of these keep C.
+ *
+ * Context: kvm->slots_lock held; may sleep; takes kvm->mmu_lock in chunks. The VM
+ * may leave radix mode meanwhile, its leaves are gone then.
+ * Return: 0, or -EIO if a TLB invalidation failed.
+ */
+int kvm_ext_radix_clean(struct kvm_ext_vm *vm, const struct kvm_memory_slot *slot,
+			const unsigned long *pages, unsigned long start,
+			unsigned long end);
+
+/**
  * kvm_ext_radix_save_dirty() - keep C bits of a table that is about to go
  * @vm:		a VM of ours whose table nobody uses any more
  * @slot:	one of its memslots, with a dirty bitmap

@@ -7,8 +7,8 @@
 #ifndef KVM_EXT_RADIX_PASS_H
 #define KVM_EXT_RADIX_PASS_H
 
+#include <linux/kvm_host.h>
 #include <linux/pgtable.h>
-#include <linux/types.h>
 
 struct kvm_ext_flush;
 struct kvm_ext_vm;
@@ -66,5 +66,21 @@ unsigned long kvm_ext_pass_visit(struct kvm_ext_pass *p, u64 lpid, pte_t *ptep,
  * Context: kvm->mmu_lock still held.
  */
 void kvm_ext_pass_finish(struct kvm_ext_pass *p);
+
+/**
+ * kvm_ext_count_leaf() - keep the VM's statistics of large leaves
+ * @kvm:	the VM
+ * @shift:	log2 of the leaf's size in bytes; a page is not counted
+ * @change:	leaves that came, or minus those that went
+ *
+ * Context: kvm->mmu_lock held.
+ */
+static inline void kvm_ext_count_leaf(struct kvm *kvm, unsigned int shift, int change)
+{
+	if (shift == PMD_SHIFT)
+		kvm->stat.num_2M_pages += change;
+	else if (shift == PUD_SHIFT)
+		kvm->stat.num_1G_pages += change;
+}
 
 #endif /* KVM_EXT_RADIX_PASS_H */

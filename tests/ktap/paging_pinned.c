@@ -136,9 +136,15 @@ TEST_F(pinned, replaced)
 	ASSERT_EQ(0, madvise(l->memory, l->size, MADV_DONTNEED));
 	*(__u64 *)l->memory = VALUE + 1;
 	if (variant->mmu == VM_MMU_RADIX) {
-		/* which takes the mappings away */
+		/* a log takes no mapping away, a slot that goes does */
+		ASSERT_EQ(0, logged_vm_set_log(l, false));
+		EXPECT_EQ(variant->backing == BACKING_MEMFD ? VALUE + 1 : VALUE,
+			  vcpu_load(self->vcpu, VM_DATA_GPA));
+		ASSERT_EQ(0, vm_set_memslot(l->vm, LOGGED_SLOT, VM_DATA_GPA, 0,
+					    l->memory, 0));
 		ASSERT_EQ(0, logged_vm_set_log(l, false));
 		EXPECT_EQ(VALUE + 1, vcpu_load(self->vcpu, VM_DATA_GPA));
+		store_all(self->vcpu, l);
 	}
 	vcpu_store(self->vcpu, VM_DATA_GPA, VALUE + 2);
 	EXPECT_EQ(self->before + l->pages, locked_pages());

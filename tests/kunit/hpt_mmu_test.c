@@ -225,6 +225,28 @@ static unsigned long harvest(struct fixture *f)
 	return bitmap_weight(f->map, SLOT_PAGES);
 }
 
+/* The same, but nothing changes. */
+static unsigned long peek(struct fixture *f)
+{
+	bitmap_zero(f->map, SLOT_PAGES);
+	mutex_lock(&f->kvm->arch.mmu_setup_lock);
+	mutex_lock(&f->kvm->slots_lock);
+	kvm_ext_hpt_peek(f->vm, f->slot, f->map);
+	mutex_unlock(&f->kvm->slots_lock);
+	mutex_unlock(&f->kvm->arch.mmu_setup_lock);
+	return bitmap_weight(f->map, SLOT_PAGES);
+}
+
+static void clean(struct fixture *f, const unsigned long *pages, unsigned long start,
+		  unsigned long end)
+{
+	mutex_lock(&f->kvm->arch.mmu_setup_lock);
+	mutex_lock(&f->kvm->slots_lock);
+	kvm_ext_hpt_clean(f->vm, f->slot, pages, start, end);
+	mutex_unlock(&f->kvm->slots_lock);
+	mutex_unlock(&f->kvm->arch.mmu_setup_lock);
+}
+
 static bool reported(struct fixture *f, unsigned long page)
 {
 	return test_bit_le(page, f->map);
@@ -469,6 +491,103 @@ static void harvest_power8(struct kunit *test)
 		expect_valid(test, i);
 }
 
+static void peek_leaves_it(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+	unsigned long dirty = enter(f, 2, PAGE_SHIFT, RC);
+	unsigned int i;
+
+	enter(f, 3, PAGE_SHIFT, HPTE_R_R);
+	enter(f, LARGE_PAGES, LARGE, RC);
+	for (i = 0; i < 2; i++) {
+		KUNIT_EXPECT_EQ(test, 1 + LARGE_PAGES, peek(f));
+		KUNIT_EXPECT_TRUE(test, reported(f, 2));
+		KUNIT_EXPECT_TRUE(test, reported(f, SLOT_PAGES - 1));
+	}
+	expect_valid(test, dirty);
+	KUNIT_EXPECT_EQ(test, RC, r_of(f, dirty) & RC);
+	KUNIT_EXPECT_EQ(test, 0, seen.single);
+	KUNIT_EXPECT_EQ(test, 2, seen.lpid);
+}
+
+static void peek_late_c(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+
+	seen.late = enter(f, 2, PAGE_SHIFT, HPTE_R_R);
+	KUNIT_EXPECT_EQ(test, 1, peek(f));
+}
+
+static void peek_power8(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+	unsigned long late = enter(f, 2, PAGE_SHIFT, HPTE_R_R);
+	unsigned long dirty = enter(f, 3, PAGE_SHIFT, RC);
+
+	f->vm->hpt_backend = &power8;
+	atomic_set(&f->kvm->arch.vcpus_running, 1);
+	KUNIT_EXPECT_EQ(test, 1, peek(f));
+	atomic_set(&f->kvm->arch.vcpus_running, 0);
+	seen.late = late;
+	KUNIT_EXPECT_EQ(test, 2, peek(f));
+	expect_valid(test, late);
+	expect_valid(test, dirty);
+	KUNIT_EXPECT_EQ(test, RC, r_of(f, dirty) & RC);
+}
+
+/* Of a larger HPTE, the pages that are not named are dirty still. */
+static void clean_named(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+	unsigned long named = enter(f, 2, PAGE_SHIFT, RC);
+	unsigned long other = enter(f, 3, PAGE_SHIFT, RC);
+	unsigned long behind = enter(f, 70, PAGE_SHIFT, RC);
+	unsigned long large = enter(f, LARGE_PAGES, LARGE, RC);
+	unsigned long *pages = must(test, SLOT_PAGES / 8), page;
+
+	__set_bit_le(2, pages);
+	__set_bit_le(70, pages);
+	__set_bit_le(LARGE_PAGES + 5, pages);
+	clean(f, pages, 0, 64);
+	KUNIT_EXPECT_EQ(test, HPTE_R_R, r_of(f, named) & RC);
+	KUNIT_EXPECT_EQ(test, HPTE_R_C, rev(f, named)->guest_rpte & RC);
+	KUNIT_EXPECT_EQ(test, RC, r_of(f, other) & RC);
+	KUNIT_EXPECT_EQ(test, RC, r_of(f, behind) & RC);
+	KUNIT_EXPECT_EQ(test, RC, r_of(f, large) & RC);
+
+	clean(f, pages, 64, SLOT_PAGES);
+	KUNIT_EXPECT_EQ(test, HPTE_R_R, r_of(f, behind) & RC);
+	KUNIT_EXPECT_EQ(test, HPTE_R_R, r_of(f, large) & RC);
+	for (page = 0; page < SLOT_PAGES; page++)
+		KUNIT_ASSERT_EQ(test, accumulated(f, page),
+				page >= LARGE_PAGES && page != LARGE_PAGES + 5);
+	expect_valid(test, named);
+	expect_valid(test, large);
+	KUNIT_EXPECT_EQ(test, 0, seen.unlocked);
+}
+
+static void clean_nothing(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+	unsigned long *pages = must(test, SLOT_PAGES / 8);
+
+	enter(f, 2, PAGE_SHIFT, RC);
+	clean(f, pages, 0, SLOT_PAGES);
+	KUNIT_EXPECT_EQ(test, 0, seen.lpid + seen.single);
+	KUNIT_EXPECT_EQ(test, 1, peek(f));
+}
+
+/* That the page was dirty through an HPTE that has gone is for this one no more. */
+static void clean_rmap_c(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+
+	enter(f, 4, PAGE_SHIFT, RC);
+	unmap(f, 4, 5);
+	clean(f, NULL, 0, SLOT_PAGES);
+	KUNIT_EXPECT_EQ(test, RMAP_R, *rmap(f, 4) & (RMAP_R | RMAP_C));
+}
+
 static void aging(struct kunit *test)
 {
 	struct fixture *f = test->priv;
@@ -628,6 +747,12 @@ static struct kunit_case cases[] = {
 	KUNIT_CASE(harvest_many_by_few_flushes),
 	KUNIT_CASE(harvest_rmap_c),
 	KUNIT_CASE(harvest_power8),
+	KUNIT_CASE(peek_leaves_it),
+	KUNIT_CASE(peek_late_c),
+	KUNIT_CASE(peek_power8),
+	KUNIT_CASE(clean_named),
+	KUNIT_CASE(clean_nothing),
+	KUNIT_CASE(clean_rmap_c),
 	KUNIT_CASE(aging),
 	KUNIT_CASE(aging_many_by_one_flush),
 	KUNIT_CASE(aging_part_of_large),

@@ -30,6 +30,7 @@
 #include "nested_mmu.h"
 #include "notifiers.h"
 #include "radix_fault.h"
+#include "radix_resize.h"
 #include "redirect.h"
 
 struct kvmppc_ops kvm_ext_stock;
@@ -52,6 +53,7 @@ int kvm_ext_vm_init(struct kvm_ext_vm *vm, struct kvm *kvm)
 			return -ENOMEM;
 	}
 	vm->hpt_backend = kvm_ext_hpt_default();
+	vm->more_tables = kvm_ext_spare_tables;
 	vm->kvm = kvm;
 	kvm_ext_pins_init(&vm->pins, !READ_ONCE(kvm_ext_paging));
 	xa_init(&vm->vcpus);
@@ -141,6 +143,8 @@ static void ext_destroy_vm(struct kvm *kvm)
 	int idx = srcu_read_lock(&attach_srcu);
 	struct kvm_ext_vm *vm = kvm_ext_vm_find(kvm);
 
+	if (vm)
+		kvm_ext_free_tables(vm);
 	kvm_ext_stock.destroy_vm(kvm);
 
 	if (vm) {
@@ -505,6 +509,7 @@ static struct kvm_ext_redirect redirected[] = {
 	[KVM_EXT_CREATE_PTE] = {
 		.name = "kvmppc_create_pte",
 		.adjust = kvm_ext_adjust_create_pte,
+		.locate = true,
 	},
 	/* when the log of a memslot is switched */
 	[KVM_EXT_FLUSH_MEMSLOT] = {
@@ -560,7 +565,6 @@ static struct kvm_ext_redirect redirected[] = {
 		.stub = kvm_ext_stub_free_shadow_table,
 		.wanted = kvm_ext_redirect_shadow_table,
 		.locate = true,
-		.facet = &kvm_ext_nested,
 	},
 	[KVM_EXT_RELEASE_NESTED] = {
 		.name = "kvmhv_release_all_nested",

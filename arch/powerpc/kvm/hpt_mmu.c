@@ -69,7 +69,8 @@ struct action {
  * @vm:		whose
  * @slot:	the memslot
  * @action:	what for
- * @map:	harvest: bitmap of dirty pages
+ * @map:	bitmap of dirty pages that are found
+ * @cleaned:	bitmap of pages that are to be cleaned; NULL: all
  * @spare_pinned: HPTEs of pages that are pinned are not concerned
  * @seen:	rmap bits that were cleared, and the same bits of HPTEs
  */
@@ -78,6 +79,7 @@ struct pass {
 	const struct kvm_memory_slot *slot;
 	const struct action *action;
 	unsigned long *map;
+	const unsigned long *cleaned;
 	bool spare_pinned;
 	unsigned long seen;
 };
@@ -491,19 +493,36 @@ static bool dirty(const struct pass *p, unsigned long r)
 		!atomic_read(&p->vm->kvm->arch.vcpus_running));
 }
 
+static void make_valid(__be64 *hptep)
+{
+	unlock_hpte(hptep, (dword(hptep, 0) & ~HPTE_V_ABSENT) | HPTE_V_VALID);
+}
+
+static bool test_clear_changed(struct pass *p, __be64 *hptep, struct revmap_entry *rev)
+{
+	unsigned long r = dword(hptep, 1);
+
+	if (!(r & HPTE_R_C))
+		return false;
+	hptep[1] = cpu_to_be64(r & ~HPTE_R_C);
+	keep_rc(p->vm->kvm, rev, HPTE_R_C);
+	return true;
+}
+
+static void report(const struct pass *p, const __be64 *hptep, const struct revmap_entry *rev)
+{
+	gfn_t end = min(end_gfn(hptep, rev), p->slot->base_gfn + p->slot->npages);
+	gfn_t gfn;
+
+	for (gfn = first_gfn(hptep, rev); gfn < end; gfn++)
+		__set_bit_le(gfn - p->slot->base_gfn, p->map);
+}
+
 static void settle_harvested(struct pass *p, __be64 *hptep, struct revmap_entry *rev)
 {
-	unsigned long v = dword(hptep, 0), r = dword(hptep, 1);
-	gfn_t gfn, end;
-
-	if (r & HPTE_R_C) {
-		hptep[1] = cpu_to_be64(r & ~HPTE_R_C);
-		keep_rc(p->vm->kvm, rev, HPTE_R_C);
-		end = min(end_gfn(hptep, rev), p->slot->base_gfn + p->slot->npages);
-		for (gfn = first_gfn(hptep, rev); gfn < end; gfn++)
-			__set_bit_le(gfn - p->slot->base_gfn, p->map);
-	}
-	unlock_hpte(hptep, (v & ~HPTE_V_ABSENT) | HPTE_V_VALID);
+	if (test_clear_changed(p, hptep, rev))
+		report(p, hptep, rev);
+	make_valid(hptep);
 }
 
 /*
@@ -516,21 +535,107 @@ static const struct action collect_changed = {
 	.rmap_clear = RMAP_CHANGED,
 };
 
+static void settle_seen(struct pass *p, __be64 *hptep, struct revmap_entry *rev)
+{
+	if (dword(hptep, 1) & HPTE_R_C)
+		report(p, hptep, rev);
+	make_valid(hptep);
+}
+
+/* C stays, but has to be written back first where that takes an invalidation of each. */
+static const struct action see_changed = {
+	.wanted = dirty,
+	.settle = settle_seen,
+};
+
+/*
+ * C bits of a chain, where all are written back. What is just being changed may
+ * tell of a store that was reported before; none is left out.
+ */
+static void see_chain(struct pass *p, gfn_t gfn)
+{
+	unsigned long *rmapp = rmap_of(p, gfn), head, index;
+	const struct kvm *kvm = p->vm->kvm;
+	struct revmap_entry *rev = kvm->arch.hpt.rev;
+
+	lock_rmap(rmapp);
+	if (*rmapp & KVMPPC_RMAP_PRESENT) {
+		head = *rmapp & KVMPPC_RMAP_INDEX;
+		index = head;
+		do {
+			if (dword(hpte_at(kvm, index), 1) & HPTE_R_C)
+				report(p, hpte_at(kvm, index), &rev[index]);
+			index = rev[index].forw;
+		} while (index != head);
+	}
+	unlock_rmap(rmapp);
+}
+
+/* Pages of a larger HPTE that are not to be cleaned are accumulated. */
+static void settle_cleaned(struct pass *p, __be64 *hptep, struct revmap_entry *rev)
+{
+	const struct kvm_memory_slot *slot = p->slot;
+	gfn_t gfn = first_gfn(hptep, rev), end = end_gfn(hptep, rev);
+
+	if (test_clear_changed(p, hptep, rev) && slot->dirty_bitmap)
+		for (end = min(end, slot->base_gfn + slot->npages); gfn < end; gfn++)
+			if (p->cleaned && !test_bit_le(gfn - slot->base_gfn, p->cleaned))
+				set_bit_le(gfn - slot->base_gfn, slot->dirty_bitmap);
+	make_valid(hptep);
+}
+
+static const struct action clean_changed = {
+	.wanted = dirty,
+	.settle = settle_cleaned,
+	.rmap_clear = RMAP_CHANGED,
+};
+
+/* HPTEs locked in one hold of mmu_lock. */
+static unsigned int most_locked(const struct pass *p)
+{
+	return p->vm->hpt_backend->lpid ? LOCKED_AT_ONCE : LOCKED_ONE_BY_ONE;
+}
+
 /* One hold of mmu_lock. Returns where to go on. */
-static gfn_t harvest_chunk(struct pass *p, gfn_t gfn, gfn_t end)
+static gfn_t collect_chunk(struct pass *p, gfn_t gfn, gfn_t end)
 {
 	struct kvm *kvm = p->vm->kvm;
-	unsigned int most = p->vm->hpt_backend->lpid ? LOCKED_AT_ONCE :
-						       LOCKED_ONE_BY_ONE;
+	unsigned int most = most_locked(p);
 
 	spin_lock(&kvm->mmu_lock);
 	for (end = min(gfn + CHUNK, end); gfn < end && p->vm->hptes->nr < most; gfn++)
 		/* A chain that begins now has no store that is to be seen. */
-		if (READ_ONCE(*rmap_of(p, gfn)) & (KVMPPC_RMAP_PRESENT | RMAP_CHANGED))
+		if (!(READ_ONCE(*rmap_of(p, gfn)) & (KVMPPC_RMAP_PRESENT | RMAP_CHANGED)))
+			continue;
+		else if (p->action == &see_changed && p->vm->hpt_backend->lpid)
+			see_chain(p, gfn);
+		else
 			gather(p, gfn, gfn);
 	finish(p);
 	spin_unlock(&kvm->mmu_lock);
 	return gfn;
+}
+
+/* Processors may keep a C bit until then (Power ISA v3.0B book III, 5.7.12). */
+static void have_c_written(struct kvm_ext_vm *vm)
+{
+	if (vm->hpt_backend->lpid)
+		vm->hpt_backend->lpid(vm->kvm);
+}
+
+static int collect(struct pass *p)
+{
+	gfn_t gfn = p->slot->base_gfn, end = gfn + p->slot->npages;
+
+	lockdep_assert_held(&p->vm->kvm->arch.mmu_setup_lock);
+	lockdep_assert_held(&p->vm->kvm->slots_lock);
+
+	have_c_written(p->vm);
+	while (gfn < end) {
+		gfn = collect_chunk(p, gfn, end);
+		cond_resched();
+	}
+	return 0;
 }
 
 int kvm_ext_hpt_harvest(struct kvm_ext_vm *vm, const struct kvm_memory_slot *slot,
@@ -542,27 +647,90 @@ int kvm_ext_hpt_harvest(struct kvm_ext_vm *vm, const struct kvm_memory_slot *slo
 		.action = &collect_changed,
 		.map = map,
 	};
-	gfn_t gfn = slot->base_gfn, end = gfn + slot->npages;
+
+	return collect(&p);
+}
+EXPORT_SYMBOL_FOR_KUNIT(kvm_ext_hpt_harvest);
+
+int kvm_ext_hpt_peek(struct kvm_ext_vm *vm, const struct kvm_memory_slot *slot,
+		     unsigned long *map)
+{
+	struct pass p = {
+		.vm = vm,
+		.slot = slot,
+		.action = &see_changed,
+		.map = map,
+	};
+
+	return collect(&p);
+}
+EXPORT_SYMBOL_FOR_KUNIT(kvm_ext_hpt_peek);
+
+/* The next page to clean, from one on. */
+static gfn_t next_to_clean(const struct pass *p, gfn_t gfn, gfn_t end)
+{
+	gfn_t base = p->slot->base_gfn;
+
+	if (!p->cleaned || gfn >= end)
+		return gfn;
+	return base + find_next_bit_le(p->cleaned, end - base, gfn - base);
+}
+
+/* One hold of mmu_lock. Returns where to go on. */
+static gfn_t clean_chunk(struct pass *p, gfn_t gfn, gfn_t end)
+{
+	unsigned int most = most_locked(p), budget = CHUNK, i;
+	struct kvm *kvm = p->vm->kvm;
+	gfn_t begin;
+
+	spin_lock(&kvm->mmu_lock);
+	for (; gfn < end && budget && p->vm->hptes->nr < most; budget--) {
+		for (i = 0; i < NR_LARGE; i++) {
+			begin = begin_of_large(p, gfn, i);
+			if (begin < gfn)
+				gather(p, begin, gfn);
+		}
+		gather(p, gfn, gfn);
+		gfn = next_to_clean(p, gfn + 1, end);
+	}
+	finish(p);
+	spin_unlock(&kvm->mmu_lock);
+	return gfn;
+}
+
+int kvm_ext_hpt_clean(struct kvm_ext_vm *vm, const struct kvm_memory_slot *slot,
+		      const unsigned long *pages, unsigned long start,
+		      unsigned long end)
+{
+	struct pass p = {
+		.vm = vm,
+		.slot = slot,
+		.action = &clean_changed,
+		.cleaned = pages,
+	};
+	gfn_t last = slot->base_gfn + end;
+	gfn_t gfn = next_to_clean(&p, slot->base_gfn + start, last);
 
 	lockdep_assert_held(&vm->kvm->arch.mmu_setup_lock);
 	lockdep_assert_held(&vm->kvm->slots_lock);
 
-	/* Processors may keep a C bit until then (Power ISA v3.0B book III, 5.7.12). */
-	if (vm->hpt_backend->lpid)
-		vm->hpt_backend->lpid(vm->kvm);
-	while (gfn < end) {
-		gfn = harvest_chunk(&p, gfn, end);
+	if (gfn < last)
+		have_c_written(vm);
+	while (gfn < last) {
+		gfn = clean_chunk(&p, gfn, last);
 		cond_resched();
 	}
 	return 0;
 }
-EXPORT_SYMBOL_FOR_KUNIT(kvm_ext_hpt_harvest);
+EXPORT_SYMBOL_FOR_KUNIT(kvm_ext_hpt_clean);
 
 const struct kvm_ext_mmu kvm_ext_hpt = {
 	.unmap = kvm_ext_hpt_unmap,
 	.age = kvm_ext_hpt_age,
 	.test_age = kvm_ext_hpt_test_age,
 	.harvest = kvm_ext_hpt_harvest,
+	.peek = kvm_ext_hpt_peek,
+	.clean = kvm_ext_hpt_clean,
 	.flush_slot = kvm_ext_hpt_flush_slot,
 	/* nothing may follow a chain into an HPT that goes */
 	.save_dirty = kvm_ext_hpt_flush_slot,

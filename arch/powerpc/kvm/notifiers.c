@@ -10,6 +10,8 @@
 #include "mmu.h"
 #include "notifiers.h"
 #include "pin.h"
+#include "radix_mmu.h"
+#include "radix_resize.h"
 
 bool kvm_ext_unmap_gfn_range(struct kvm_ext_vm *vm, struct kvm_gfn_range *range)
 {
@@ -52,15 +54,25 @@ void kvm_ext_flush_memslot(struct kvm_ext_vm *vm, struct kvm_memory_slot *slot)
 	kvm_ext_unpin(vm, slot->base_gfn, slot->base_gfn + slot->npages);
 }
 
+/*
+ * kvm-hv takes all of a memslot away when its log is switched on, to have single
+ * pages from then on, and again when it is switched off. The log needs less: large
+ * leaves are split, or joined again. Where everything is dirty to begin with, they
+ * are split when they are cleaned.
+ */
 void kvm_ext_flush_radix_memslot(struct kvm *kvm, const struct kvm_memory_slot *slot)
 {
-	void (*original)(struct kvm *kvm, const struct kvm_memory_slot *slot);
+	void (*original)(struct kvm *kvm, const struct kvm_memory_slot *slot) =
+		kvm_ext_original(KVM_EXT_FLUSH_MEMSLOT);
+	struct kvm_ext_vm *vm = kvm_ext_vm_find(kvm);
 
-	if (!kvm->arch.secure_guest) {
-		kvm_ext_mmu(kvm)->flush_slot(kvm_ext_vm_find(kvm), slot);
-		return;
+	/* as it was before the switch */
+	if (kvm->arch.secure_guest) {
+		if (!WARN_ON_ONCE(!original))
+			original(kvm, slot);
+	} else if (slot->flags & KVM_MEM_LOG_DIRTY_PAGES) {
+		kvm_ext_radix_join(vm, slot);
+	} else if (!kvm_dirty_log_manual_protect_and_init_set(kvm)) {
+		kvm_ext_radix_clean(vm, slot, NULL, 0, slot->npages);
 	}
-	original = kvm_ext_original(KVM_EXT_FLUSH_MEMSLOT);
-	if (!WARN_ON_ONCE(!original))
-		original(kvm, slot);
 }

@@ -21,6 +21,7 @@
 #include "pin.h"
 #include "radix_fault.h"
 #include "radix_walk.h"
+#include "redirect.h"
 
 static notrace unsigned long leaf_size(unsigned int level)
 {
@@ -153,7 +154,7 @@ notrace void kvm_ext_adjust_create_pte(struct pt_regs *regs)
 	pgd_t *root = (pgd_t *)regs->gpr[4];
 	struct kvm_ext_vm *vm = kvm_ext_vm_find(kvm);
 
-	if (!vm)
+	if (!vm || kvm_ext_called_by_us(regs))
 		return;
 	drop_host_bits(regs);
 	if (root != kvm->arch.pgtable && kvm_ext_nested)

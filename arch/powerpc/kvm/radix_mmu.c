@@ -20,6 +20,7 @@
 #include "radix_flush.h"
 #include "radix_mmu.h"
 #include "radix_pass.h"
+#include "radix_resize.h"
 #include "radix_walk.h"
 
 /*
@@ -57,16 +58,27 @@ static unsigned long visit_leaf(struct kvm_ext_pass *p,
 	return seen;
 }
 
+/* The page of a leaf goes, or its table; the next collection finds its C bit here. */
+static void accumulate(const struct kvm_memory_slot *slot,
+		       const struct kvm_ext_walk *leaf)
+{
+	unsigned long gfn;
+
+	if (slot->dirty_bitmap)
+		for (gfn = first_gfn(slot, leaf); gfn < end_gfn(slot, leaf); gfn++)
+			set_bit_le(gfn - slot->base_gfn, slot->dirty_bitmap);
+}
+
 /* One hold of mmu_lock. Returns where to go on, or @end. */
-static unsigned long harvest_chunk(struct kvm_ext_vm *vm,
+static unsigned long collect_chunk(struct kvm_ext_vm *vm,
 				   const struct kvm_memory_slot *slot,
 				   unsigned long start, unsigned long end,
-				   unsigned long *map, int *err)
+				   unsigned long *map, unsigned long clear, int *err)
 {
 	struct kvm_ext_pass p = {
 		.vm = vm,
 		.look = _PAGE_DIRTY,
-		.clear = _PAGE_DIRTY,
+		.clear = clear,
 		.flush = &vm->flush,
 	};
 	struct kvm *kvm = vm->kvm;
@@ -91,9 +103,22 @@ static unsigned long harvest_chunk(struct kvm_ext_vm *vm,
 	return kvm_ext_walk_done(&w) ? end : w.next;
 }
 
-int kvm_ext_radix_harvest(struct kvm_ext_vm *vm,
-			  const struct kvm_memory_slot *slot,
-			  unsigned long *map)
+/* The flush that all C bits cleared since it was begun have to wait for. */
+static int finish_clearing(struct kvm_ext_vm *vm, int err)
+{
+	if (kvm_ext_flush_finish(&vm->flush))
+		err = -EIO;
+	if (!err && IS_ENABLED(CONFIG_KVM_HV_EXT_DEBUG)) {
+		/* who changes leaves under mmu_lock has paid when it is dropped */
+		spin_lock(&vm->kvm->mmu_lock);
+		kvm_ext_flush_debug_settled(&vm->debug);
+		spin_unlock(&vm->kvm->mmu_lock);
+	}
+	return err;
+}
+
+static int collect(struct kvm_ext_vm *vm, const struct kvm_memory_slot *slot,
+		   unsigned long *map, unsigned long clear)
 {
 	unsigned long gpa = slot->base_gfn << PAGE_SHIFT;
 	unsigned long end = gpa + (slot->npages << PAGE_SHIFT);
@@ -105,32 +130,171 @@ int kvm_ext_radix_harvest(struct kvm_ext_vm *vm,
 	kvm_ext_flush_begin(&vm->flush, vm->kvm->arch.lpid,
 			    vm->kvm->nr_memslot_pages);
 	while (gpa < end) {
-		gpa = harvest_chunk(vm, slot, gpa, end, map, &err);
+		gpa = collect_chunk(vm, slot, gpa, end, map, clear, &err);
 		cond_resched();
 	}
-	if (kvm_ext_flush_finish(&vm->flush))
-		err = -EIO;
+	return finish_clearing(vm, err);
+}
 
-	if (!err && IS_ENABLED(CONFIG_KVM_HV_EXT_DEBUG)) {
-		/* who changes leaves under mmu_lock has paid when it is dropped */
-		spin_lock(&vm->kvm->mmu_lock);
-		kvm_ext_flush_debug_settled(&vm->debug);
-		spin_unlock(&vm->kvm->mmu_lock);
-	}
-	return err;
+int kvm_ext_radix_harvest(struct kvm_ext_vm *vm,
+			  const struct kvm_memory_slot *slot,
+			  unsigned long *map)
+{
+	return collect(vm, slot, map, _PAGE_DIRTY);
 }
 EXPORT_SYMBOL_FOR_KUNIT(kvm_ext_radix_harvest);
 
-/* The page of a leaf goes, or its table; the next collection finds its C bit here. */
-static void accumulate(const struct kvm_memory_slot *slot,
+int kvm_ext_radix_peek(struct kvm_ext_vm *vm, const struct kvm_memory_slot *slot,
+		       unsigned long *map)
+{
+	return collect(vm, slot, map, 0);
+}
+EXPORT_SYMBOL_FOR_KUNIT(kvm_ext_radix_peek);
+
+/**
+ * struct cleaning - pages of a memslot lose C
+ * @vm:		whose
+ * @slot:	the memslot
+ * @pages:	bitmap of the pages, little endian; NULL: all
+ * @next:	page of the slot to go on at
+ * @end:	first page not concerned
+ * @no_tables:	there is no memory to split leaves
+ * @err:	an invalidation failed
+ */
+struct cleaning {
+	struct kvm_ext_vm *vm;
+	const struct kvm_memory_slot *slot;
+	const unsigned long *pages;
+	unsigned long next;
+	unsigned long end;
+	bool no_tables;
+	int err;
+};
+
+/* Go to the next pages in a row. False if there are none. */
+static bool next_run(struct cleaning *c, unsigned long *end)
+{
+	*end = c->end;
+	if (c->pages) {
+		c->next = find_next_bit_le(c->pages, c->end, c->next);
+		*end = find_next_zero_bit_le(c->pages, c->end, c->next);
+	}
+	return c->next < c->end;
+}
+
+/* As on stock: the leaf goes. What it knows is accumulated. */
+static void take_large(struct cleaning *c, struct kvm_ext_pass *p,
 		       const struct kvm_ext_walk *leaf)
 {
-	unsigned long gfn;
+	struct kvm_ext_flush *flush = p->flush;
+	unsigned long clear = p->clear;
+	struct kvm_ext_vm *vm = c->vm;
 
-	if (slot->dirty_bitmap)
-		for (gfn = first_gfn(slot, leaf); gfn < end_gfn(slot, leaf); gfn++)
-			set_bit_le(gfn - slot->base_gfn, slot->dirty_bitmap);
+	kvm_ext_flush_begin(&vm->notifier_flush, vm->kvm->arch.lpid,
+			    vm->kvm->nr_memslot_pages);
+	p->clear = KVM_EXT_PASS_ALL;
+	p->flush = &vm->notifier_flush;
+	if (visit_leaf(p, c->slot, leaf))
+		accumulate(c->slot, leaf);
+	p->clear = clear;
+	p->flush = flush;
+	kvm_ext_flush_finish(&vm->notifier_flush);
+	kvm_ext_count_leaf(vm->kvm, leaf->shift, -1);
 }
+
+/* A leaf that is larger than a page is to be split. False if it needs a table first. */
+static bool clean_leaf(struct cleaning *c, struct kvm_ext_pass *p,
+		       struct kvm_ext_split *split, const struct kvm_ext_walk *leaf)
+{
+	if (leaf->shift == PAGE_SHIFT)
+		visit_leaf(p, c->slot, leaf);
+	else if (kvm_ext_split_add(split, p, leaf))
+		return true;
+	else if (c->no_tables && !split->nr)
+		take_large(c, p, leaf);
+	else
+		return false;
+	return true;
+}
+
+/* Pages in a row, as far as the walk's budget goes. False if it needs tables first. */
+static bool clean_run(struct cleaning *c, struct kvm_ext_pass *p,
+		      struct kvm_ext_split *split, struct kvm_ext_walk *w,
+		      unsigned long end)
+{
+	unsigned long base = c->slot->base_gfn, start = (base + c->next) << PAGE_SHIFT;
+	bool clean = true;
+
+	kvm_ext_walk_init(w, c->vm->kvm->arch.pgtable, start, (base + end) << PAGE_SHIFT,
+			  w->budget - 1);
+	while (clean && kvm_ext_walk_next(w)) {
+		clean = clean_leaf(c, p, split, w);
+		/* leaves that are large still, for the next hold of the lock */
+		if (w->shift == PUD_SHIFT)
+			clean = false;
+		if (!clean)
+			w->next = max(w->gpa, start);
+	}
+	c->next = min((w->next >> PAGE_SHIFT) - base, end);
+	return clean;
+}
+
+/* One hold of mmu_lock. False if it needs tables to go on. */
+static bool clean_chunk(struct cleaning *c)
+{
+	struct kvm_ext_split split = { .vm = c->vm, .slot = c->slot, .clean = c->pages };
+	struct kvm_ext_pass p = {
+		.vm = c->vm,
+		.look = _PAGE_DIRTY,
+		.clear = _PAGE_DIRTY,
+		.flush = &c->vm->flush,
+	};
+	struct kvm_ext_walk w = { .budget = CHUNK };
+	struct kvm *kvm = c->vm->kvm;
+	unsigned long run_end;
+	bool clean = true;
+
+	spin_lock(&kvm->mmu_lock);
+	/* A table that goes, goes after the mode has changed. */
+	if (!kvm_is_radix(kvm))
+		c->next = c->end;
+	/* a walk needs two entries to get on */
+	while (clean && w.budget > 2 && next_run(c, &run_end))
+		clean = clean_run(c, &p, &split, &w, run_end);
+	if (kvm_ext_split_finish(&split))
+		c->err = -EIO;
+	kvm_ext_pass_finish(&p);
+	spin_unlock(&kvm->mmu_lock);
+	if (p.err)
+		c->err = p.err;
+	return clean;
+}
+
+int kvm_ext_radix_clean(struct kvm_ext_vm *vm, const struct kvm_memory_slot *slot,
+			const unsigned long *pages, unsigned long start,
+			unsigned long end)
+{
+	struct cleaning c = {
+		.vm = vm,
+		.slot = slot,
+		.pages = pages,
+		.next = start,
+		.end = end,
+	};
+	unsigned long run_end;
+
+	lockdep_assert_held(&vm->kvm->slots_lock);
+
+	kvm_ext_flush_begin(&vm->flush, vm->kvm->arch.lpid,
+			    vm->kvm->nr_memslot_pages);
+	while (next_run(&c, &run_end)) {
+		if (!clean_chunk(&c))
+			c.no_tables = vm->more_tables(vm);
+		cond_resched();
+	}
+	return finish_clearing(vm, c.err);
+}
+EXPORT_SYMBOL_FOR_KUNIT(kvm_ext_radix_clean);
 
 void kvm_ext_radix_save_dirty(struct kvm_ext_vm *vm,
 			      const struct kvm_memory_slot *slot)
@@ -153,14 +317,6 @@ void kvm_ext_radix_save_dirty(struct kvm_ext_vm *vm,
 	} while (!kvm_ext_walk_done(&w));
 }
 EXPORT_SYMBOL_FOR_KUNIT(kvm_ext_radix_save_dirty);
-
-static void count_leaf(struct kvm *kvm, unsigned int shift, int change)
-{
-	if (shift == PMD_SHIFT)
-		kvm->stat.num_2M_pages += change;
-	else if (shift == PUD_SHIFT)
-		kvm->stat.num_1G_pages += change;
-}
 
 static bool is_pinned(struct kvm_ext_vm *vm, const struct kvm_memory_slot *slot,
 		      const struct kvm_ext_walk *leaf)
@@ -193,7 +349,7 @@ static unsigned long unmap_chunk(struct kvm_ext_vm *vm,
 			continue;
 		if (visit_leaf(&p, slot, &w))
 			accumulate(slot, &w);
-		count_leaf(kvm, w.shift, -1);
+		kvm_ext_count_leaf(kvm, w.shift, -1);
 	}
 	kvm_ext_flush_finish(p.flush);
 	kvm_ext_pass_finish(&p);
@@ -284,6 +440,8 @@ const struct kvm_ext_mmu kvm_ext_radix = {
 	.age = kvm_ext_radix_age,
 	.test_age = kvm_ext_radix_test_age,
 	.harvest = kvm_ext_radix_harvest,
+	.peek = kvm_ext_radix_peek,
+	.clean = kvm_ext_radix_clean,
 	.flush_slot = kvm_ext_radix_flush_slot,
 	.save_dirty = kvm_ext_radix_save_dirty,
 };

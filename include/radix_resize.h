@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Leaves of radix guests are split when a log needs single pages, and joined when
+ * none does any more. The guest keeps its memory all the time.
+ *
+ * All of this is done by ioctls on memslots: kvm->slots_lock is held, and protects
+ * the spare tables.
+ */
+#ifndef KVM_EXT_RADIX_RESIZE_H
+#define KVM_EXT_RADIX_RESIZE_H
+
+#include <linux/kvm_host.h>
+#include <linux/pgtable.h>
+
+struct kvm_ext_pass;
+struct kvm_ext_vm;
+struct kvm_ext_walk;
+
+/* Page-table pages kept ready, and leaves split or joined by one flush. */
+#define KVM_EXT_SPARE_TABLES	16
+
+/**
+ * struct kvm_ext_split - leaves to be split in one hold of mmu_lock
+ * @vm:		whose
+ * @slot:	the memslot that they map
+ * @clean:	bitmap of pages of @slot that lose C, little endian; NULL: all
+ * @nr:		leaves gathered
+ * @leaf:	where each is, what it was, and the table that takes its place
+ */
+struct kvm_ext_split {
+	struct kvm_ext_vm *vm;
+	const struct kvm_memory_slot *slot;
+	const unsigned long *clean;
+	unsigned int nr;
+	struct {
+		pte_t *ptep;
+		unsigned long gpa;
+		unsigned int shift;
+		unsigned long old;
+		pte_t table;
+	} leaf[KVM_EXT_SPARE_TABLES];
+};
+
+/**
+ * kvm_ext_split_add() - take a leaf out of the table, to be split
+ * @s:		gathers it
+ * @p:		the pass that found it; clears C
+ * @leaf:	a leaf larger than a page
+ *
+ * Shadow PTEs of the leaf's pages go: they may be as large as it was, and would
+ * then let a nested guest write without setting C of a page.
+ *
+ * Context: kvm->mmu_lock held until kvm_ext_split_finish().
+ * Return: false if there is no spare table for it; nothing has changed then.
+ */
+bool kvm_ext_split_add(struct kvm_ext_split *s, struct kvm_ext_pass *p,
+		       const struct kvm_ext_walk *leaf);
+
+/**
+ * kvm_ext_split_finish() - flush what was gathered, and put the smaller leaves in
+ * @s:		what kvm_ext_split_add() gathered; empty afterwards
+ *
+ * They have all that the leaf had, but for C where it is to be cleared.
+ *
+ * Context: kvm->mmu_lock held.
+ * Return: 0, or -EIO if the machine refused an invalidation.
+ */
+int kvm_ext_split_finish(struct kvm_ext_split *s);
+
+/**
+ * kvm_ext_spare_tables() - have tables ready for kvm_ext_split_add()
+ * @vm:		a VM of ours, radix
+ *
+ * Context: may sleep.
+ * Return: 0, or -ENOMEM.
+ */
+int kvm_ext_spare_tables(struct kvm_ext_vm *vm);
+
+/**
+ * kvm_ext_radix_join() - map a memslot by large leaves again
+ * @vm:		a VM of ours, radix
+ * @slot:	a memslot that is no longer logged
+ *
+ * Where the host maps a huge page and the guest part of it by single pages, the
+ * guest gets all of it by one leaf. R and C are set in it if they were in any.
+ *
+ * Context: may sleep; takes kvm->mmu_lock in chunks.
+ */
+void kvm_ext_radix_join(struct kvm_ext_vm *vm, const struct kvm_memory_slot *slot);
+
+/**
+ * kvm_ext_joined() - the leaf that single pages make
+ * @entry:	a page of PTEs
+ * @host:	the host's leaf for the same memory
+ *
+ * All that are there must be the host's; what the guest has never touched comes
+ * with them. None may be written that the host may not.
+ *
+ * Return: the leaf, with R and C that any of them has; 0 if there is none.
+ */
+unsigned long kvm_ext_joined(const pte_t *entry, pte_t host);
+
+/**
+ * kvm_ext_free_tables() - free the spare tables of a VM
+ * @vm:		a VM of ours that ends
+ */
+void kvm_ext_free_tables(struct kvm_ext_vm *vm);
+
+#endif /* KVM_EXT_RADIX_RESIZE_H */

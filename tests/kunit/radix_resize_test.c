@@ -1,0 +1,355 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Leaves that are split when their pages are cleaned, and joined, on tables that
+ * the test builds.
+ */
+#include <linux/kvm_host.h>
+#include <linux/random.h>
+#include <asm/kvm_book3s_64.h>
+#include <asm/pte-walk.h>
+
+#include "attach.h"
+#include "compat.h"
+#include "radix_mmu.h"
+#include "radix_resize.h"
+#include "radix_vm.h"
+
+#define NR_TABLES	16
+#define BITS		(_PAGE_PRESENT | _PAGE_PTE | _PAGE_READ | _PAGE_WRITE)
+
+/* Where kvm_ext_spare_tables() has them. */
+static int spare_tables(struct kvm_ext_vm *vm)
+{
+	struct kunit *test = current->kunit_test;
+	unsigned int i;
+
+	if (!vm->spare_tables)
+		vm->spare_tables = test_table(test);
+	for (i = 0; i < NR_TABLES; i++)
+		*test_map(test, vm->spare_tables, (unsigned long)i << PMD_SHIFT,
+			  PAGE_SHIFT, 0, 0) = __pte(0);
+	*test_map(test, vm->spare_tables, PUD_SIZE, PMD_SHIFT, 0, 0) = __pte(0);
+	return 0;
+}
+
+static int no_tables(struct kvm_ext_vm *vm)
+{
+	return -ENOMEM;
+}
+
+static int init(struct kunit *test)
+{
+	int err = test_vm_init(test);
+	struct test_vm *f = test->priv;
+
+	if (!err)
+		f->vm->more_tables = spare_tables;
+	return err;
+}
+
+static int clean(struct test_vm *f, const unsigned long *pages, unsigned long start,
+		 unsigned long end)
+{
+	int err;
+
+	mutex_lock(&f->kvm->slots_lock);
+	err = kvm_ext_radix_clean(f->vm, f->slot, pages, start, end);
+	mutex_unlock(&f->kvm->slots_lock);
+	return err;
+}
+
+static void peek(struct test_vm *f)
+{
+	bitmap_zero(f->map, TEST_SLOT_PAGES);
+	mutex_lock(&f->kvm->arch.mmu_setup_lock);
+	mutex_lock(&f->kvm->slots_lock);
+	kvm_ext_radix_peek(f->vm, f->slot, f->map);
+	mutex_unlock(&f->kvm->slots_lock);
+	mutex_unlock(&f->kvm->arch.mmu_setup_lock);
+}
+
+/* The leaf of a page, and its size; NULL without one. */
+static pte_t *leaf_of(const struct test_vm *f, unsigned long page, unsigned int *shift)
+{
+	pte_t *ptep = __find_linux_pte(f->root, test_gpa(page), NULL, shift);
+
+	if (!*shift)
+		*shift = PAGE_SHIFT;
+	return ptep && pte_present(*ptep) ? ptep : NULL;
+}
+
+/* Large leaves, single pages and nothing, dirty and clean: the pages of these. */
+struct pages {
+	DECLARE_BITMAP(present, TEST_SLOT_PAGES);
+	DECLARE_BITMAP(dirty, TEST_SLOT_PAGES);
+	unsigned int large;
+};
+
+static struct pages *random_pages(struct kunit *test)
+{
+	struct pages *t = test_zalloc(test, sizeof(*t));
+	unsigned long page, nr;
+
+	for (page = 0; page < TEST_SLOT_PAGES; page += nr) {
+		bool large = IS_ALIGNED(TEST_SLOT_GFN + page, TEST_PMD_PAGES) &&
+			     page + TEST_PMD_PAGES <= TEST_SLOT_PAGES &&
+			     get_random_u32() % 2;
+		unsigned long bits = get_random_u32() % 2 ? TEST_R : TEST_RC;
+
+		nr = large ? TEST_PMD_PAGES : 1;
+		if (!(get_random_u32() % 4))
+			continue;
+		test_map_page(test, page, large ? PMD_SHIFT : PAGE_SHIFT, bits);
+		bitmap_set(t->present, page, nr);
+		if (bits & _PAGE_DIRTY)
+			bitmap_set(t->dirty, page, nr);
+		t->large += large;
+	}
+	((struct test_vm *)test->priv)->kvm->stat.num_2M_pages = t->large;
+	return t;
+}
+
+static void expect_page(struct kunit *test, unsigned long page, bool present, bool dirty)
+{
+	struct test_vm *f = test->priv;
+	unsigned int shift;
+	pte_t *leaf = leaf_of(f, page, &shift);
+
+	KUNIT_ASSERT_EQ(test, present, !!leaf);
+	if (!leaf)
+		return;
+	KUNIT_ASSERT_EQ(test, dirty, pte_dirty(*leaf));
+	KUNIT_ASSERT_TRUE(test, pte_young(*leaf));
+	KUNIT_ASSERT_TRUE(test, pte_write(*leaf));
+	if (shift == PAGE_SHIFT)
+		KUNIT_ASSERT_EQ(test, pte_pfn(*leaf), test_hpa(page) >> PAGE_SHIFT);
+}
+
+static void clean_all(struct kunit *test)
+{
+	struct test_vm *f = test->priv;
+	struct pages *t = random_pages(test);
+	unsigned int shift;
+	unsigned long page;
+
+	KUNIT_EXPECT_EQ(test, clean(f, NULL, 0, TEST_SLOT_PAGES), 0);
+	for (page = 0; page < TEST_SLOT_PAGES; page++) {
+		expect_page(test, page, test_bit(page, t->present), false);
+		if (leaf_of(f, page, &shift))
+			KUNIT_ASSERT_EQ(test, shift, PAGE_SHIFT);
+		if (test_bit(page, t->dirty))
+			KUNIT_ASSERT_TRUE(test, test_request_covers(TEST_LPID, test_gpa(page)));
+	}
+	KUNIT_EXPECT_EQ(test, f->kvm->stat.num_2M_pages, 0);
+
+	test_requests_reset();
+	KUNIT_EXPECT_EQ(test, clean(f, NULL, 0, TEST_SLOT_PAGES), 0);
+	KUNIT_EXPECT_EQ(test, test_requests.nr, 0);
+}
+
+/* Random pages of a random range: these lose C and no other does. */
+static void clean_named(struct kunit *test)
+{
+	struct test_vm *f = test->priv;
+	struct pages *t = random_pages(test);
+	unsigned long *named = test_zalloc(test, TEST_SLOT_PAGES / 8);
+	unsigned long start = get_random_u32() % TEST_SLOT_PAGES, page;
+	unsigned long end = start + get_random_u32() % (TEST_SLOT_PAGES - start) + 1;
+	unsigned int i;
+
+	for (i = 0; i < 100; i++)
+		bitmap_set(named, get_random_u32() % (TEST_SLOT_PAGES - 40),
+			   1 + get_random_u32() % 40);
+
+	KUNIT_EXPECT_EQ(test, clean(f, named, start, end), 0);
+	bitmap_clear(named, 0, start);
+	bitmap_clear(named, end, TEST_SLOT_PAGES - end);
+	for (page = 0; page < TEST_SLOT_PAGES; page++)
+		expect_page(test, page, test_bit(page, t->present),
+			    test_bit(page, t->dirty) && !test_bit(page, named));
+	KUNIT_EXPECT_TRUE(test, bitmap_empty(f->slot->dirty_bitmap, TEST_SLOT_PAGES));
+}
+
+/* Then leaves go as a whole, and their other pages are accumulated. */
+static void clean_without_memory(struct kunit *test)
+{
+	struct test_vm *f = test->priv;
+	unsigned long *named = test_zalloc(test, TEST_SLOT_PAGES / 8);
+	unsigned long page;
+	unsigned int shift;
+
+	f->vm->more_tables = no_tables;
+	test_map_page(test, 0, PMD_SHIFT, TEST_RC);
+	test_map_page(test, TEST_PMD_PAGES, PMD_SHIFT, TEST_R);
+	test_map_page(test, 2 * TEST_PMD_PAGES, PAGE_SHIFT, TEST_RC);
+	f->kvm->stat.num_2M_pages = 2;
+	bitmap_fill(named, 2 * TEST_PMD_PAGES + 1);
+
+	KUNIT_EXPECT_EQ(test, clean(f, named, 0, TEST_SLOT_PAGES), 0);
+	KUNIT_EXPECT_NULL(test, leaf_of(f, 0, &shift));
+	KUNIT_EXPECT_NULL(test, leaf_of(f, TEST_PMD_PAGES, &shift));
+	expect_page(test, 2 * TEST_PMD_PAGES, true, false);
+	for (page = 0; page < TEST_SLOT_PAGES; page++)
+		KUNIT_ASSERT_EQ(test, !!test_bit_le(page, f->slot->dirty_bitmap),
+				page < TEST_PMD_PAGES);
+	KUNIT_EXPECT_TRUE(test, test_request_covers(TEST_LPID, test_gpa(0)));
+	KUNIT_EXPECT_EQ(test, f->kvm->stat.num_2M_pages, 0);
+}
+
+/* A leaf of a PUD is split twice, where the slot is. */
+static void clean_pud(struct kunit *test)
+{
+	struct test_vm *f = test->priv;
+	unsigned long page;
+	unsigned int shift;
+	pte_t *outside;
+
+	test_map(test, f->root, 0, PUD_SHIFT, PUD_SIZE, TEST_RC);
+	f->kvm->stat.num_1G_pages = 1;
+	KUNIT_EXPECT_EQ(test, clean(f, NULL, 0, TEST_SLOT_PAGES), 0);
+	for (page = 0; page < TEST_SLOT_PAGES; page++) {
+		expect_page(test, page, true, false);
+		leaf_of(f, page, &shift);
+		KUNIT_ASSERT_EQ(test, shift, PAGE_SHIFT);
+	}
+	outside = leaf_of(f, TEST_SLOT_PAGES + TEST_PMD_PAGES, &shift);
+	KUNIT_ASSERT_NOT_NULL(test, outside);
+	KUNIT_EXPECT_EQ(test, shift, PMD_SHIFT);
+	KUNIT_EXPECT_TRUE(test, pte_dirty(*outside));
+	KUNIT_EXPECT_EQ(test, f->kvm->stat.num_1G_pages, 0);
+	KUNIT_EXPECT_EQ(test, f->kvm->stat.num_2M_pages,
+			PTRS_PER_PMD - TEST_SLOT_PAGES / TEST_PMD_PAGES);
+}
+
+/* What nested guests had of a large leaf goes; that they wrote to it does not. */
+static void clean_nested(struct kunit *test)
+{
+	struct test_vm *f = test->priv;
+	struct kvm_nested_guest *gp = test_add_nested(test, 7, 70);
+	unsigned long *named = test_zalloc(test, TEST_SLOT_PAGES / 8);
+	pte_t *large, *small;
+
+	test_map_page(test, 0, PMD_SHIFT, TEST_R);
+	large = test_map_nested(test, 0, gp, PMD_SIZE, PMD_SHIFT, TEST_RC);
+	small = test_map_nested(test, 5, gp, 4 * PMD_SIZE, PAGE_SHIFT, TEST_R);
+	__set_bit_le(3, named);
+
+	KUNIT_EXPECT_EQ(test, clean(f, named, 0, TEST_SLOT_PAGES), 0);
+	KUNIT_EXPECT_FALSE(test, pte_present(*large));
+	KUNIT_EXPECT_FALSE(test, pte_present(*small));
+	KUNIT_EXPECT_TRUE(test, test_request_covers(70, PMD_SIZE));
+	KUNIT_EXPECT_EQ(test, test_count_rmap(f, 0), 0);
+	expect_page(test, 2, true, true);
+	expect_page(test, 3, true, false);
+	expect_page(test, 4, true, true);
+}
+
+static void clean_refused(struct kunit *test)
+{
+	struct test_vm *f = test->priv;
+
+	test_map_page(test, 0, PMD_SHIFT, TEST_RC);
+	test_requests.fail_range = 1;
+	test_requests.fail_lpid = 1;
+	KUNIT_EXPECT_EQ(test, clean(f, NULL, 0, TEST_SLOT_PAGES), -EIO);
+	expect_page(test, 0, true, false);
+}
+
+/* The VM has left radix mode, its table may be gone. */
+static void clean_no_radix_guest(struct kunit *test)
+{
+	struct test_vm *f = test->priv;
+	pte_t *leaf = test_map_page(test, 0, PAGE_SHIFT, TEST_RC);
+
+	f->kvm->arch.radix = 0;
+	KUNIT_EXPECT_EQ(test, clean(f, NULL, 0, TEST_SLOT_PAGES), 0);
+	KUNIT_EXPECT_TRUE(test, pte_dirty(*leaf));
+}
+
+static void peek_leaves_it(struct kunit *test)
+{
+	struct test_vm *f = test->priv;
+	struct pages *t = random_pages(test);
+	unsigned int i;
+
+	for (i = 0; i < 2; i++) {
+		peek(f);
+		KUNIT_EXPECT_TRUE(test, bitmap_equal(f->map, t->dirty, TEST_SLOT_PAGES));
+	}
+	KUNIT_EXPECT_EQ(test, test_requests.nr, 0);
+	KUNIT_EXPECT_EQ(test, f->kvm->stat.num_2M_pages, t->large);
+}
+
+static pte_t *page_of_ptes(struct kunit *test)
+{
+	return test_zalloc(test, PTRS_PER_PTE * sizeof(pte_t));
+}
+
+static void joined(struct kunit *test)
+{
+	unsigned long hpa = 8 * PMD_SIZE;
+	pte_t *entry = page_of_ptes(test), host = __pte(BITS | TEST_RC | hpa);
+	pte_t read_only = __pte(pte_val(host) & ~_PAGE_WRITE);
+	unsigned long i;
+
+	/* nothing there */
+	KUNIT_EXPECT_EQ(test, kvm_ext_joined(entry, host), 0);
+
+	for (i = 0; i < PTRS_PER_PTE; i++)
+		entry[i] = __pte(BITS | hpa | i << PAGE_SHIFT);
+	KUNIT_EXPECT_EQ(test, kvm_ext_joined(entry, host), BITS | hpa);
+	KUNIT_EXPECT_EQ(test, kvm_ext_joined(entry, read_only), 0);
+
+	/* R and C of any */
+	entry[3] = __pte(pte_val(entry[3]) | _PAGE_ACCESSED);
+	KUNIT_EXPECT_EQ(test, kvm_ext_joined(entry, host), BITS | hpa | TEST_R);
+	entry[PTRS_PER_PTE - 1] = __pte(pte_val(entry[PTRS_PER_PTE - 1]) | _PAGE_DIRTY);
+	KUNIT_EXPECT_EQ(test, kvm_ext_joined(entry, host), BITS | hpa | TEST_RC);
+
+	/* some never touched, some only read */
+	entry[0] = __pte(0);
+	entry[7] = __pte(0);
+	entry[2] = __pte(pte_val(entry[2]) & ~_PAGE_WRITE);
+	KUNIT_EXPECT_EQ(test, kvm_ext_joined(entry, host), BITS | hpa | TEST_RC);
+
+	/* another page */
+	entry[7] = __pte(BITS | hpa | 8 << PAGE_SHIFT);
+	KUNIT_EXPECT_EQ(test, kvm_ext_joined(entry, host), 0);
+	/* another kind of memory */
+	entry[7] = __pte(BITS | hpa | 7 << PAGE_SHIFT | _PAGE_NON_IDEMPOTENT);
+	KUNIT_EXPECT_EQ(test, kvm_ext_joined(entry, host), 0);
+}
+
+/* What nobody may write stays so. */
+static void joined_read_only(struct kunit *test)
+{
+	unsigned long hpa = 8 * PMD_SIZE, bits = BITS & ~_PAGE_WRITE;
+	pte_t *entry = page_of_ptes(test);
+
+	entry[4] = __pte(bits | hpa | 4 << PAGE_SHIFT);
+	KUNIT_EXPECT_EQ(test, kvm_ext_joined(entry, __pte(BITS | hpa)), bits | hpa);
+	KUNIT_EXPECT_EQ(test, kvm_ext_joined(entry, __pte(bits | hpa)), bits | hpa);
+}
+
+static struct kunit_case cases[] = {
+	KUNIT_CASE(clean_all),
+	KUNIT_CASE(clean_named),
+	KUNIT_CASE(clean_without_memory),
+	KUNIT_CASE(clean_pud),
+	KUNIT_CASE(clean_nested),
+	KUNIT_CASE(clean_refused),
+	KUNIT_CASE(clean_no_radix_guest),
+	KUNIT_CASE(peek_leaves_it),
+	KUNIT_CASE(joined),
+	KUNIT_CASE(joined_read_only),
+	{}
+};
+
+static struct kunit_suite suite = {
+	.name = "kvm_hv_ext_radix_resize",
+	.init = init,
+	.exit = test_vm_exit,
+	.test_cases = cases,
+};
+
+kunit_test_suite(suite);
