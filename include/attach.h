@@ -53,6 +53,8 @@
  *		kvm->mmu_lock
  * @leaf_level:	level of the last leaf that a vCPU has inserted where a large one
  *		was wanted, by vcpu_idx; the vCPU's own thread
+ * @only_read:	vCPUs whose page fault is a load from a page that is logged, by
+ *		vcpu_idx; the vCPU's own thread
  * @single_pages: no large leaves for now; kvm->mmu_lock
  * @pins:	pages that are pinned, if the guest is not paged
  * @vcpus:	our part of each vCPU (struct kvm_ext_vcpu), by address
@@ -73,6 +75,7 @@ struct kvm_ext_vm {
 	const struct kvm_ext_hpt_backend *hpt_backend;
 	struct kvm_ext_hptes *hptes;
 	u8 leaf_level[KVM_MAX_VCPUS];
+	DECLARE_BITMAP(only_read, KVM_MAX_VCPUS);
 	bool single_pages;
 	struct kvm_ext_pins pins;
 	struct xarray vcpus;
@@ -158,6 +161,8 @@ enum kvm_ext_redirected {
 	KVM_EXT_INSTANTIATE_PAGE,
 	KVM_EXT_CREATE_PTE,
 	KVM_EXT_FLUSH_MEMSLOT,
+	KVM_EXT_CHECK_EXTENSION,
+	KVM_EXT_ENABLE_CAP,
 	KVM_EXT_H_ENTER,
 	KVM_EXT_HPT_FAULT,
 	KVM_EXT_INSERT_RMAP,
@@ -185,6 +190,8 @@ void kvm_ext_stub_h_register_vpa(void);
 void kvm_ext_stub_update_areas(void);
 void kvm_ext_stub_instantiate_page(void);
 void kvm_ext_stub_flush_memslot(void);
+void kvm_ext_stub_check_manual(void);
+void kvm_ext_stub_enable_manual(void);
 void kvm_ext_stub_h_enter(void);
 void kvm_ext_stub_hpt_page_fault(void);
 void kvm_ext_stub_insert_nest_rmap(void);

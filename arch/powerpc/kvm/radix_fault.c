@@ -115,6 +115,10 @@ static notrace void adjust_own(struct kvm_ext_vm *vm, struct pt_regs *regs)
 	const struct kvm_memory_slot *slot;
 	pte_t pte;
 
+	if (WARN_ON_ONCE(!vcpu || vcpu->kvm != kvm))
+		return;
+	if (test_bit(vcpu->vcpu_idx, vm->only_read))
+		regs->gpr[5] &= ~(__force unsigned long)cpu_to_be64(_PAGE_DIRTY);
 	if (!level)
 		return;
 
@@ -128,8 +132,7 @@ static notrace void adjust_own(struct kvm_ext_vm *vm, struct pt_regs *regs)
 	level = kvm_ext_bound_leaf(slot, gpa, level, &pte);
 	regs->gpr[5] = (__force unsigned long)pte_raw(pte);
 	regs->gpr[7] = level;
-	if (!WARN_ON_ONCE(!vcpu || vcpu->kvm != kvm))
-		vm->leaf_level[vcpu->vcpu_idx] = level;
+	vm->leaf_level[vcpu->vcpu_idx] = level;
 }
 
 /* In a shadow table. A sequence count that is not now's lets the guest try again. */
@@ -172,6 +175,15 @@ static void correct_stat(struct kvm *kvm, unsigned int level, int change)
 		kvm->stat.num_1G_pages += change;
 }
 
+/*
+ * kvm-hv maps for stores what a load may have, and sets C beforehand. In a log that
+ * would be a store; so C is left to be set by one.
+ */
+static bool is_only_read(const struct kvm_memory_slot *slot, bool writing)
+{
+	return !writing && slot->flags & KVM_MEM_LOG_DIRTY_PAGES;
+}
+
 int kvm_ext_instantiate_page(struct kvm_vcpu *vcpu, unsigned long gpa,
 			     struct kvm_memory_slot *memslot, bool writing,
 			     bool kvm_ro, pte_t *inserted_pte,
@@ -183,6 +195,7 @@ int kvm_ext_instantiate_page(struct kvm_vcpu *vcpu, unsigned long gpa,
 	gfn_t gfn = gpa >> PAGE_SHIFT;
 	unsigned int level = 0, bound;
 	pte_t pte = __pte(0);
+	bool only_read;
 	int err = 0;
 
 	BUILD_BUG_ON(!__same_type(kvm_ext_instantiate_page,
@@ -192,12 +205,21 @@ int kvm_ext_instantiate_page(struct kvm_vcpu *vcpu, unsigned long gpa,
 		return -EFAULT;
 	if (vm->pins.on)
 		err = kvm_ext_pin(vm, memslot, gfn, gfn + 1);
-	if (!err)
-		err = original(vcpu, gpa, memslot, writing, kvm_ro, &pte, &level);
+	if (err)
+		return err;
+
+	only_read = is_only_read(memslot, writing);
+	if (only_read)
+		set_bit(vcpu->vcpu_idx, vm->only_read);
+	err = original(vcpu, gpa, memslot, writing, kvm_ro, &pte, &level);
+	if (only_read)
+		clear_bit(vcpu->vcpu_idx, vm->only_read);
 	if (err)
 		return err;
 	if (!pte_present(pte))
 		return -EAGAIN;
+	if (only_read)
+		pte = pte_mkclean(pte);
 
 	bound = level ? vm->leaf_level[vcpu->vcpu_idx] : 0;
 	if (bound != level) {
