@@ -5,6 +5,7 @@
 #ifndef KVM_EXT_DIRTY_LOG_H
 #define KVM_EXT_DIRTY_LOG_H
 
+struct kvm_clear_dirty_log;
 struct kvm_dirty_log;
 struct kvm_ext_mmu;
 struct kvm_ext_vm;
@@ -16,7 +17,8 @@ struct kvm_ext_vm;
  *
  * Every page of the slot that was written since the last successful call, or
  * since logging was switched on, has its bit set. If an error is returned
- * nothing is lost: the bits that were collected come with the next call.
+ * nothing is lost: the bits that were collected come with the next call. With
+ * manual protection: that was written since kvm_ext_clear_dirty_log() named it.
  *
  * Context: ioctl, may sleep; takes kvm->arch.mmu_setup_lock and kvm->slots_lock.
  * Return: 0; -EINVAL if there can be no such slot; -ENOENT if there is none or
@@ -24,6 +26,43 @@ struct kvm_ext_vm;
  * invalidation failed.
  */
 int kvm_ext_get_dirty_log(struct kvm_ext_vm *vm, struct kvm_dirty_log *log);
+
+/**
+ * kvm_ext_clear_dirty_log() - KVM_CLEAR_DIRTY_LOG
+ * @vm:		a VM of ours
+ * @log:	slot, range of its pages, and a bitmap of those that userspace is about
+ *		to read
+ *
+ * On return the pages named are not dirty, or were written again: a store that is
+ * not reported later is in memory already. Bits behind the end of the slot are
+ * ignored (Linux 5.0, "kvm: introduce manual dirty log reprotect").
+ *
+ * Context: ioctl, may sleep; takes kvm->arch.mmu_setup_lock and kvm->slots_lock.
+ * Return: 0; -EINVAL if there can be no such slot, if the first page is no multiple
+ * of 64, if the range leaves the slot, or ends before it at no multiple of 64;
+ * -ENOENT if there is no such slot or it is not logged; -EFAULT if the bitmap
+ * could not be read, when nothing has changed; -EIO if a TLB invalidation failed.
+ */
+int kvm_ext_clear_dirty_log(struct kvm_ext_vm *vm, const struct kvm_clear_dirty_log *log);
+
+/**
+ * kvm_ext_manual_protect() - KVM_CHECK_EXTENSION of KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2
+ * @kvm:	a VM of ours, or NULL: one that is created now
+ * @extension:	that capability
+ *
+ * Return: flags that it can be enabled with.
+ */
+int kvm_ext_manual_protect(struct kvm *kvm, long extension);
+
+/**
+ * kvm_ext_enable_manual_protect() - KVM_ENABLE_CAP of it
+ * @kvm:	a VM of ours
+ * @cap:	that capability, and flags
+ *
+ * Context: any.
+ * Return: 0; -EINVAL if there is no such flag, or one that needs another.
+ */
+int kvm_ext_enable_manual_protect(struct kvm *kvm, struct kvm_enable_cap *cap);
 
 /**
  * kvm_ext_dirty_log_save() - the VM's page table is about to go

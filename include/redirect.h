@@ -139,6 +139,23 @@ bool kvm_ext_redirect_vcpu(const struct pt_regs *regs);
 bool kvm_ext_redirect_hpt_vcpu(const struct pt_regs *regs);
 
 /**
+ * kvm_ext_redirect_check_manual() - predicate: manual protection, may a VM have it?
+ * @regs:	registers of the call
+ *
+ * Context: that of a row's predicate.
+ * Return: true if a VM of ours is asked, or /dev/kvm for a VM that is created now.
+ */
+bool kvm_ext_redirect_check_manual(const struct pt_regs *regs);
+
+/**
+ * kvm_ext_redirect_enable_manual() - predicate: a VM of ours enables it
+ * @regs:	registers of the call
+ *
+ * Context: that of a row's predicate.
+ */
+bool kvm_ext_redirect_enable_manual(const struct pt_regs *regs);
+
+/**
  * kvm_ext_redirect_h_register_vpa() - predicate: H_REGISTER_VPA of a VM of ours
  * @regs:	registers of the call; r3 is the vCPU that made a hypercall
  *

@@ -19,6 +19,7 @@
 #include <linux/module.h>
 #include <linux/slab.h>
 #include <linux/srcu.h>
+#include <linux/uaccess.h>
 
 #include "areas.h"
 #include "attach.h"
@@ -332,9 +333,19 @@ static int ext_get_dirty_log(struct kvm *kvm, struct kvm_dirty_log *log)
 	return err;
 }
 
+static int clear_dirty_log(struct kvm_ext_vm *vm, void __user *arg)
+{
+	struct kvm_clear_dirty_log log;
+
+	if (copy_from_user(&log, arg, sizeof(log)))
+		return -EFAULT;
+	return kvm_ext_clear_dirty_log(vm, &log);
+}
+
 /*
- * The guest gets a new HPT, or an empty one. Stock forgets what the old one knew
- * about dirty pages, and frees it with chains that still lead into it.
+ * KVM_CLEAR_DIRTY_LOG, which stock does not know. And the guest gets a new HPT, or
+ * an empty one: stock forgets what the old one knew about dirty pages, and frees
+ * it with chains that still lead into it.
  */
 static typeof(kvm_ext_stock.arch_vm_ioctl(NULL, 0, 0))
 ext_arch_vm_ioctl(struct file *filp, unsigned int ioctl, unsigned long arg)
@@ -346,7 +357,10 @@ ext_arch_vm_ioctl(struct file *filp, unsigned int ioctl, unsigned long arg)
 
 	if (vm && ioctl == KVM_PPC_ALLOCATE_HTAB && !kvm_is_radix(kvm))
 		kvm_ext_dirty_log_save(vm, &kvm_ext_hpt);
-	ret = kvm_ext_stock.arch_vm_ioctl(filp, ioctl, arg);
+	if (vm && ioctl == KVM_CLEAR_DIRTY_LOG)
+		ret = clear_dirty_log(vm, (void __user *)arg);
+	else
+		ret = kvm_ext_stock.arch_vm_ioctl(filp, ioctl, arg);
 	srcu_read_unlock(&attach_srcu, idx);
 	return ret;
 }
@@ -517,6 +531,18 @@ static struct kvm_ext_redirect redirected[] = {
 		.stub = kvm_ext_stub_flush_memslot,
 		.wanted = kvm_ext_redirect_kvm,
 		.facet = &kvm_ext_notifiers,
+	},
+	[KVM_EXT_CHECK_EXTENSION] = {
+		.name = "kvm_vm_ioctl_check_extension",
+		.stub = kvm_ext_stub_check_manual,
+		.wanted = kvm_ext_redirect_check_manual,
+		.facet = &kvm_ext_dirty_log,
+	},
+	[KVM_EXT_ENABLE_CAP] = {
+		.name = "kvm_vm_ioctl_enable_cap",
+		.stub = kvm_ext_stub_enable_manual,
+		.wanted = kvm_ext_redirect_enable_manual,
+		.facet = &kvm_ext_dirty_log,
 	},
 	[KVM_EXT_H_ENTER] = {
 		.name = "kvmppc_do_h_enter",

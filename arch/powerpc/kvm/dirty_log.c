@@ -6,6 +6,10 @@
  * dirty, areas that were unpinned. The second is where a collection is put
  * together, under slots_lock.
  *
+ * With manual protection (KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2) a collection leaves
+ * everything as it is, and the bits of pages that userspace names are cleared
+ * before it reads these.
+ *
  * Lock order: kvm->arch.mmu_setup_lock, kvm->slots_lock, then kvm->mmu_lock or
  * a vCPU's vpa_update_lock.
  *
@@ -36,6 +40,15 @@ static void take_bits(unsigned long *to, unsigned long *from, unsigned long nr)
 			to[i] |= xchg(&from[i], 0);
 }
 
+/* The same, and leave them there. */
+static void see_bits(unsigned long *to, const unsigned long *from, unsigned long nr)
+{
+	unsigned long i;
+
+	for (i = 0; i < nr; i++)
+		to[i] |= READ_ONCE(from[i]);
+}
+
 /* Put collected bits where the next collection finds them. */
 static void give_bits_back(unsigned long *to, const unsigned long *from,
 			   unsigned long nr)
@@ -57,13 +70,20 @@ static int collect(struct kvm_ext_vm *vm, struct kvm_memory_slot *slot,
 
 	memset(map, 0, bytes);
 
-	err = kvm_ext_mmu(vm->kvm)->harvest(vm, slot, map);
-	kvm_ext_areas_collect(vm, slot, map);
-	take_bits(map, slot->dirty_bitmap, words);
+	if (vm->kvm->manual_dirty_log_protect) {
+		err = kvm_ext_mmu(vm->kvm)->peek(vm, slot, map);
+		/* areas forget */
+		kvm_ext_areas_collect(vm, slot, slot->dirty_bitmap);
+		see_bits(map, slot->dirty_bitmap, words);
+	} else {
+		err = kvm_ext_mmu(vm->kvm)->harvest(vm, slot, map);
+		kvm_ext_areas_collect(vm, slot, map);
+		take_bits(map, slot->dirty_bitmap, words);
+	}
 
 	if (!err && copy_to_user(user, map, bytes))
 		err = -EFAULT;
-	if (err)
+	if (err && !vm->kvm->manual_dirty_log_protect)
 		give_bits_back(slot->dirty_bitmap, map, words);
 
 	trace_kvm_ext_get_dirty_log(vm, slot, map, err);
@@ -146,6 +166,79 @@ int kvm_ext_get_dirty_log(struct kvm_ext_vm *vm, struct kvm_dirty_log *log)
 	else
 		err = stock_get_dirty_log(vm, log);
 
+	mutex_unlock(&kvm->arch.mmu_setup_lock);
+	return err;
+}
+
+/* Is it a range of pages of the slot that words of a bitmap can name? */
+static bool range_is_right(const struct kvm_memory_slot *slot,
+			   const struct kvm_clear_dirty_log *log)
+{
+	unsigned long rest;
+
+	if (log->first_page > slot->npages)
+		return false;
+	rest = slot->npages - log->first_page;
+	return log->num_pages == rest ||
+	       (log->num_pages < rest && !(log->num_pages % BITS_PER_LONG));
+}
+
+/* Bits that are named are no longer set; but others may be setting them again. */
+static void drop_bits(unsigned long *bits, const unsigned long *named,
+		      unsigned long first, unsigned long nr)
+{
+	unsigned long i;
+
+	for (i = first; i < first + nr; i++)
+		if (named[i])
+			atomic_long_andnot(named[i], (atomic_long_t *)&bits[i]);
+}
+
+/*
+ * What is accumulated goes first: a page that is unmapped before its C bit is
+ * cleared is then accumulated anew.
+ */
+static int clear(struct kvm_ext_vm *vm, struct kvm_memory_slot *slot,
+		 const struct kvm_clear_dirty_log *log)
+{
+	unsigned long *named = kvm_second_dirty_bitmap(slot);
+	unsigned long first = log->first_page / BITS_PER_LONG;
+	unsigned long words = DIV_ROUND_UP(log->num_pages, BITS_PER_LONG);
+	int err = 0;
+
+	if (!range_is_right(slot, log))
+		return -EINVAL;
+	memset(named, 0, kvm_dirty_bitmap_bytes(slot));
+	if (copy_from_user(named + first, log->dirty_bitmap, words * sizeof(long)))
+		return -EFAULT;
+
+	/* what the host has written until now is in what userspace reads, too */
+	kvm_ext_areas_collect(vm, slot, slot->dirty_bitmap);
+	drop_bits(slot->dirty_bitmap, named, first, words);
+	if (!vm->kvm->arch.secure_guest)
+		err = kvm_ext_mmu(vm->kvm)->clean(vm, slot, named, log->first_page,
+						  log->first_page + log->num_pages);
+	trace_kvm_ext_clear_dirty_log(vm, slot, log, named, err);
+	return err;
+}
+
+int kvm_ext_clear_dirty_log(struct kvm_ext_vm *vm, const struct kvm_clear_dirty_log *log)
+{
+	struct kvm *kvm = vm->kvm;
+	struct kvm_memory_slot *slot;
+	int err;
+
+	if (log->first_page % BITS_PER_LONG)
+		return -EINVAL;
+
+	mutex_lock(&kvm->arch.mmu_setup_lock);
+	slot = lock_logged_slot(kvm, log->slot);
+	if (IS_ERR(slot)) {
+		err = PTR_ERR(slot);
+	} else {
+		err = clear(vm, slot, log);
+		mutex_unlock(&kvm->slots_lock);
+	}
 	mutex_unlock(&kvm->arch.mmu_setup_lock);
 	return err;
 }
