@@ -14,6 +14,7 @@
 #define TIMEOUT		300
 
 #define SERVED_ROUNDS	500
+#define SWITCHES	1000
 #define MIGRATIONS	6
 #define COPY_ROUNDS	8
 
@@ -149,6 +150,35 @@ static void migrate_repeatedly(struct __test_metadata *_metadata,
 TEST_F_TIMEOUT(running, copied_in_rounds, TIMEOUT)
 {
 	migrate_repeatedly(_metadata, self->l, self->random, self->judged);
+}
+
+/* Each store is asked for while there is a log, and is in it before it ends. */
+static void switch_repeatedly(struct __test_metadata *_metadata,
+			      struct logged_vm *l, __u64 random, bool judged)
+{
+	struct served served = { .rounds = 1, .pages = l->pages, .random = random };
+	unsigned long switches = scaled(SWITCHES), i;
+	struct vcpu *vcpu = &l->vm->vcpu[0];
+
+	rounds_pin(vcpu);
+	vcpu->area->count = 0;
+	vcpu_start(vcpu, GUEST_SERVE);
+	for (i = 0; i < switches; i++) {
+		ASSERT_EQ(0, logged_vm_set_log(l, false));
+		ASSERT_EQ(0, logged_vm_set_log(l, true));
+		rounds_kick(l);
+		rounds_serve(l, vcpu->area, &served);
+	}
+	vcpu_stop(vcpu);
+	TH_LOG("log switched %lu times, %lu stores asked for, %lu missed, %lu lost",
+	       switches, served.asked, served.missed, served.lost);
+	EXPECT_NONE(judged, served.missed);
+	EXPECT_NONE(judged, served.lost);
+}
+
+TEST_F_TIMEOUT(running, switched, TIMEOUT)
+{
+	switch_repeatedly(_metadata, self->l, self->random, self->judged);
 }
 
 TEST_HARNESS_MAIN

@@ -4,8 +4,11 @@
  */
 #include "logged_vm.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "options.h"
 
 /* The memory is not less than a huge page, whatever the page size is. */
 static size_t memory_size(const struct logged_vm *l)
@@ -33,9 +36,19 @@ struct logged_vm *logged_vm_create(const struct vm_config *config, size_t pages,
 	l->bitmap_bytes = bitmap_size(l->size);
 	l->bitmap = calloc(1, l->bitmap_bytes);
 	l->vm = vm_create(config);
+	l->manual = option("KTAP_MANUAL", 0);
+	if (l->manual) {
+		ret = vm_manual_protect(l->vm, KVM_DIRTY_LOG_MANUAL_PROTECT_ENABLE |
+					KVM_DIRTY_LOG_INITIALLY_SET);
+		if (ret)
+			die("manual protection: %s", strerror(-ret));
+	}
 	ret = logged_vm_set_log(l, true);
 	if (ret)
 		die("logged memslot of %zu pages: %s", pages, strerror(-ret));
+	/* tests begin with pages that are not dirty */
+	if (l->manual && logged_vm_collect(l))
+		die("clear a new memslot: %s", strerror(errno));
 	return l;
 }
 
@@ -56,8 +69,16 @@ int logged_vm_set_log(struct logged_vm *l, bool on)
 /* A bit that the kernel does not write stays set and is found by the test. */
 int logged_vm_collect(struct logged_vm *l)
 {
+	int ret;
+
 	memset(l->bitmap, 0xff, l->bitmap_bytes);
-	return vm_get_dirty_log(l->vm, l->slot, l->bitmap);
+	ret = vm_get_dirty_log(l->vm, l->slot, l->bitmap);
+	return ret || !l->manual ? ret : logged_vm_clear(l);
+}
+
+int logged_vm_clear(struct logged_vm *l)
+{
+	return vm_clear_dirty_log(l->vm, l->slot, 0, l->pages, l->bitmap);
 }
 
 size_t logged_vm_count(const struct logged_vm *l)

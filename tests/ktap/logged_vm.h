@@ -12,6 +12,8 @@
 /**
  * struct logged_vm - a VM with one logged slot
  * @vm: the VM
+ * @manual: it has manual protection: what a collection reports is cleared by another
+ *	call, and the first reports all
  * @slot: the slot
  * @gpa: its address in the guest
  * @page: page size of the host
@@ -23,6 +25,7 @@
  */
 struct logged_vm {
 	struct vm *vm;
+	bool manual;
 	unsigned int slot;
 	__u64 gpa;
 	size_t page;
@@ -42,7 +45,12 @@ struct logged_vm *logged_vm_create(const struct vm_config *config, size_t pages,
 void logged_vm_destroy(struct logged_vm *l);
 
 int logged_vm_set_log(struct logged_vm *l, bool on);
+
+/* What is reported is not dirty any more, before its memory may be read. */
 int logged_vm_collect(struct logged_vm *l);
+
+/* Manual protection only: the pages that l->bitmap has are not dirty any more. */
+int logged_vm_clear(struct logged_vm *l);
 
 /* Number of pages that the last collection reported. */
 size_t logged_vm_count(const struct logged_vm *l);

@@ -7,6 +7,7 @@
  *	KTAP_SEED	start of the pseudo-random sequences
  *	KTAP_SCALE	factor on the amount of work, in percent
  *	KTAP_EXACT	1: the host's tlbie is exact, although it is emulated
+ *	KTAP_MANUAL	1: logged VMs have KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2 enabled
  *	KTAP_RECORDS	directory where a run on stock leaves what a run on ours
  *			is compared with
  *	KTAP_ICOUNT	the host's clock counts instructions ('lab boot --icount')

@@ -13,7 +13,7 @@
 
 #define MAX_STORES	8
 
-static void kick(struct logged_vm *l)
+void rounds_kick(struct logged_vm *l)
 {
 	if (!host_is_exact())
 		vm_kick(l->vm);
@@ -25,7 +25,7 @@ static void collect(struct logged_vm *l)
 
 	if (ret)
 		die("KVM_GET_DIRTY_LOG: %s", strerror(-ret));
-	kick(l);
+	rounds_kick(l);
 }
 
 void rounds_pin(struct vcpu *vcpu)
@@ -99,7 +99,7 @@ void rounds_copy_all(struct logged_vm *l, char *copy)
 
 	if (ret)
 		die("turn the log on: %s", strerror(-ret));
-	kick(l);
+	rounds_kick(l);
 	memcpy(copy, l->memory, l->size);
 }
 

@@ -13,6 +13,9 @@
 
 #include "logged_vm.h"
 
+/* vCPUs leave the guest for a moment, where stale translations stay until then. */
+void rounds_kick(struct logged_vm *l);
+
 /**
  * struct served - stores on request
  * @rounds: how many rounds of up to 8 stores there shall be

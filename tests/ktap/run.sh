@@ -23,6 +23,8 @@ Options:
   --exact         the host's tlbie is exact, although it is emulated: let vCPUs
                   run on after a collection, and judge what is lost where
                   memory is taken from them
+  --manual        logged VMs have manual protection (KVM_CLEAR_DIRTY_LOG), and all
+                  pages of theirs are dirty when logging begins; not on stock
   --stock         run on stock only
   --ours          run on the module only
   --strict        hold stock to the standard of the module: its known failures
@@ -41,6 +43,8 @@ USAGE
 suites() {
 	cat <<SUITES
 dirty_log_errors     stock ours
+dirty_log_clear      stock ours
+log_cost             stock ours
 dirty_log_diff       stock ours
 dirty_log_running    stock ours
 dirty_log_counts     stock ours
@@ -129,6 +133,7 @@ run_alone() {
 KTAP_SEED=$(od -An -N4 -tu4 /dev/urandom | tr -d " ")
 KTAP_SCALE=100
 KTAP_EXACT=0
+KTAP_MANUAL=0
 KTAP_STRICT=0
 only=
 parameters=
@@ -149,6 +154,7 @@ while [ $# -gt 0 ]; do
 		shift
 		;;
 	--exact) KTAP_EXACT=1 ;;
+	--manual) KTAP_MANUAL=1 ;;
 	--strict) KTAP_STRICT=1 ;;
 	--stock) only=stock ;;
 	--ours) only=ours ;;
@@ -188,7 +194,7 @@ cd "$(dirname "$0")" || exit 2
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
 KTAP_MODULE=$MODULE
-export KTAP_EXACT KTAP_MODULE KTAP_SCALE KTAP_SEED KTAP_STRICT
+export KTAP_EXACT KTAP_MANUAL KTAP_MODULE KTAP_SCALE KTAP_SEED KTAP_STRICT
 # What stock does is only known where stock runs too.
 if [ -z "$only" ]; then
 	export KTAP_RECORDS="$dir"

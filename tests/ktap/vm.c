@@ -461,6 +461,41 @@ int vm_get_dirty_log(struct vm *vm, __u32 id, void *bitmap)
 	return vm_ioctl(vm, KVM_GET_DIRTY_LOG, &log);
 }
 
+/* The bitmap begins at the page first. */
+int vm_clear_dirty_log(struct vm *vm, __u32 id, __u64 first, __u32 pages, void *bitmap)
+{
+	struct kvm_clear_dirty_log log = {
+		.slot = id,
+		.first_page = first,
+		.num_pages = pages,
+		.dirty_bitmap = bitmap,
+	};
+
+	return vm_ioctl(vm, KVM_CLEAR_DIRTY_LOG, &log);
+}
+
+int vm_offers_manual_protect(const struct vm *vm)
+{
+	int fd = vm ? vm->fd : open_kvm();
+	int flags = ioctl(fd, KVM_CHECK_EXTENSION, KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2);
+
+	if (flags < 0)
+		die("KVM_CHECK_EXTENSION: %m");
+	if (!vm)
+		close(fd);
+	return flags;
+}
+
+int vm_manual_protect(struct vm *vm, __u64 flags)
+{
+	struct kvm_enable_cap cap = {
+		.cap = KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2,
+		.args = { flags },
+	};
+
+	return vm_ioctl(vm, KVM_ENABLE_CAP, &cap);
+}
+
 static void vcpu_ioctl(struct vcpu *vcpu, unsigned long request, void *arg,
 		       const char *what)
 {

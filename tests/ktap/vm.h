@@ -158,6 +158,11 @@ int vm_set_slot(struct vm *vm, unsigned int id, __u64 gpa, size_t size,
 		void *hva, __u32 flags);
 void *vm_hva(struct vm *vm, __u64 gpa);
 int vm_get_dirty_log(struct vm *vm, __u32 id, void *bitmap);
+int vm_clear_dirty_log(struct vm *vm, __u32 id, __u64 first, __u32 pages, void *bitmap);
+
+/* KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2: flags that a VM offers, or /dev/kvm (NULL). */
+int vm_offers_manual_protect(const struct vm *vm);
+int vm_manual_protect(struct vm *vm, __u64 flags);
 int vm_set_mmu(struct vm *vm, enum vm_mmu mmu);
 int vm_alloc_hpt(struct vm *vm);
 struct guest_area *vm_area(struct vm *vm, unsigned int id);
