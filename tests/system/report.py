@@ -46,6 +46,7 @@ ROWS = [
     ("TLB invalidations", counted("tlb_invalidations")),
     ("guest page faults", counted("guest_page_faults")),
     ("dirty logs read", counted("dirty_log_reads")),
+    ("dirty logs cleared, before pages are sent", counted("dirty_log_clears")),
     ("guest memory intact", intact),
 ]
 
