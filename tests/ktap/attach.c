@@ -4,8 +4,8 @@
  *
  * VMs that exist when the module is inserted stay on stock; those created
  * afterwards are ours, and hold the module. Whose a VM is, is judged by what
- * it does: ours keeps its dirty bits when the copy to userspace faults, and
- * invalidates many pages at once.
+ * it does: ours keeps its dirty bits when the copy to userspace faults,
+ * invalidates many pages at once, and offers manual protection.
  */
 #include "ktap.h"
 
@@ -91,6 +91,7 @@ static unsigned long invalidations(struct logged_vm *l)
 
 static void expect_stock(struct __test_metadata *_metadata, struct logged_vm *l)
 {
+	EXPECT_EQ(0, vm_offers_manual_protect(l->vm));
 	EXPECT_EQ(0, bits_after_fault(l));
 	if (!tlb_count_missing())
 		EXPECT_LE(NR_PAGES, invalidations(l));
@@ -98,6 +99,7 @@ static void expect_stock(struct __test_metadata *_metadata, struct logged_vm *l)
 
 static void expect_ours(struct __test_metadata *_metadata, struct logged_vm *l)
 {
+	EXPECT_LT(0, vm_offers_manual_protect(l->vm));
 	EXPECT_EQ(NR_PAGES, bits_after_fault(l));
 	if (!tlb_count_missing())
 		EXPECT_GT(NR_PAGES, invalidations(l));
