@@ -32,10 +32,10 @@ void hist_start(const char *event, const char *trigger)
 	write_file(path, trigger);
 }
 
-unsigned long hist_stop(const char *event, const char *trigger)
+void hist_read(const char *event, hist_see see, void *arg)
 {
-	char path[PATH_SIZE], line[256], stop[256];
-	unsigned long hits, total = 0;
+	char path[PATH_SIZE], line[256];
+	unsigned long key, hits;
 	bool read = false;
 	FILE *file;
 
@@ -44,13 +44,27 @@ unsigned long hist_stop(const char *event, const char *trigger)
 	if (!file)
 		die("open %s: %m", path);
 	while (fgets(line, sizeof(line), file)) {
-		if (sscanf(line, "{ %*[^}]} hitcount: %lu", &hits) == 1)
-			total += hits;
+		if (sscanf(line, "{ %*[^:]: %lu } hitcount: %lu", &key, &hits) == 2)
+			see(key, hits, arg);
 		read |= sscanf(line, " Dropped: %lu", &hits) == 1 && !hits;
 	}
 	fclose(file);
 	if (!read)
 		die("the histogram of %s is incomplete", event);
+}
+
+static void add_hits(unsigned long key, unsigned long hits, void *total)
+{
+	(void)key;
+	*(unsigned long *)total += hits;
+}
+
+unsigned long hist_stop(const char *event, const char *trigger)
+{
+	char path[PATH_SIZE], stop[256];
+	unsigned long total = 0;
+
+	hist_read(event, add_hits, &total);
 	path_of(path, event, "trigger");
 	snprintf(stop, sizeof(stop), "!%s", trigger);
 	write_file(path, stop);

@@ -15,6 +15,13 @@ bool hist_possible(const char *event);
 /* Counts what the trigger ("hist:keys=... if ...") matches, from now on. */
 void hist_start(const char *event, const char *trigger);
 
+/*
+ * What there was until now, of histograms whose key is one number: see() is called
+ * for each line.
+ */
+typedef void (*hist_see)(unsigned long key, unsigned long hits, void *arg);
+void hist_read(const char *event, hist_see see, void *arg);
+
 /* Ends that; how many there were. */
 unsigned long hist_stop(const char *event, const char *trigger);
 

@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What the kernel's own tracepoints and probes count while a phase lasts
+ *
+ * Histograms on tracepoints are exact and cost no memory for each event. How long
+ * a lock is held is the time from its event lock_acquire, which comes before it
+ * is waited for, to lock_release, joined by a synthetic event. These events exist
+ * in kernels with lockdep only.
+ */
+#include "counters.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "../ktap/hist.h"
+#include "../ktap/vm.h"
+
+#define PROBE		"bench_fault"
+#define FAULT		"kprobes/" PROBE
+#define HCALL		"powerpc/hcall_entry"
+#define TLBIE		"powerpc/tlbie"
+#define ACQUIRE		"lock/lock_acquire"
+#define RELEASE		"lock/lock_release"
+#define HELD		"synthetic/bench_held"
+
+#define IS_MMU_LOCK	" if name ~ \"*mmu_lock*\""
+
+#define BY_THREAD	"hist:keys=common_pid"
+#define BY_NUMBER	"hist:keys=opcode"
+#define OF_GUESTS	"hist:keys=local if local == 0 && lpid != 0"
+#define TIME_TAKEN	"hist:keys=common_pid:taken=common_timestamp" IS_MMU_LOCK
+#define TIME_GIVEN	"hist:keys=common_pid:ns=common_timestamp-$taken:"	\
+			"onmatch(lock.lock_acquire).trace(bench_held,$ns)" IS_MMU_LOCK
+#define SUM_AND_MOST	"hist:keys=common_pid:vals=ns:most=ns:onmax($most).save(ns)"
+
+const char *counters_missing(void)
+{
+	if (!hist_possible(TLBIE) || !hist_possible(HCALL))
+		return "the kernel has no histograms of its tracepoints (CONFIG_HIST_TRIGGERS)";
+	if (access(TRACEFS "kprobe_events", W_OK))
+		return "the kernel has no probes (CONFIG_KPROBE_EVENTS)";
+	return NULL;
+}
+
+bool counters_see_locks(void)
+{
+	return hist_possible(ACQUIRE) && !access(TRACEFS "synthetic_events", W_OK);
+}
+
+void counters_on(void)
+{
+	write_file(TRACEFS "kprobe_events",
+		   "p:" PROBE " kvm_hv:kvmppc_book3s_hv_page_fault");
+	hist_start(FAULT, BY_THREAD);
+	hist_start(HCALL, BY_NUMBER);
+	hist_start(TLBIE, OF_GUESTS);
+	if (!counters_see_locks())
+		return;
+	write_file(TRACEFS "synthetic_events", "bench_held u64 ns");
+	hist_start(ACQUIRE, TIME_TAKEN);
+	hist_start(RELEASE, TIME_GIVEN);
+}
+
+void counters_off(void)
+{
+	if (counters_see_locks()) {
+		/* The other way round: each needs what comes before it. */
+		hist_stop(RELEASE, TIME_GIVEN);
+		hist_stop(ACQUIRE, TIME_TAKEN);
+		write_file(TRACEFS "synthetic_events", "!bench_held");
+	}
+	hist_stop(TLBIE, OF_GUESTS);
+	hist_stop(HCALL, BY_NUMBER);
+	hist_stop(FAULT, BY_THREAD);
+	write_file(TRACEFS "kprobe_events", "");
+}
+
+static void add(unsigned long key, unsigned long hits, void *sum)
+{
+	(void)key;
+	*(unsigned long *)sum += hits;
+}
+
+static void add_hcall(unsigned long key, unsigned long hits, void *arg)
+{
+	struct counters *c = arg;
+
+	if (c->nr_hcalls == MAX_HCALLS)
+		die("more than %d kinds of hypercalls", MAX_HCALLS);
+	c->hcall[c->nr_hcalls++] = (struct hcall_count){ key, hits };
+}
+
+/* The histogram of times has more on its lines than the others. */
+static void read_held(struct counters *c)
+{
+	char line[256];
+	unsigned long holds, ns;
+	FILE *file = fopen(TRACEFS "events/" HELD "/hist", "r");
+
+	if (!file)
+		die("open the histogram of " HELD ": %m");
+	while (fgets(line, sizeof(line), file)) {
+		if (sscanf(line, "{ %*[^}]} hitcount: %lu ns: %lu", &holds, &ns) == 2) {
+			c->holds += holds;
+			c->held_ns += ns;
+		} else if (sscanf(line, " max: %lu", &ns) == 1 && ns > c->longest_ns) {
+			c->longest_ns = ns;
+		}
+	}
+	fclose(file);
+}
+
+static void read_all(struct counters *c)
+{
+	memset(c, 0, sizeof(*c));
+	hist_read(FAULT, add, &c->faults);
+	hist_read(TLBIE, add, &c->tlbie);
+	hist_read(HCALL, add_hcall, c);
+}
+
+void counters_begin(struct counters *c)
+{
+	/* From nothing, or the longest time would be that of an earlier phase. */
+	if (counters_see_locks())
+		hist_start(HELD, SUM_AND_MOST);
+	read_all(c);
+}
+
+static unsigned long hcalls_of(const struct counters *c, unsigned long nr)
+{
+	unsigned int i;
+
+	for (i = 0; i < c->nr_hcalls; i++)
+		if (c->hcall[i].nr == nr)
+			return c->hcall[i].count;
+	return 0;
+}
+
+void counters_end(struct counters *c)
+{
+	struct counters now;
+	unsigned int i;
+
+	read_all(&now);
+	if (counters_see_locks()) {
+		read_held(&now);
+		hist_stop(HELD, SUM_AND_MOST);
+	}
+	now.faults -= c->faults;
+	now.tlbie -= c->tlbie;
+	for (i = 0; i < now.nr_hcalls; i++)
+		now.hcall[i].count -= hcalls_of(c, now.hcall[i].nr);
+	*c = now;
+}

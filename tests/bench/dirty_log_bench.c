@@ -1,0 +1,554 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What logging the stores of a guest costs, phase by phase, on stock and on ours
+ *
+ * One round of measurements is the life of a VM with one memslot. Its phases are
+ * those of the kernel's own dirty_log_perf_test, and some more:
+ *
+ *	populate	the guest stores to each page, which nothing maps yet
+ *	control		the same again: what a pass takes that nobody logs
+ *	enable		the log is switched on
+ *	first		a pass, of all pages, that finds what enable has left
+ *	pass		passes, of each of the percentages of pages
+ *	disable		the log is switched off
+ *	after		the guest stores to each page once more
+ *	read		the log is on again, and the guest only loads
+ *
+ * A pass is three phases: "dirty" (stores of the guest), "get"
+ * (KVM_GET_DIRTY_LOG) and, where userspace protects pages again by itself,
+ * "clear" (KVM_CLEAR_DIRTY_LOG).
+ *
+ * The module is inserted and removed again and again, so that stock and ours take
+ * turns: what else happens on the host meets both alike. Each round is timed, or
+ * counted. Results are lines of JSON; to make sense of them is not done here.
+ */
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/utsname.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "../ktap/logged_vm.h"
+#include "../ktap/module.h"
+#include "counters.h"
+#include "crew.h"
+
+#define MIB		0x100000ull
+#define MAX_LIST	8
+#define OVERCOMMIT	"/proc/sys/vm/overcommit_memory"
+
+/**
+ * enum mode - how a log is kept
+ * @MODE_PLAIN: KVM_GET_DIRTY_LOG also makes pages clean
+ * @MODE_MANUAL: KVM_CLEAR_DIRTY_LOG does
+ * @MODE_INITIAL: the same, and all pages count as dirty when the log is switched on
+ */
+enum mode {
+	MODE_PLAIN,
+	MODE_MANUAL,
+	MODE_INITIAL,
+	NR_MODES,
+};
+
+static const struct {
+	const char *name;
+	__u64 flags;	/* of KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2 */
+} modes[NR_MODES] = {
+	[MODE_PLAIN] = { "plain", 0 },
+	[MODE_MANUAL] = { "manual", KVM_DIRTY_LOG_MANUAL_PROTECT_ENABLE },
+	[MODE_INITIAL] = { "initial", KVM_DIRTY_LOG_MANUAL_PROTECT_ENABLE |
+				      KVM_DIRTY_LOG_INITIALLY_SET },
+};
+
+static const char *const subjects[] = { "stock", "ours" };
+
+/**
+ * struct list - numbers of an option
+ * @nr: how many
+ * @value: the numbers
+ */
+struct list {
+	unsigned int nr;
+	unsigned int value[MAX_LIST];
+};
+
+static struct list sizes = { 2, { 64, 256 } };
+static struct list vcpus = { 2, { 1, 4 } };
+static struct list percents = { 4, { 0, 1, 50, 100 } };
+static struct list empties = { 1, { 4096 } };
+static struct list backings = { 2, { BACKING_SMALL, BACKING_THP } };
+static unsigned int rounds = 3, passes = 3, counted = 1;
+
+/**
+ * struct round - the life of one VM
+ * @subject: index in subjects
+ * @number: which of the rounds with such a VM, from 1
+ * @counted: events are counted, and times of no use
+ * @backing: name of what the memory is
+ * @mib: size of the memslot
+ * @mode: how the log is kept
+ * @l: the VM
+ * @crew: its vCPUs
+ * @before: counts, and then what they were when the phase began
+ * @begin: when it began
+ */
+struct round {
+	unsigned int subject;
+	unsigned int number;
+	bool counted;
+	const char *backing;
+	unsigned int mib;
+	enum mode mode;
+	struct logged_vm *l;
+	struct crew *crew;
+	struct counters before;
+	__u64 begin;
+};
+
+static __u64 now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec * 1000000000ull + t.tv_nsec;
+}
+
+static void begin(struct round *r)
+{
+	if (r->counted)
+		counters_begin(&r->before);
+	r->begin = now();
+}
+
+static void print_counts(const struct counters *c)
+{
+	const char *comma = "";
+	unsigned int i;
+
+	printf(",\"counts\":{\"faults\":%lu,\"tlbie\":%lu,\"hcalls\":{", c->faults,
+	       c->tlbie);
+	for (i = 0; i < c->nr_hcalls; i++) {
+		if (!c->hcall[i].count)
+			continue;
+		printf("%s\"0x%lx\":%lu", comma, c->hcall[i].nr, c->hcall[i].count);
+		comma = ",";
+	}
+	printf("}");
+	if (counters_see_locks())
+		printf(",\"mmu_lock\":{\"holds\":%lu,\"ns\":%lu,\"longest_ns\":%lu}",
+		       c->holds, c->held_ns, c->longest_ns);
+	printf("}");
+}
+
+/* A phase of a pass has the percentage of its pages, and what a collection said. */
+static void end(struct round *r, const char *part, const char *phase, int percent,
+		unsigned int pass, long reported)
+{
+	__u64 ns = now() - r->begin;
+
+	if (r->counted)
+		counters_end(&r->before);
+	printf("{\"kind\":\"phase\",\"subject\":\"%s\",\"mode\":\"%s\",\"round\":%u",
+	       subjects[r->subject], modes[r->mode].name, r->number);
+	printf(",\"backing\":\"%s\",\"mib\":%u,\"vcpus\":%u", r->backing, r->mib,
+	       r->l->vm->nr_vcpus);
+	printf(",\"part\":\"%s\",\"phase\":\"%s\"", part, phase);
+	if (percent >= 0)
+		printf(",\"percent\":%d,\"pass\":%u", percent, pass);
+	if (reported >= 0)
+		printf(",\"reported\":%ld", reported);
+	if (r->counted)
+		print_counts(&r->before);
+	else
+		printf(",\"ns\":%llu", ns);
+	printf("}\n");
+}
+
+static int manual_flags(struct vm *vm)
+{
+	int flags = ioctl(vm->fd, KVM_CHECK_EXTENSION, KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2);
+
+	return flags < 0 ? 0 : flags;
+}
+
+static void set_mode(struct vm *vm, enum mode mode)
+{
+	struct kvm_enable_cap cap = {
+		.cap = KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2,
+		.args = { modes[mode].flags },
+	};
+
+	if (mode != MODE_PLAIN && ioctl(vm->fd, KVM_ENABLE_CAP, &cap))
+		die("KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2: %m");
+}
+
+static void set_log(struct round *r, bool on)
+{
+	int ret = logged_vm_set_log(r->l, on);
+
+	if (ret)
+		die("the log cannot be switched %s: %s", on ? "on" : "off",
+		    strerror(-ret));
+}
+
+static void collect(struct round *r, const char *part, int percent, unsigned int pass)
+{
+	struct logged_vm *l = r->l;
+	struct kvm_clear_dirty_log clear = {
+		.slot = l->slot,
+		.num_pages = l->pages,
+		.dirty_bitmap = l->bitmap,
+	};
+	int ret;
+
+	memset(l->bitmap, 0, l->bitmap_bytes);
+	begin(r);
+	ret = vm_get_dirty_log(l->vm, l->slot, l->bitmap);
+	end(r, part, "get", percent, pass, logged_vm_count(l));
+	if (ret)
+		die("KVM_GET_DIRTY_LOG: %s", strerror(-ret));
+	if (r->mode == MODE_PLAIN)
+		return;
+	begin(r);
+	ret = ioctl(l->vm->fd, KVM_CLEAR_DIRTY_LOG, &clear);
+	end(r, part, "clear", percent, pass, -1);
+	if (ret)
+		die("KVM_CLEAR_DIRTY_LOG: %m");
+}
+
+static void access_pages(struct round *r, const char *part, const char *phase,
+			 enum guest_op op, int percent, unsigned int pass)
+{
+	begin(r);
+	crew_work(r->crew, op, percent);
+	end(r, part, phase, percent, pass, -1);
+}
+
+static void switch_log(struct round *r, const char *part, bool on)
+{
+	begin(r);
+	set_log(r, on);
+	end(r, part, part, -1, 0, -1);
+}
+
+static void one_pass(struct round *r, const char *part, int percent, unsigned int pass)
+{
+	access_pages(r, part, "dirty", GUEST_STORE, percent, pass);
+	collect(r, part, percent, pass);
+}
+
+static void live(struct round *r)
+{
+	unsigned int i, pass;
+
+	access_pages(r, "populate", "dirty", GUEST_STORE, 100, 1);
+	access_pages(r, "control", "dirty", GUEST_STORE, 100, 1);
+	switch_log(r, "enable", true);
+	one_pass(r, "first", 100, 1);
+	for (i = 0; i < percents.nr; i++)
+		for (pass = 1; pass <= passes; pass++)
+			one_pass(r, "pass", percents.value[i], pass);
+	switch_log(r, "disable", false);
+	access_pages(r, "after", "dirty", GUEST_STORE, 100, 1);
+	/* As it was after control, but for the C bits. */
+	set_log(r, true);
+	access_pages(r, "read", "load", GUEST_LOAD, 100, 1);
+	collect(r, "read", 100, 1);
+}
+
+/* A memslot that nobody ever touches. */
+static void live_empty(struct round *r)
+{
+	unsigned int pass;
+
+	switch_log(r, "enable", true);
+	for (pass = 1; pass <= passes; pass++)
+		collect(r, "pass", 0, pass);
+	switch_log(r, "disable", false);
+}
+
+static void insert_for(unsigned int subject)
+{
+	int ret = subject ? module_insert("") : 0;
+
+	if (ret)
+		die("the module cannot be inserted: %s", strerror(-ret));
+}
+
+static void remove_for(unsigned int subject)
+{
+	int ret = subject ? module_remove() : 0;
+
+	if (ret)
+		die("the module cannot be removed: %s", strerror(-ret));
+}
+
+static void not_there(const struct round *r, unsigned int nr_vcpus, const char *why)
+{
+	/* It is missing in each round. */
+	if (r->number > 1 || r->subject)
+		return;
+	printf("{\"kind\":\"missing\",\"backing\":\"%s\",\"mib\":%u", r->backing,
+	       r->mib);
+	printf(",\"vcpus\":%u,\"why\":\"%s\"}\n", nr_vcpus, why);
+}
+
+static void run_round(struct round *r, unsigned int nr_vcpus, enum backing backing,
+		      void (*life)(struct round *r))
+{
+	struct vm_config config = { .mmu = VM_MMU_RADIX, .nr_vcpus = nr_vcpus };
+	const char *why;
+
+	r->l = logged_vm_create(&config, r->mib * MIB / page_size(), backing, &why);
+	if (!r->l) {
+		not_there(r, nr_vcpus, why);
+		return;
+	}
+	if (r->l->vm->ours != r->subject)
+		die("a new VM is not %s", subjects[r->subject]);
+	set_log(r, false);
+	set_mode(r->l->vm, r->mode);
+	r->crew = crew_create(r->l);
+	if (r->counted)
+		counters_on();
+	life(r);
+	if (r->counted)
+		counters_off();
+	crew_destroy(r->crew);
+	logged_vm_destroy(r->l);
+}
+
+/* VMs of all kinds, one after the other. */
+static void run_all(struct round *r)
+{
+	unsigned int s, b, v;
+
+	for (s = 0; s < empties.nr && empties.value[s]; s++) {
+		r->mib = empties.value[s];
+		r->backing = "none";
+		run_round(r, 1, BACKING_SMALL, live_empty);
+	}
+	for (s = 0; s < sizes.nr; s++) {
+		r->mib = sizes.value[s];
+		for (b = 0; b < backings.nr; b++) {
+			r->backing = backing_name(backings.value[b]);
+			for (v = 0; v < vcpus.nr; v++)
+				run_round(r, vcpus.value[v], backings.value[b], live);
+		}
+	}
+}
+
+/* The last rounds are the counted ones. */
+static void measure(const int *flags)
+{
+	struct round r;
+
+	for (r.number = 1; r.number <= rounds + counted; r.number++) {
+		r.counted = r.number > rounds;
+		for (r.subject = 0; r.subject < 2; r.subject++) {
+			insert_for(r.subject);
+			for (r.mode = 0; r.mode < NR_MODES; r.mode++)
+				if (!(modes[r.mode].flags & ~flags[r.subject]))
+					run_all(&r);
+			remove_for(r.subject);
+		}
+	}
+}
+
+/* What KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2 may be enabled with, on stock and on ours. */
+static void find_flags(int *flags)
+{
+	struct vm_config config = { .mmu = VM_MMU_RADIX };
+	struct vm *vm;
+	int i;
+
+	for (i = 0; i < 2; i++) {
+		insert_for(i);
+		vm = vm_create(&config);
+		flags[i] = manual_flags(vm);
+		vm_destroy(vm);
+		remove_for(i);
+	}
+}
+
+static const char *truth(bool value)
+{
+	return value ? "true" : "false";
+}
+
+static void print_host(const int *flags)
+{
+	struct utsname name;
+
+	uname(&name);
+	printf("{\"kind\":\"host\",\"kernel\":\"%s\",\"page\":%zu,\"cpus\":%ld",
+	       name.release, page_size(), sysconf(_SC_NPROCESSORS_ONLN));
+	printf(",\"lpar\":%s,\"locks\":%s", truth(host_is_lpar()),
+	       truth(counters_see_locks()));
+	printf(",\"manual\":{\"stock\":%d,\"ours\":%d}}\n", flags[0], flags[1]);
+}
+
+/* An empty memslot may be larger than the host: from now on, a mapping may be. */
+static char allow_large(void)
+{
+	FILE *file = fopen(OVERCOMMIT, "r");
+	int before = file ? fgetc(file) : EOF;
+
+	if (before == EOF)
+		die("read " OVERCOMMIT ": %m");
+	fclose(file);
+	write_file(OVERCOMMIT, "1");
+	return before;
+}
+
+static void __noreturn usage(int status)
+{
+	fprintf(status ? stderr : stdout,
+		"Usage: dirty_log_bench [OPTION]...\n"
+		"\n"
+		"Measures what logging the stores of a guest costs on this host, on stock and\n"
+		"with the module in KTAP_MODULE (/lab/modules/kvm-hv-ext.ko), which must not be\n"
+		"loaded. Prints lines of JSON. A list is numbers or names with commas between.\n"
+		"\n"
+		"  --sizes LIST     MiB of memslots (64,256)\n"
+		"  --empty LIST     MiB of memslots that nobody touches (4096); 0: none\n"
+		"  --vcpus LIST     numbers of vCPUs (1,4), at most %d\n"
+		"  --backings LIST  memory: small, thp (small,thp)\n"
+		"  --percents LIST  pages that a pass stores to, percent (0,1,50,100)\n"
+		"  --passes N       passes for each of them (3)\n"
+		"  --rounds N       times that all is measured, with a new VM (3)\n"
+		"  --counted N      further times that events are counted (1)\n"
+		"  --help           show this text\n", GUEST_MAX_VCPUS);
+	exit(status);
+}
+
+static void __noreturn refuse(const char *option, const char *value, const char *want)
+{
+	fprintf(stderr, "dirty_log_bench: --%s %s: give it %s (see --help)\n", option,
+		value, want);
+	exit(2);
+}
+
+static unsigned int number_of(const char *option, const char *text, unsigned int least,
+			      unsigned int most, const char *want)
+{
+	unsigned long value;
+	char *after;
+
+	errno = 0;
+	value = strtoul(text, &after, 10);
+	if (errno || after == text || *after || *text == '-' || value < least ||
+	    value > most)
+		refuse(option, text, want);
+	return value;
+}
+
+static unsigned int backing_of(const char *option, const char *text)
+{
+	if (!strcmp(text, backing_name(BACKING_SMALL)))
+		return BACKING_SMALL;
+	if (strcmp(text, backing_name(BACKING_THP)))
+		refuse(option, text, "small or thp");
+	return BACKING_THP;
+}
+
+static void read_list(struct list *list, const char *option, char *text,
+		      unsigned int least, unsigned int most, const char *want)
+{
+	char *save, *word;
+
+	list->nr = 0;
+	for (word = strtok_r(text, ",", &save); word; word = strtok_r(NULL, ",", &save)) {
+		if (list->nr == MAX_LIST)
+			refuse(option, word, "fewer values at a time");
+		list->value[list->nr++] = want ?
+			number_of(option, word, least, most, want) :
+			backing_of(option, word);
+	}
+	if (!list->nr)
+		refuse(option, "''", "at least one value");
+}
+
+static void read_options(int argc, char **argv)
+{
+	static const char *const size = "MiB, from 2 to 1048576";
+	static const struct option options[] = {
+		{ "sizes", required_argument, NULL, 's' },
+		{ "empty", required_argument, NULL, 'e' },
+		{ "vcpus", required_argument, NULL, 'v' },
+		{ "backings", required_argument, NULL, 'b' },
+		{ "percents", required_argument, NULL, 'd' },
+		{ "passes", required_argument, NULL, 'p' },
+		{ "rounds", required_argument, NULL, 'r' },
+		{ "counted", required_argument, NULL, 'c' },
+		{ "help", no_argument, NULL, 'h' },
+		{ }
+	};
+	int which, i;
+
+	while ((which = getopt_long(argc, argv, "", options, &i)) != -1) {
+		switch (which) {
+		case 's':
+			read_list(&sizes, "sizes", optarg, 2, 1 << 20, size);
+			break;
+		case 'e':
+			read_list(&empties, "empty", optarg, 0, 1 << 20, size);
+			break;
+		case 'v':
+			read_list(&vcpus, "vcpus", optarg, 1, GUEST_MAX_VCPUS,
+				  "numbers from 1 to 8");
+			break;
+		case 'b':
+			read_list(&backings, "backings", optarg, 0, 0, NULL);
+			break;
+		case 'd':
+			read_list(&percents, "percents", optarg, 0, 100,
+				  "numbers from 0 to 100");
+			break;
+		case 'p':
+			passes = number_of("passes", optarg, 1, 1000, "1 to 1000");
+			break;
+		case 'r':
+			rounds = number_of("rounds", optarg, 0, 1000, "0 to 1000");
+			break;
+		case 'c':
+			counted = number_of("counted", optarg, 0, 1000, "0 to 1000");
+			break;
+		case 'h':
+			usage(0);
+		default:
+			usage(2);
+		}
+	}
+	if (optind < argc) {
+		fprintf(stderr, "dirty_log_bench: '%s' is no option (see --help)\n",
+			argv[optind]);
+		exit(2);
+	}
+}
+
+int main(int argc, char **argv)
+{
+	char overcommit[2] = "";
+	const char *why;
+	int flags[2];
+
+	read_options(argc, argv);
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	why = vm_mmu_missing(VM_MMU_RADIX) ?: counted ? counters_missing() : NULL;
+	if (why)
+		die("nothing can be measured: %s", why);
+	if (module_loaded())
+		die("the module is loaded: remove it, it is inserted here");
+	overcommit[0] = allow_large();
+	find_flags(flags);
+	print_host(flags);
+	measure(flags);
+	write_file(OVERCOMMIT, overcommit);
+	printf("{\"kind\":\"end\"}\n");
+	return 0;
+}
