@@ -17,13 +17,14 @@ config := CONFIG_KVM_HV_EXT=m \
 	  $(if $(DEBUG),CONFIG_KVM_HV_EXT_DEBUG=y)
 kbuild := $(MAKE) -C $(KDIR) M=$(top) $(config)
 
-.PHONY: help modules modules_install clean kdir-check demo check kunit style
+.PHONY: help modules modules_install clean kdir-check demo check kunit style bench
 
 help:
 	@echo 'make demo             see a guest migrate on stock and on us, side by side'
 	@echo 'make check            run all tests (emulated hosts; needs no POWER machine)'
 	@echo 'make kunit            only the KUnit suites, on a test kernel'
 	@echo 'make style            only sparse, W=1, checkpatch, coccicheck, shellcheck'
+	@echo 'make bench            measure stock and us, to docs/bench (hours; QUICK=1: less)'
 	@echo 'make modules          build the module; KDIR=dir: kernel to build for,'
 	@echo '                      KUNIT=1: its KUnit tests too, DEBUG=1: with run-time checks'
 	@echo 'make modules_install  install it to /lib/modules/RELEASE/updates'
@@ -56,3 +57,6 @@ kunit:
 
 style:
 	scripts/lab static 6.12-64k
+
+bench:
+	tests/bench/bench $(if $(QUICK),--quick)

@@ -68,7 +68,7 @@ void counters_off(void)
 		/* The other way round: each needs what comes before it. */
 		hist_stop(RELEASE, TIME_GIVEN);
 		hist_stop(ACQUIRE, TIME_TAKEN);
-		write_file(TRACEFS "synthetic_events", "!bench_held");
+		write_file(TRACEFS "synthetic_events", "");
 	}
 	hist_stop(TLBIE, OF_GUESTS);
 	hist_stop(HCALL, BY_NUMBER);
