@@ -427,8 +427,8 @@ boot of an emulated host. `make bench` makes all of this anew; the raw numbers a
 
 How to read it:
 
-- The phases are those of the kernel's dirty_log_perf_test: the guest stores to all
-  pages (populate), the log is switched on (enable), passes in which the guest stores
+- The phases are those of the kernel's dirty_log_perf_test: the guest stores once to each
+  page (populate), the log is switched on (enable), passes in which the guest stores
   to some percentage of the pages (dirty) and the log is read (get), and cleared where
   userspace does that by itself (clear); the log is switched off (disable). And some
   more: a pass that nobody logs, the first pass after enable, which finds what enable
