@@ -82,6 +82,7 @@ static struct list percents = { 4, { 0, 1, 50, 100 } };
 static struct list empties = { 1, { 4096 } };
 static struct list backings = { 2, { BACKING_SMALL, BACKING_THP } };
 static unsigned int rounds = 3, passes = 3, counted = 1;
+static const char *parameters = "";
 
 /**
  * struct round - the life of one VM
@@ -273,7 +274,7 @@ static void live_empty(struct round *r)
 
 static void insert_for(unsigned int subject)
 {
-	int ret = subject ? module_insert("") : 0;
+	int ret = subject ? module_insert(parameters) : 0;
 
 	if (ret)
 		die("the module cannot be inserted: %s", strerror(-ret));
@@ -345,14 +346,16 @@ static void run_all(struct round *r)
 	}
 }
 
-/* The last rounds are the counted ones. */
+/* The last rounds are the counted ones; every other begins with ours. */
 static void measure(const int *flags)
 {
 	struct round r;
+	unsigned int i;
 
 	for (r.number = 1; r.number <= rounds + counted; r.number++) {
 		r.counted = r.number > rounds;
-		for (r.subject = 0; r.subject < 2; r.subject++) {
+		for (i = 0; i < 2; i++) {
+			r.subject = (i + r.number + 1) % 2;
 			insert_for(r.subject);
 			for (r.mode = 0; r.mode < NR_MODES; r.mode++)
 				if (!(modes[r.mode].flags & ~flags[r.subject]))
@@ -425,6 +428,7 @@ static void __noreturn usage(int status)
 		"  --passes N       passes for each of them (3)\n"
 		"  --rounds N       times that all is measured, with a new VM (3)\n"
 		"  --counted N      further times that events are counted (1)\n"
+		"  --set TEXT       parameters of the module (none)\n"
 		"  --help           show this text\n", GUEST_MAX_VCPUS);
 	exit(status);
 }
@@ -488,6 +492,7 @@ static void read_options(int argc, char **argv)
 		{ "passes", required_argument, NULL, 'p' },
 		{ "rounds", required_argument, NULL, 'r' },
 		{ "counted", required_argument, NULL, 'c' },
+		{ "set", required_argument, NULL, 'm' },
 		{ "help", no_argument, NULL, 'h' },
 		{ }
 	};
@@ -520,6 +525,9 @@ static void read_options(int argc, char **argv)
 			break;
 		case 'c':
 			counted = number_of("counted", optarg, 0, 1000, "0 to 1000");
+			break;
+		case 'm':
+			parameters = optarg;
 			break;
 		case 'h':
 			usage(0);
