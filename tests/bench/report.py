@@ -55,6 +55,12 @@ class Measurement:
         self.name = path.stem
         self.raw = json.loads(path.read_text(encoding="utf-8"))
         self.phases = {self._key(phase): phase for phase in self.raw.get("phases", [])}
+        self.commits = {self.raw["commit"]}
+
+    def take_in(self, other):
+        """Migrations that were measured on the same host."""
+        self.raw["migrations"] += other.raw["migrations"]
+        self.commits |= other.commits
 
     @staticmethod
     def _key(phase):
@@ -282,7 +288,7 @@ class Plots:
 
     def of(self, m):
         """Draws what there is to draw of a measurement: names and titles of files."""
-        self.version = m.raw["commit"][:12]
+        self.version = ", ".join(sorted(commit[:12] for commit in m.commits))
         draw(self, m)
         made, self.made = self.made, []
         return made
@@ -447,12 +453,27 @@ How to read it:
 """
 
 
-def readme(measurements, plots):
-    versions = sorted({m.raw["commit"] for m in measurements})
-    made = {version: ", ".join(m.name for m in measurements if m.raw["commit"] == version)
-            for version in versions}
+def gather(files):
+    """Migrations of a host are told of together, whatever the load."""
+    hosts = {}
+    for m in files:
+        if "migrations" not in m.raw:
+            yield m
+        elif m.raw["host"] not in hosts:
+            hosts[m.raw["host"]] = m
+            m.name = f"{m.raw['host']}-migrations"
+        else:
+            hosts[m.raw["host"]].take_in(m)
+    yield from hosts.values()
+
+
+def readme(files, plots):
+    made = {}
+    for m in files:
+        made.setdefault(m.raw["commit"], []).append(f"[{m.name}](raw/{m.name}.json)")
     yield README_HEAD.format(versions="\n".join(
-        f"Made from commit {version}: {names}." for version, names in made.items()))
+        f"Made from commit {version}: {', '.join(names)}." for version, names in made.items()))
+    measurements = list(gather(files))
     for m in measurements:
         yield f"## {m.title()}: {m.about()}"
         yield ""
