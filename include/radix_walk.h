@@ -20,6 +20,8 @@
  * @next:	guest real address at which the walk resumes
  * @end:	first guest real address not to be visited
  * @budget:	table entries that may still be looked at
+ * @only:	leaves that have none of these bits set are passed over; 0: none is.
+ *		kvm_ext_walk_init() sets it to 0
  * @ptes:	page of PTEs that contains @next, or NULL: to be looked up
  * @ptep:	the leaf; may be at PUD, PMD or PTE level
  * @gpa:	guest real address of the leaf, aligned to its size
@@ -30,6 +32,7 @@ struct kvm_ext_walk {
 	unsigned long next;
 	unsigned long end;
 	unsigned int budget;
+	unsigned long only;
 	pte_t *ptes;
 
 	pte_t *ptep;

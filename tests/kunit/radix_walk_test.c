@@ -62,6 +62,40 @@ static void every_level(struct kunit *test)
 	expect_end(test, &w);
 }
 
+/* Leaves without the bits asked for are passed over, whatever their size. */
+static void only_with_bits(struct kunit *test)
+{
+	const unsigned long dirty = _PAGE_DIRTY, young = _PAGE_ACCESSED;
+	pgd_t *root = test_table(test);
+	pte_t *small, *large, *huge;
+	struct kvm_ext_walk w;
+
+	test_map(test, root, 0, PAGE_SHIFT, 0, 0);
+	test_map(test, root, PAGE_SIZE, PAGE_SHIFT, 0, young);
+	small = test_map(test, root, 2 * PAGE_SIZE, PAGE_SHIFT, 0, dirty);
+	test_map(test, root, PMD_SIZE, PMD_SHIFT, 0, young);
+	large = test_map(test, root, 2 * PMD_SIZE, PMD_SHIFT, 0, young | dirty);
+	test_map(test, root, PUD_SIZE, PUD_SHIFT, 0, 0);
+	huge = test_map(test, root, 2 * PUD_SIZE, PUD_SHIFT, 0, dirty);
+	test_map(test, root, 3 * PUD_SIZE, PAGE_SHIFT, 0, 0);
+
+	kvm_ext_walk_init(&w, root, 0, RADIX_PGTABLE_RANGE, UNLIMITED);
+	w.only = dirty;
+	expect_leaf(test, &w, 2 * PAGE_SIZE, PAGE_SHIFT, small);
+	expect_leaf(test, &w, 2 * PMD_SIZE, PMD_SHIFT, large);
+	expect_leaf(test, &w, 2 * PUD_SIZE, PUD_SHIFT, huge);
+	expect_end(test, &w);
+
+	/* any of the bits will do; what is passed over is looked at, too */
+	kvm_ext_walk_init(&w, root, 0, RADIX_PGTABLE_RANGE, 4);
+	w.only = dirty | young;
+	expect_leaf(test, &w, PAGE_SIZE, PAGE_SHIFT, small - 1);
+	expect_leaf(test, &w, 2 * PAGE_SIZE, PAGE_SHIFT, small);
+	KUNIT_EXPECT_FALSE(test, kvm_ext_walk_next(&w));
+	KUNIT_EXPECT_FALSE(test, kvm_ext_walk_done(&w));
+	KUNIT_EXPECT_EQ(test, w.next, 3 * PAGE_SIZE);
+}
+
 static void bounds(struct kunit *test)
 {
 	pgd_t *root = test_table(test);
@@ -169,6 +203,7 @@ static void random_tables(struct kunit *test)
 static struct kunit_case cases[] = {
 	KUNIT_CASE(empty),
 	KUNIT_CASE(every_level),
+	KUNIT_CASE(only_with_bits),
 	KUNIT_CASE(bounds),
 	KUNIT_CASE(beyond_the_tree),
 	KUNIT_CASE(random_tables),

@@ -88,6 +88,9 @@ static unsigned long collect_chunk(struct kvm_ext_vm *vm,
 	spin_lock(&kvm->mmu_lock);
 
 	kvm_ext_walk_init(&w, kvm->arch.pgtable, start, end, CHUNK);
+	/* C of a shadow PTE may be set where that of the leaf is not */
+	if (!kvm->arch.nested_enable)
+		w.only = p.look;
 	while (kvm_ext_walk_next(&w)) {
 		if (!visit_leaf(&p, slot, &w))
 			continue;

@@ -21,17 +21,6 @@ void kvm_ext_walk_init(struct kvm_ext_walk *w, pgd_t *root, unsigned long start,
 }
 EXPORT_SYMBOL_FOR_KUNIT(kvm_ext_walk_init);
 
-static bool stand_on(struct kvm_ext_walk *w, pte_t *ptep, unsigned int shift)
-{
-	w->ptep = ptep;
-	w->shift = shift;
-	w->gpa = w->next & ~((1UL << shift) - 1);
-	w->next = w->gpa + (1UL << shift);
-	if (!(w->next & ~PMD_MASK))
-		w->ptes = NULL;
-	return true;
-}
-
 static void skip(struct kvm_ext_walk *w, unsigned long size)
 {
 	w->next = (w->next & ~(size - 1)) + size;
@@ -39,10 +28,22 @@ static void skip(struct kvm_ext_walk *w, unsigned long size)
 		w->ptes = NULL;
 }
 
+/* Go past a leaf. True if it is one to stand on. */
+static bool pass_leaf(struct kvm_ext_walk *w, pte_t *ptep, pte_t pte, unsigned int shift)
+{
+	unsigned long size = 1UL << shift;
+
+	w->ptep = ptep;
+	w->shift = shift;
+	w->gpa = w->next & ~(size - 1);
+	skip(w, size);
+	return !w->only || pte_val(pte) & w->only;
+}
+
 /*
  * Descend from the root to the page of PTEs that maps w->next. True if a leaf
- * was met on the way; else either w->ptes is set or an absent subtree was
- * skipped.
+ * to stand on was met on the way; else either w->ptes is set, or an absent
+ * subtree or a leaf was skipped.
  */
 static bool descend(struct kvm_ext_walk *w)
 {
@@ -62,7 +63,7 @@ static bool descend(struct kvm_ext_walk *w)
 		return false;
 	}
 	if (pud_leaf(pud))
-		return stand_on(w, (pte_t *)pudp, PUD_SHIFT);
+		return pass_leaf(w, (pte_t *)pudp, pud_pte(pud), PUD_SHIFT);
 
 	pmdp = pmd_offset(pudp, w->next);
 	pmd = READ_ONCE(*pmdp);
@@ -71,7 +72,7 @@ static bool descend(struct kvm_ext_walk *w)
 		return false;
 	}
 	if (pmd_leaf(pmd))
-		return stand_on(w, pmdp_ptep(pmdp), PMD_SHIFT);
+		return pass_leaf(w, pmdp_ptep(pmdp), pmd_pte(pmd), PMD_SHIFT);
 
 	w->ptes = pte_offset_kernel(pmdp, w->next & PMD_MASK);
 	return false;
@@ -80,7 +81,7 @@ static bool descend(struct kvm_ext_walk *w)
 bool kvm_ext_walk_next(struct kvm_ext_walk *w)
 {
 	while (w->next < w->end && w->budget) {
-		pte_t *ptep;
+		pte_t *ptep, pte;
 
 		w->budget--;
 		if (!w->ptes) {
@@ -90,9 +91,11 @@ bool kvm_ext_walk_next(struct kvm_ext_walk *w)
 		}
 
 		ptep = w->ptes + pte_index(w->next);
-		if (pte_present(READ_ONCE(*ptep)))
-			return stand_on(w, ptep, PAGE_SHIFT);
-		skip(w, PAGE_SIZE);
+		pte = READ_ONCE(*ptep);
+		if (!pte_present(pte))
+			skip(w, PAGE_SIZE);
+		else if (pass_leaf(w, ptep, pte, PAGE_SHIFT))
+			return true;
 	}
 	return false;
 }
