@@ -436,6 +436,16 @@ static void *survivor_thread(void *arg)
 	return NULL;
 }
 
+/* Until one of the threads has a VM of ours. */
+static void wait_for_use(void)
+{
+	unsigned int i;
+
+	for (i = 0; i < 10000 && module_refcnt() < 1; i++)
+		usleep(1000);
+}
+
+/* Every second time whenever it comes, else with a VM of ours there. */
 TEST_F_TIMEOUT(attach, cycles_under_load, TIMEOUT)
 {
 	unsigned long cycles = scaled(CYCLES), refused = 0, ours = 0, stock = 0, i;
@@ -457,7 +467,10 @@ TEST_F_TIMEOUT(attach, cycles_under_load, TIMEOUT)
 	}
 	for (i = 0; i < cycles; i++) {
 		ASSERT_EQ(0, module_insert(""));
-		usleep(2000 * (i % 8));
+		if (i % 2)
+			wait_for_use();
+		else
+			usleep(2000 * (i % 8));
 		while ((ret = module_remove()) == -EWOULDBLOCK) {
 			refused++;
 			usleep(100);
@@ -474,6 +487,7 @@ TEST_F_TIMEOUT(attach, cycles_under_load, TIMEOUT)
 	TH_LOG("%lu cycles, removal refused %lu times", cycles, refused);
 	TH_LOG("%lu VMs of ours, %lu of stock, %lu collections of one from before",
 	       ours, stock, survivor.stock);
+	EXPECT_LT(0, refused);
 	EXPECT_LT(0, ours);
 	EXPECT_LT(0, stock);
 }
