@@ -209,12 +209,14 @@ for suite; do
 	for subject in $(subjects_of "$suite"); do
 		asked_for "$subject" || continue
 		number=$((number + 1))
+		start=$(date +%s)
 		if "run_$subject" "$suite"; then
 			echo "ok $number $suite.$subject"
 		else
 			echo "not ok $number $suite.$subject"
 			failed=$((failed + 1))
 		fi
+		echo "# $suite.$subject took $(($(date +%s) - start)) s"
 	done
 done
 
