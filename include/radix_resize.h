@@ -23,13 +23,17 @@ struct kvm_ext_walk;
  * struct kvm_ext_split - leaves to be split in one hold of mmu_lock
  * @vm:		whose
  * @slot:	the memslot that they map
- * @clean:	bitmap of pages of @slot that lose C, little endian; NULL: all
+ * @start:	first page of @slot that may lose C
+ * @end:	first page behind those
+ * @clean:	bitmap of pages of @slot that lose C, little endian; NULL: all of these
  * @nr:		leaves gathered
  * @leaf:	where each is, what it was, and the table that takes its place
  */
 struct kvm_ext_split {
 	struct kvm_ext_vm *vm;
 	const struct kvm_memory_slot *slot;
+	unsigned long start;
+	unsigned long end;
 	const unsigned long *clean;
 	unsigned int nr;
 	struct {

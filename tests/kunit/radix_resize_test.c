@@ -170,6 +170,25 @@ static void clean_named(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, bitmap_empty(f->slot->dirty_bitmap, TEST_SLOT_PAGES));
 }
 
+/* The range ends inside of a leaf, and bits are set beyond it. */
+static void clean_part_of_leaf(struct kunit *test)
+{
+	struct test_vm *f = test->priv;
+	unsigned long *named = test_zalloc(test, TEST_SLOT_PAGES / 8);
+	unsigned long page;
+
+	bitmap_fill(named, TEST_SLOT_PAGES);
+	test_map_page(test, 0, PMD_SHIFT, TEST_RC);
+	test_map_page(test, TEST_PMD_PAGES, PMD_SHIFT, TEST_RC);
+	f->kvm->stat.num_2M_pages = 2;
+
+	KUNIT_EXPECT_EQ(test, clean(f, named, 3, 5), 0);
+	KUNIT_EXPECT_EQ(test, clean(f, NULL, TEST_PMD_PAGES + 3, TEST_PMD_PAGES + 5), 0);
+	for (page = 0; page < 2 * TEST_PMD_PAGES; page++)
+		expect_page(test, page, true, page % TEST_PMD_PAGES < 3 ||
+					      page % TEST_PMD_PAGES >= 5);
+}
+
 /* Then leaves go as a whole, and their other pages are accumulated. */
 static void clean_without_memory(struct kunit *test)
 {
@@ -334,6 +353,7 @@ static void joined_read_only(struct kunit *test)
 static struct kunit_case cases[] = {
 	KUNIT_CASE(clean_all),
 	KUNIT_CASE(clean_named),
+	KUNIT_CASE(clean_part_of_leaf),
 	KUNIT_CASE(clean_without_memory),
 	KUNIT_CASE(clean_pud),
 	KUNIT_CASE(clean_nested),

@@ -159,7 +159,8 @@ EXPORT_SYMBOL_FOR_KUNIT(kvm_ext_radix_peek);
  * @vm:		whose
  * @slot:	the memslot
  * @pages:	bitmap of the pages, little endian; NULL: all
- * @next:	page of the slot to go on at
+ * @start:	first page of the slot concerned
+ * @next:	page to go on at
  * @end:	first page not concerned
  * @no_tables:	there is no memory to split leaves
  * @err:	an invalidation failed
@@ -168,6 +169,7 @@ struct cleaning {
 	struct kvm_ext_vm *vm;
 	const struct kvm_memory_slot *slot;
 	const unsigned long *pages;
+	unsigned long start;
 	unsigned long next;
 	unsigned long end;
 	bool no_tables;
@@ -245,7 +247,13 @@ static bool clean_run(struct cleaning *c, struct kvm_ext_pass *p,
 /* One hold of mmu_lock. False if it needs tables to go on. */
 static bool clean_chunk(struct cleaning *c)
 {
-	struct kvm_ext_split split = { .vm = c->vm, .slot = c->slot, .clean = c->pages };
+	struct kvm_ext_split split = {
+		.vm = c->vm,
+		.slot = c->slot,
+		.start = c->start,
+		.end = c->end,
+		.clean = c->pages,
+	};
 	struct kvm_ext_pass p = {
 		.vm = c->vm,
 		.look = _PAGE_DIRTY,
@@ -281,6 +289,7 @@ int kvm_ext_radix_clean(struct kvm_ext_vm *vm, const struct kvm_memory_slot *slo
 		.vm = vm,
 		.slot = slot,
 		.pages = pages,
+		.start = start,
 		.next = start,
 		.end = end,
 	};

@@ -182,11 +182,12 @@ EXPORT_SYMBOL_FOR_KUNIT(kvm_ext_split_add);
 /* Does the page lose C? */
 static bool loses_c(const struct kvm_ext_split *s, gfn_t gfn)
 {
-	const struct kvm_memory_slot *slot = s->slot;
+	unsigned long page = gfn - s->slot->base_gfn;
 
-	if (gfn < slot->base_gfn || gfn >= slot->base_gfn + slot->npages)
+	/* in front of the slot it is larger than any */
+	if (page < s->start || page >= s->end)
 		return false;
-	return !s->clean || test_bit_le(gfn - slot->base_gfn, s->clean);
+	return !s->clean || test_bit_le(page, s->clean);
 }
 
 static void put_in(struct kvm_ext_split *s, unsigned int nr)
