@@ -31,10 +31,9 @@
  * @adjust:	changes the argument registers of a call, which then goes its way;
  *		in the context of @wanted. A row has this, or @stub and @wanted
  * @facet:	the row applies only if this is true; NULL: always
- * @locate:	the original may be asked for before any call
  * @original:	private: entry point of the function, once it was asked for
- * @ip:		private: address of the ftrace call site, known after the first
- *		call
+ * @ip:		private: where the function calls ftrace; without CONFIG_KPROBES it
+ *		is known after the first call
  */
 struct kvm_ext_redirect {
 	const char *name;
@@ -42,7 +41,6 @@ struct kvm_ext_redirect {
 	bool (*wanted)(const struct pt_regs *regs);
 	void (*adjust)(struct pt_regs *regs);
 	const bool *facet;
-	bool locate;
 	void *original;
 	unsigned long ip;
 };
@@ -85,7 +83,7 @@ void kvm_ext_redirect_unregister(struct kvm_ext_redirects *t);
 
 /**
  * kvm_ext_redirect_original() - entry point of a redirected function
- * @r:		row whose replacement is running, or with @locate
+ * @r:		row whose replacement is running; with CONFIG_KPROBES any row
  *
  * For a replacement which adds to the stock function instead of taking its
  * place; the row's predicate must then refuse calls that come from the

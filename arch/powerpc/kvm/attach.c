@@ -523,7 +523,6 @@ static struct kvm_ext_redirect redirected[] = {
 	[KVM_EXT_CREATE_PTE] = {
 		.name = "kvmppc_create_pte",
 		.adjust = kvm_ext_adjust_create_pte,
-		.locate = true,
 	},
 	/* when the log of a memslot is switched */
 	[KVM_EXT_FLUSH_MEMSLOT] = {
@@ -590,7 +589,6 @@ static struct kvm_ext_redirect redirected[] = {
 		.name = "kvmppc_free_pgtable_radix",
 		.stub = kvm_ext_stub_free_shadow_table,
 		.wanted = kvm_ext_redirect_shadow_table,
-		.locate = true,
 	},
 	[KVM_EXT_RELEASE_NESTED] = {
 		.name = "kvmhv_release_all_nested",

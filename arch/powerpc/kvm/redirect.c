@@ -81,20 +81,22 @@ static void redirect_callback(unsigned long ip, unsigned long parent_ip,
 }
 
 /*
- * Where a function is that may be wanted before it was called. Who puts a probe
- * there is told; it is never armed. Without CONFIG_KPROBES the first call tells.
+ * Where a function calls ftrace; 0 if this cannot be told before it is called
+ * (CONFIG_KPROBES). Who puts a probe there is told; it is never armed.
  */
-static void locate(struct kvm_ext_redirect *r)
+static unsigned long call_site(const char *name)
 {
 	struct kprobe probe = {
-		.symbol_name = r->name,
+		.symbol_name = name,
 		.flags = KPROBE_FLAG_DISABLED,
 	};
+	unsigned long ip;
 
 	if (register_kprobe(&probe))
-		return;
-	WRITE_ONCE(r->ip, (unsigned long)probe.addr);
+		return 0;
+	ip = (unsigned long)probe.addr;
 	unregister_kprobe(&probe);
+	return ip;
 }
 
 static void init_ops(struct ftrace_ops *ops)
@@ -106,10 +108,14 @@ static void init_ops(struct ftrace_ops *ops)
 	};
 }
 
-static int add_function(struct ftrace_ops *ops, const struct kvm_ext_redirect *r)
+static int add_function(struct ftrace_ops *ops, struct kvm_ext_redirect *r)
 {
-	int err = ftrace_set_filter(ops, (unsigned char *)r->name, strlen(r->name), 0);
+	int err;
 
+	/* For a name, ftrace compares those of all functions that can be traced. */
+	r->ip = call_site(r->name);
+	err = r->ip ? ftrace_set_filter_ip(ops, r->ip, 0, 0) :
+		ftrace_set_filter(ops, (unsigned char *)r->name, strlen(r->name), 0);
 	if (err)
 		pr_err("cannot redirect %s: no such function in this kernel, or it cannot be traced (%d)\n",
 		       r->name, err);
@@ -119,7 +125,7 @@ static int add_function(struct ftrace_ops *ops, const struct kvm_ext_redirect *r
 /* Somebody holds a function: which? Tried one by one, while nothing calls ours yet. */
 static void name_held(const struct kvm_ext_redirects *t)
 {
-	const struct kvm_ext_redirect *r;
+	struct kvm_ext_redirect *r;
 	int err;
 
 	for (r = t->row; r < t->row + t->nr; r++) {
@@ -149,7 +155,6 @@ int kvm_ext_redirect_register(struct kvm_ext_redirects *t)
 	init_ops(&t->ops);
 	for (r = t->row; r < t->row + t->nr && !err; r++) {
 		r->original = NULL;
-		r->ip = 0;
 		if (!applies(r))
 			continue;
 		err = add_function(&t->ops, r);
@@ -163,14 +168,8 @@ int kvm_ext_redirect_register(struct kvm_ext_redirects *t)
 		name_held(t);
 	else if (err)
 		pr_err("ftrace refused to redirect functions (%d)\n", err);
-	if (err)
-		goto free;
-
-	for (r = t->row; r < t->row + t->nr; r++)
-		if (r->locate && applies(r))
-			locate(r);
-	return 0;
-
+	if (!err)
+		return 0;
 free:
 	/* Without a filter it would be about all functions. */
 	ftrace_free_filter(&t->ops);
