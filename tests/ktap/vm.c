@@ -16,11 +16,15 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "options.h"
 
 #define KICK_SIGNAL	SIGUSR1
+
+/* Seconds in which any guest answers. A test that times out does not say why. */
+#define PATIENCE	120
 
 #define KVM_VM_TYPE_HV	1
 
@@ -785,6 +789,7 @@ void vcpu_stop(struct vcpu *vcpu)
 void vm_kick(struct vm *vm)
 {
 	unsigned long before[GUEST_MAX_VCPUS];
+	time_t give_up = time(NULL) + PATIENCE;
 	struct vcpu *vcpu;
 	bool all = false;
 	unsigned int i;
@@ -799,6 +804,8 @@ void vm_kick(struct vm *vm)
 			    __atomic_load_n(&vcpu->exits, __ATOMIC_SEQ_CST) != before[i])
 				continue;
 			all = false;
+			if (time(NULL) > give_up)
+				die("vCPU %d has not left the guest in %d s", i, PATIENCE);
 			vcpu->run->immediate_exit = 1;
 			pthread_kill(vcpu->thread, KICK_SIGNAL);
 		}
@@ -809,11 +816,16 @@ void vm_kick(struct vm *vm)
 /* Has a vCPU that runs GUEST_SERVE do its stores; returns when they are done. */
 void area_serve(struct guest_area *area)
 {
-	__u64 request = area->request + 1;
+	__u64 request = area->request + 1, served;
+	time_t give_up = time(NULL) + PATIENCE;
 
 	__atomic_store_n(&area->request, request, __ATOMIC_SEQ_CST);
-	while (__atomic_load_n(&area->served, __ATOMIC_SEQ_CST) != request)
+	while ((served = __atomic_load_n(&area->served, __ATOMIC_SEQ_CST)) != request) {
+		if (time(NULL) > give_up)
+			die("in %d s the guest has not come from request %llu to %llu",
+			    PATIENCE, served, request);
 		sched_yield();
+	}
 }
 
 void area_stop(struct guest_area *area)
