@@ -15,7 +15,7 @@ MODULE=/lab/modules/kvm-hv-ext.ko
 
 usage() {
 	cat <<USAGE
-Usage: run [OPTION]... SUITE...
+Usage: run [OPTION]... SUITE[.stock|.ours]...
 
 Options:
   --seed N        start of the pseudo-random sequences (default: a random one)
@@ -73,9 +73,14 @@ attach               alone
 SUITES
 }
 
-# subjects_of SUITE
+# subjects_of SUITE[.SUBJECT]
 subjects_of() {
-	suites | awk -v suite="$1" '$1 == suite { $1 = ""; print }'
+	suites | awk -v suite="${1%.*}" -v only="${1#"${1%.*}"}" '
+		$1 == suite {
+			for (i = 2; i <= NF; i++)
+				if (only == "" || only == "." $i)
+					print $i
+		}'
 }
 
 # asked_for SUBJECT: what inserts the module itself is about ours
@@ -210,13 +215,14 @@ for suite; do
 		asked_for "$subject" || continue
 		number=$((number + 1))
 		start=$(date +%s)
-		if "run_$subject" "$suite"; then
-			echo "ok $number $suite.$subject"
+		name=${suite%.*}.$subject
+		if "run_$subject" "${suite%.*}"; then
+			echo "ok $number $name"
 		else
-			echo "not ok $number $suite.$subject"
+			echo "not ok $number $name"
 			failed=$((failed + 1))
 		fi
-		echo "# $suite.$subject took $(($(date +%s) - start)) s"
+		echo "# $name took $(($(date +%s) - start)) s"
 	done
 done
 
