@@ -175,7 +175,7 @@ static void clean_part_of_leaf(struct kunit *test)
 {
 	struct test_vm *f = test->priv;
 	unsigned long *named = test_zalloc(test, TEST_SLOT_PAGES / 8);
-	unsigned long page;
+	unsigned long page, i;
 
 	bitmap_fill(named, TEST_SLOT_PAGES);
 	test_map_page(test, 0, PMD_SHIFT, TEST_RC);
@@ -184,9 +184,10 @@ static void clean_part_of_leaf(struct kunit *test)
 
 	KUNIT_EXPECT_EQ(test, clean(f, named, 3, 5), 0);
 	KUNIT_EXPECT_EQ(test, clean(f, NULL, TEST_PMD_PAGES + 3, TEST_PMD_PAGES + 5), 0);
-	for (page = 0; page < 2 * TEST_PMD_PAGES; page++)
-		expect_page(test, page, true, page % TEST_PMD_PAGES < 3 ||
-					      page % TEST_PMD_PAGES >= 5);
+	for (page = 0; page < 2 * TEST_PMD_PAGES; page++) {
+		i = page % TEST_PMD_PAGES;
+		expect_page(test, page, true, i < 3 || i >= 5);
+	}
 }
 
 /* Then leaves go as a whole, and their other pages are accumulated. */
