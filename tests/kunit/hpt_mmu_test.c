@@ -44,7 +44,7 @@ static struct {
 	unsigned int single;
 	unsigned int lpid;
 	unsigned int unlocked;
-	unsigned long late;		/* index of the HPTE that gets C at the last moment */
+	unsigned long late;		/* index of the HPTE that gets C by the next invalidation */
 } seen;
 
 static void processor_writes_back(struct kvm *kvm)
@@ -53,6 +53,7 @@ static void processor_writes_back(struct kvm *kvm)
 
 	if (seen.late != -1UL)
 		hptep[1] |= cpu_to_be64(HPTE_R_C);
+	seen.late = -1UL;
 }
 
 static void test_hpte(struct kvm *kvm, __be64 *hptep, unsigned long index)
@@ -566,6 +567,16 @@ static void clean_named(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 0, seen.unlocked);
 }
 
+/* What a processor has kept of a store from before is clean, too. */
+static void clean_late_c(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+
+	seen.late = enter(f, 2, PAGE_SHIFT, HPTE_R_R);
+	clean(f, NULL, 0, SLOT_PAGES);
+	KUNIT_EXPECT_EQ(test, 0, peek(f));
+}
+
 static void clean_nothing(struct kunit *test)
 {
 	struct fixture *f = test->priv;
@@ -751,6 +762,7 @@ static struct kunit_case cases[] = {
 	KUNIT_CASE(peek_late_c),
 	KUNIT_CASE(peek_power8),
 	KUNIT_CASE(clean_named),
+	KUNIT_CASE(clean_late_c),
 	KUNIT_CASE(clean_nothing),
 	KUNIT_CASE(clean_rmap_c),
 	KUNIT_CASE(aging),
