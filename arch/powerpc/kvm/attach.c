@@ -486,6 +486,9 @@ static bool notrace self_test_wanted(const struct pt_regs *regs)
 	return kvm_ext_called_by_us(regs);
 }
 
+/* Where there can be no HPT guests, page faults are not asked if they are of one. */
+static bool hpt_notifiers;
+
 static struct kvm_ext_redirect redirected[] = {
 	[KVM_EXT_SELF_TEST] = {
 		.name = "kvm_ext_self_test",
@@ -547,13 +550,13 @@ static struct kvm_ext_redirect redirected[] = {
 		.name = "kvmppc_do_h_enter",
 		.stub = kvm_ext_stub_h_enter,
 		.wanted = kvm_ext_redirect_kvm,
-		.facet = &kvm_ext_notifiers,
+		.facet = &hpt_notifiers,
 	},
 	[KVM_EXT_HPT_FAULT] = {
 		.name = "kvmppc_book3s_hv_page_fault",
 		.stub = kvm_ext_stub_hpt_page_fault,
 		.wanted = kvm_ext_redirect_hpt_vcpu,
-		.facet = &kvm_ext_notifiers,
+		.facet = &hpt_notifiers,
 	},
 	[KVM_EXT_INSERT_RMAP] = {
 		.name = "kvmhv_insert_nest_rmap",
@@ -702,6 +705,8 @@ int kvm_ext_attach(void)
 		goto put;
 
 	kvm_ext_stock = *ops;
+	/* A partition runs no HPT guests. */
+	hpt_notifiers = kvm_ext_notifiers && !kvmhv_on_pseries();
 
 	err = kvm_ext_redirect_register(&redirects);
 	if (err)
