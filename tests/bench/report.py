@@ -224,6 +224,7 @@ def migration_cells(records, load, of):
 TIMED = {
     "rounds over the guest's memory": lambda r: r["rounds"],
     "MiB transferred": lambda r: r["transferred_bytes"] / 2**20,
+    "MiB of it while the guest is stopped": lambda r: r["downtime_bytes"] / 2**20,
     "guest slowed down by at most, %": lambda r: r["throttled_percent"],
 }
 COUNTED = {
