@@ -20,11 +20,14 @@
 #include <unistd.h>
 
 #include "options.h"
+#include "stuck.h"
 
 #define KICK_SIGNAL	SIGUSR1
 
 /* Seconds in which any guest answers. A test that times out does not say why. */
 #define PATIENCE	120
+/* Who yields in a loop may not run for long afterwards, on kernels with EEVDF. */
+#define REST_US		20
 
 #define KVM_VM_TYPE_HV	1
 
@@ -591,6 +594,7 @@ struct vm *vm_create(const struct vm_config *config)
 
 	if (!vm || nr_vcpus > GUEST_MAX_VCPUS)
 		die("no room for %u vCPUs", nr_vcpus);
+	stuck_watch(PATIENCE * 3 / 4);
 	sigaction(KICK_SIGNAL, &action, NULL);
 	vm->fd = ioctl(kvm, KVM_CREATE_VM, KVM_VM_TYPE_HV);
 	if (vm->fd < 0)
@@ -780,8 +784,11 @@ void vcpu_start(struct vcpu *vcpu, enum guest_op op)
 
 void vcpu_stop(struct vcpu *vcpu)
 {
+	struct timespec give_up = { .tv_sec = time(NULL) + PATIENCE };
+
 	area_stop(vcpu->area);
-	pthread_join(vcpu->thread, NULL);
+	if (pthread_timedjoin_np(vcpu->thread, NULL, &give_up))
+		die("vCPU %d has not stopped in %d s", vcpu->id, PATIENCE);
 	vcpu->run->immediate_exit = 0;
 }
 
@@ -809,7 +816,7 @@ void vm_kick(struct vm *vm)
 			vcpu->run->immediate_exit = 1;
 			pthread_kill(vcpu->thread, KICK_SIGNAL);
 		}
-		sched_yield();
+		usleep(REST_US);
 	}
 }
 
@@ -824,7 +831,7 @@ void area_serve(struct guest_area *area)
 		if (time(NULL) > give_up)
 			die("in %d s the guest has not come from request %llu to %llu",
 			    PATIENCE, served, request);
-		sched_yield();
+		usleep(REST_US);
 	}
 }
 
