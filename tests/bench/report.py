@@ -220,11 +220,17 @@ def migration_cells(records, load, of):
     return cells
 
 
+def mib_stopped(record):
+    """Not every QEMU tells."""
+    sent = record.get("downtime_bytes")
+    return None if sent is None else sent / 2**20
+
+
 # Of timed migrations, and of counted ones.
 TIMED = {
     "rounds over the guest's memory": lambda r: r["rounds"],
     "MiB transferred": lambda r: r["transferred_bytes"] / 2**20,
-    "MiB of it while the guest is stopped": lambda r: r["downtime_bytes"] / 2**20,
+    "MiB of it while the guest is stopped": mib_stopped,
     "guest slowed down by at most, %": lambda r: r["throttled_percent"],
 }
 COUNTED = {
@@ -375,6 +381,7 @@ class Plots:
                     values = [of(r["counts"] if kind == "counted" else r) for r in records
                               if r["tracking"] == tracking and r["load"] == load and
                               bool(r["counts"]) == (kind == "counted")]
+                    values = [value for value in values if value is not None]
                     heights.append(statistics.median(values) if values else math.nan)
                 axis.bar([i + offset for i in range(len(LOADS))], heights, 0.4,
                          color=COLORS[subject], label=NAMES[subject])
@@ -454,6 +461,43 @@ How to read it:
 """
 
 
+def in_short(m):
+    """Of the largest memslot of base pages; rows of a table: title, stock, ours."""
+    mib = m.values("mib", backing="small", vcpus=1)[-1]
+
+    def both(of, *which, backing="small", size=mib):
+        return [of(m.find(subject, "plain", backing, size, 1, *which))
+                for subject in ("stock", "ours")]
+
+    def took(*which, **where):
+        return both(lambda phase: median(phase, "ns"), *which, **where)
+
+    faults = COUNTS["guest page faults"]
+    if not m.raw["instructions"]:
+        counts = {
+            "guest page faults after the log is switched on": both(faults, "first", "dirty", 100),
+            "guest page faults after it is switched off": both(faults, "after", "dirty", 100),
+            "pages reported that the guest has only read":
+                both(COUNTS["pages reported"], "read", "get", 100),
+            "TLB invalidations to read a log with all pages dirty":
+                both(COUNTS["TLB invalidations"], "pass", "get", 100),
+        }
+        for title, values in counts.items():
+            yield title, *map(number, values)
+    unit = "instructions" if m.raw["instructions"] else "time"
+    ratios = {
+        "to read a log with all pages dirty": took("pass", "get", 100),
+        "to switch the log on and off, with the page faults after that": map(
+            sum, zip(took("enable", "enable", None), took("first", "dirty", 100),
+                     took("disable", "disable", None), took("after", "dirty", 100))),
+    }
+    for size in m.values("mib", backing="none")[-1:]:
+        ratios[f"to read a log of {size:,} MiB never touched"] = took(
+            "pass", "get", 0, backing="none", size=size)
+    for title, values in ratios.items():
+        yield f"{unit} {title}, stock / ours", "", ratio(*values)
+
+
 def gather(files):
     """Migrations of a host are told of together, whatever the load."""
     hosts = {}
@@ -482,6 +526,8 @@ def readme(files, plots):
             yield from migration_table(m)
         else:
             yield from note_missing(m)
+            if not m.raw["of"]["locks"]:
+                yield from table(["in short", "stock", "ours"], in_short(m))
             for backing in BACKINGS:
                 sizes = m.values("mib", backing=backing, vcpus=1)
                 if sizes:
