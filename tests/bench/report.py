@@ -450,7 +450,11 @@ How to read it:
 - Counts come from the kernel's own tracepoints and probes, in rounds of their own. A
   TLB invalidation is a hypercall of a partition, a `tlbie` on bare metal.
 - Instructions are those of the whole emulated machine, which has one CPU then, by a
-  clock that counts them. What a `tlbie` or a hypercall takes elsewhere is not in them.
+  clock that counts them. What a `tlbie` or a hypercall takes elsewhere is not in them:
+  to collect a dirty page is one hypercall more on stock, which counts as one
+  instruction.
+- kvm->slots_lock is held as long as the ioctl of a phase takes (enable, get, clear,
+  disable), on both.
 - Times are given as stock / ours only: more than 1 means that ours takes less. The
   hosts are emulated and share a machine with other work: differences of some ten
   per cent in a time mean nothing, and a `tlbie` or hypercall costs far less there than
