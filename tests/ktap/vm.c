@@ -26,8 +26,6 @@
 
 /* Seconds in which any guest answers. A test that times out does not say why. */
 #define PATIENCE	120
-/* Who yields in a loop may not run for long afterwards, on kernels with EEVDF. */
-#define REST_US		20
 
 #define KVM_VM_TYPE_HV	1
 
@@ -816,7 +814,7 @@ void vm_kick(struct vm *vm)
 			vcpu->run->immediate_exit = 1;
 			pthread_kill(vcpu->thread, KICK_SIGNAL);
 		}
-		usleep(REST_US);
+		sched_yield();
 	}
 }
 
@@ -831,7 +829,7 @@ void area_serve(struct guest_area *area)
 		if (time(NULL) > give_up)
 			die("in %d s the guest has not come from request %llu to %llu",
 			    PATIENCE, served, request);
-		usleep(REST_US);
+		sched_yield();
 	}
 }
 
