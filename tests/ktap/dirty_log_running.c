@@ -7,6 +7,7 @@
 #include "ktap.h"
 
 #include "rounds.h"
+#include "stuck.h"
 #include "thief.h"
 
 #define NR_VCPUS	4
@@ -46,6 +47,7 @@ FIXTURE_SETUP(running)
 	struct vm_config config = { .nr_vcpus = NR_VCPUS, .mmu = variant->mmu };
 	const char *why;
 
+	stuck_watch(TIMEOUT / 3);
 	self->l = logged_vm_create(&config, NR_PAGES, variant->backing, &why);
 	if (!self->l)
 		SKIP(return, "%s", why);

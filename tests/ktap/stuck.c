@@ -15,7 +15,7 @@
 
 #define TASKS	"/proc/self/task"
 
-/* What a kernel does not tell is left out; a guest's init may have no /proc at all. */
+/* What a kernel does not tell is left out. */
 static void tell(const char *task, const char *what)
 {
 	char path[64], line[256];
@@ -36,7 +36,7 @@ static void tell_all(void)
 	DIR *tasks = opendir(TASKS);
 
 	if (!tasks)
-		return;
+		die("%s: %m", TASKS);
 	while ((entry = readdir(tasks))) {
 		if (entry->d_name[0] == '.')
 			continue;

@@ -20,7 +20,6 @@
 #include <unistd.h>
 
 #include "options.h"
-#include "stuck.h"
 
 #define KICK_SIGNAL	SIGUSR1
 
@@ -592,7 +591,6 @@ struct vm *vm_create(const struct vm_config *config)
 
 	if (!vm || nr_vcpus > GUEST_MAX_VCPUS)
 		die("no room for %u vCPUs", nr_vcpus);
-	stuck_watch(PATIENCE * 3 / 4);
 	sigaction(KICK_SIGNAL, &action, NULL);
 	vm->fd = ioctl(kvm, KVM_CREATE_VM, KVM_VM_TYPE_HV);
 	if (vm->fd < 0)
