@@ -43,12 +43,17 @@ DEFINE_STATIC_SRCU(attach_srcu);
 static DEFINE_HASHTABLE(vms, 7);
 static DEFINE_SPINLOCK(vms_lock);
 
+/* A partition runs none. */
+static bool has_hpt_guests(void)
+{
+	return !kvmhv_on_pseries();
+}
+
 int kvm_ext_vm_init(struct kvm_ext_vm *vm, struct kvm *kvm)
 {
 	unsigned int i;
 
-	/* A partition runs no HPT guests. */
-	if (!kvmhv_on_pseries()) {
+	if (has_hpt_guests()) {
 		vm->hptes = kvzalloc(sizeof(*vm->hptes), GFP_KERNEL_ACCOUNT);
 		if (!vm->hptes)
 			return -ENOMEM;
@@ -705,8 +710,7 @@ int kvm_ext_attach(void)
 		goto put;
 
 	kvm_ext_stock = *ops;
-	/* A partition runs no HPT guests. */
-	hpt_notifiers = kvm_ext_notifiers && !kvmhv_on_pseries();
+	hpt_notifiers = kvm_ext_notifiers && has_hpt_guests();
 
 	err = kvm_ext_redirect_register(&redirects);
 	if (err)
