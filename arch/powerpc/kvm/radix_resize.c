@@ -11,8 +11,9 @@
  * by the function that maps a page; and what is no longer needed is put back there,
  * and freed with it.
  */
+#include <linux/delay.h>
 #include <linux/kvm_host.h>
-#include <linux/sched.h>
+#include <linux/sched/signal.h>
 #include <asm/kvm_book3s.h>
 #include <asm/kvm_book3s_64.h>
 #include <asm/pte-walk.h>
@@ -30,6 +31,9 @@
 
 /* Regions of the size of a large leaf looked at in one hold of mmu_lock. */
 #define CHUNK	512
+
+/* Before a look whether the host still invalidates memory of the guest. */
+#define INVALIDATION_US	50
 
 /*
  * The table of spare tables: pages of PTEs are at the first addresses, a page of
@@ -74,7 +78,11 @@ static bool is_table(pte_t entry)
 	return (pte_val(entry) & (_PAGE_PRESENT | _PAGE_PTE)) == _PAGE_PRESENT;
 }
 
-/* Have kvm-hv make the tables above an absent leaf. */
+/*
+ * Have kvm-hv make the tables above an absent leaf. It maps nothing while memory is
+ * being invalidated, which may take its time: the processor is left to others, and
+ * who is to die need not wait.
+ */
 static int make_tables(struct kvm_ext_vm *vm, unsigned long gpa, unsigned int level)
 {
 	typeof(kvmppc_create_pte) *create_pte = kvm_ext_original(KVM_EXT_CREATE_PTE);
@@ -83,13 +91,16 @@ static int make_tables(struct kvm_ext_vm *vm, unsigned long gpa, unsigned int le
 
 	if (!create_pte)
 		return -ENOMEM;
-	do {
-		cond_resched();
+	for (;;) {
 		err = create_pte(kvm, vm->spare_tables, __pte(0), gpa, level,
 				 READ_ONCE(kvm->mmu_invalidate_seq), kvm->arch.lpid,
 				 NULL, NULL);
-	} while (err == -EAGAIN);
-	return err;
+		if (err != -EAGAIN)
+			return err;
+		if (fatal_signal_pending(current))
+			return -EINTR;
+		fsleep(INVALIDATION_US);
+	}
 }
 
 static int spare_root(struct kvm_ext_vm *vm)
