@@ -27,6 +27,7 @@ Options:
                   pages of theirs are dirty when logging begins; not on stock
   --stock         run on stock only
   --ours          run on the module only
+  --test NAME     of each suite, only the tests of that name
   --strict        hold stock to the standard of the module: its known failures
                   fail
   --module FILE   the module (default: $MODULE)
@@ -96,7 +97,8 @@ loaded() {
 run_one() {
 	echo "  # Subtest: $1.$2"
 	{
-		KTAP_SUBJECT=$2 "./$1" 2>&1
+		# shellcheck disable=SC2086 # an option and its value
+		KTAP_SUBJECT=$2 "./$1" $tests 2>&1
 		echo $? >"$dir/status"
 	} | sed 's/^TAP version.*/KTAP version 1/; s/^/  /'
 	read -r status <"$dir/status"
@@ -142,10 +144,11 @@ KTAP_MANUAL=0
 KTAP_STRICT=0
 only=
 parameters=
+tests=
 
 while [ $# -gt 0 ]; do
 	case $1 in
-	--seed | --scale | --module | --set)
+	--seed | --scale | --module | --set | --test)
 		if [ $# -lt 2 ]; then
 			echo "run: $1 needs a value" >&2
 			exit 2
@@ -155,6 +158,7 @@ while [ $# -gt 0 ]; do
 		--scale) KTAP_SCALE=$2 ;;
 		--module) MODULE=$2 ;;
 		--set) parameters="$parameters $2" ;;
+		--test) tests="-t $2" ;;
 		esac
 		shift
 		;;
