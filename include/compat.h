@@ -40,4 +40,9 @@
  */
 #define KVM_EXT_HAS_SET_SPTE_GFN	(kvm_ext_kernel == KERNEL_VERSION(6, 1, 0) >> 8)
 
+/* The first 6.1 kernels have no cleanup attribute. */
+#ifndef __cleanup
+#define __cleanup(func)	__attribute__((__cleanup__(func)))
+#endif
+
 #endif /* KVM_EXT_COMPAT_H */

@@ -115,39 +115,60 @@ notrace struct kvm_ext_vm *kvm_ext_vm_find(const struct kvm *kvm)
 	return vm;
 }
 
-static int ext_init_vm(struct kvm *kvm)
+/*
+ * A VM while it is in one of our members; vm is NULL for those of stock. It is let
+ * go at the end of its scope, which sparse does not see: to it both functions have
+ * to be balanced.
+ */
+struct held {
+	struct kvm_ext_vm *vm;
+	int idx;
+};
+
+static struct held hold(const struct kvm *kvm)
 {
 	int idx = srcu_read_lock(&attach_srcu);
+
+	__release(&attach_srcu);
+	return (struct held){ .vm = kvm_ext_vm_find(kvm), .idx = idx };
+}
+
+static void let_go(struct held *held)
+{
+	__acquire(&attach_srcu);
+	srcu_read_unlock(&attach_srcu, held->idx);
+}
+
+static int ext_init_vm(struct kvm *kvm)
+{
+	struct held held __cleanup(let_go) = hold(kvm);
 	struct kvm_ext_vm *vm;
 	int err;
 
 	err = kvm_ext_stock.init_vm(kvm);
 	if (err)
-		goto out;
+		return err;
 
 	/* Refused only when we are being unloaded: the VM stays on stock. */
 	if (!try_module_get(THIS_MODULE))
-		goto out;
+		return 0;
 
 	vm = kzalloc(sizeof(*vm), GFP_KERNEL_ACCOUNT);
 	if (!vm || kvm_ext_vm_init(vm, kvm)) {
 		kfree(vm);
 		kvm_ext_stock.destroy_vm(kvm);
 		module_put(THIS_MODULE);
-		err = -ENOMEM;
-		goto out;
+		return -ENOMEM;
 	}
 
 	kvm_ext_vm_publish(vm);
-out:
-	srcu_read_unlock(&attach_srcu, idx);
-	return err;
+	return 0;
 }
 
 static void ext_destroy_vm(struct kvm *kvm)
 {
-	int idx = srcu_read_lock(&attach_srcu);
-	struct kvm_ext_vm *vm = kvm_ext_vm_find(kvm);
+	struct held held __cleanup(let_go) = hold(kvm);
+	struct kvm_ext_vm *vm = held.vm;
 
 	if (vm)
 		kvm_ext_free_tables(vm);
@@ -159,122 +180,98 @@ static void ext_destroy_vm(struct kvm *kvm)
 		kfree_rcu(vm, rcu);
 		module_put(THIS_MODULE);
 	}
-	srcu_read_unlock(&attach_srcu, idx);
 }
 
 static int ext_vcpu_create(struct kvm_vcpu *vcpu)
 {
-	int idx = srcu_read_lock(&attach_srcu);
-	struct kvm_ext_vm *vm = kvm_ext_vm_find(vcpu->kvm);
-	int err = 0;
+	struct held held __cleanup(let_go) = hold(vcpu->kvm);
+	int err;
 
-	if (vm)
-		err = kvm_ext_vcpu_create(vm, vcpu);
-	if (!err) {
-		err = kvm_ext_stock.vcpu_create(vcpu);
-		if (err && vm)
-			kvm_ext_vcpu_free(vm, vcpu);
+	if (held.vm) {
+		err = kvm_ext_vcpu_create(held.vm, vcpu);
+		if (err)
+			return err;
 	}
-	srcu_read_unlock(&attach_srcu, idx);
+	err = kvm_ext_stock.vcpu_create(vcpu);
+	if (err && held.vm)
+		kvm_ext_vcpu_free(held.vm, vcpu);
 	return err;
 }
 
 static void ext_vcpu_free(struct kvm_vcpu *vcpu)
 {
-	int idx = srcu_read_lock(&attach_srcu);
-	struct kvm_ext_vm *vm = kvm_ext_vm_find(vcpu->kvm);
+	struct held held __cleanup(let_go) = hold(vcpu->kvm);
 
 	/* Leaves nothing pinned for stock to unpin. */
-	if (vm)
-		kvm_ext_vcpu_free(vm, vcpu);
+	if (held.vm)
+		kvm_ext_vcpu_free(held.vm, vcpu);
 	kvm_ext_stock.vcpu_free(vcpu);
-	srcu_read_unlock(&attach_srcu, idx);
 }
 
 static int ext_set_one_reg(struct kvm_vcpu *vcpu, u64 id,
 			   union kvmppc_one_reg *val)
 {
-	int idx = srcu_read_lock(&attach_srcu);
-	struct kvm_ext_vm *vm = kvm_ext_vm_find(vcpu->kvm);
-	int err;
+	struct held held __cleanup(let_go) = hold(vcpu->kvm);
 
-	if (vm && (id == KVM_REG_PPC_VPA_ADDR || id == KVM_REG_PPC_VPA_SLB ||
-		   id == KVM_REG_PPC_VPA_DTL))
-		err = kvm_ext_set_area_reg(vm, vcpu, id, val);
-	else
-		err = kvm_ext_stock.set_one_reg(vcpu, id, val);
-	srcu_read_unlock(&attach_srcu, idx);
-	return err;
+	if (held.vm && (id == KVM_REG_PPC_VPA_ADDR || id == KVM_REG_PPC_VPA_SLB ||
+			id == KVM_REG_PPC_VPA_DTL))
+		return kvm_ext_set_area_reg(held.vm, vcpu, id, val);
+	return kvm_ext_stock.set_one_reg(vcpu, id, val);
 }
 
 static bool ext_unmap_gfn_range(struct kvm *kvm, struct kvm_gfn_range *range)
 {
-	int idx = srcu_read_lock(&attach_srcu);
-	struct kvm_ext_vm *vm = kvm_ext_vm_find(kvm);
+	struct held held __cleanup(let_go) = hold(kvm);
 	bool flush;
 
-	if (vm && kvm_ext_notifiers)
-		flush = kvm_ext_unmap_gfn_range(vm, range);
+	if (held.vm && kvm_ext_notifiers)
+		flush = kvm_ext_unmap_gfn_range(held.vm, range);
 	else
 		flush = kvm_ext_stock.unmap_gfn_range(kvm, range);
-	if (vm && kvm_ext_areas)
-		kvm_ext_areas_invalidate(vm, range->start, range->end);
-	srcu_read_unlock(&attach_srcu, idx);
+	if (held.vm && kvm_ext_areas)
+		kvm_ext_areas_invalidate(held.vm, range->start, range->end);
 	return flush;
 }
 
 static bool ext_age_gfn(struct kvm *kvm, struct kvm_gfn_range *range)
 {
-	int idx = srcu_read_lock(&attach_srcu);
-	struct kvm_ext_vm *vm = kvm_ext_vm_find(kvm);
-	bool young;
+	struct held held __cleanup(let_go) = hold(kvm);
 
-	young = vm ? kvm_ext_age_gfn(vm, range) : kvm_ext_stock.age_gfn(kvm, range);
-	srcu_read_unlock(&attach_srcu, idx);
-	return young;
+	return held.vm ? kvm_ext_age_gfn(held.vm, range) :
+			 kvm_ext_stock.age_gfn(kvm, range);
 }
 
 static bool ext_test_age_gfn(struct kvm *kvm, struct kvm_gfn_range *range)
 {
-	int idx = srcu_read_lock(&attach_srcu);
-	struct kvm_ext_vm *vm = kvm_ext_vm_find(kvm);
-	bool young;
+	struct held held __cleanup(let_go) = hold(kvm);
 
-	young = vm ? kvm_ext_test_age_gfn(vm, range) :
-		     kvm_ext_stock.test_age_gfn(kvm, range);
-	srcu_read_unlock(&attach_srcu, idx);
-	return young;
+	return held.vm ? kvm_ext_test_age_gfn(held.vm, range) :
+			 kvm_ext_stock.test_age_gfn(kvm, range);
 }
 
 #if KVM_EXT_HAS_SET_SPTE_GFN
 /* The guest gets the new page by its next fault. */
 static bool ext_set_spte_gfn(struct kvm *kvm, struct kvm_gfn_range *range)
 {
-	int idx = srcu_read_lock(&attach_srcu);
-	struct kvm_ext_vm *vm = kvm_ext_vm_find(kvm);
-	bool flush;
+	struct held held __cleanup(let_go) = hold(kvm);
 
-	flush = vm ? kvm_ext_unmap_gfn_range(vm, range) :
-		     kvm_ext_stock.set_spte_gfn(kvm, range);
-	srcu_read_unlock(&attach_srcu, idx);
-	return flush;
+	return held.vm ? kvm_ext_unmap_gfn_range(held.vm, range) :
+			 kvm_ext_stock.set_spte_gfn(kvm, range);
 }
 #endif
 
 /* Before a memslot is moved or deleted; it is marked invalid already. */
 static void ext_flush_memslot(struct kvm *kvm, struct kvm_memory_slot *slot)
 {
-	int idx = srcu_read_lock(&attach_srcu);
-	struct kvm_ext_vm *vm = kvm_ext_vm_find(kvm);
+	struct held held __cleanup(let_go) = hold(kvm);
 
-	if (vm && kvm_ext_notifiers)
-		kvm_ext_flush_memslot(vm, slot);
+	if (held.vm && kvm_ext_notifiers)
+		kvm_ext_flush_memslot(held.vm, slot);
 	else
 		kvm_ext_stock.flush_memslot(kvm, slot);
-	if (vm && kvm_ext_areas)
-		kvm_ext_areas_invalidate(vm, slot->base_gfn,
+	if (held.vm && kvm_ext_areas)
+		kvm_ext_areas_invalidate(held.vm, slot->base_gfn,
 					 slot->base_gfn + slot->npages);
-	srcu_read_unlock(&attach_srcu, idx);
 }
 
 /* Is logging switched off, after which there may be large leaves again? */
@@ -291,14 +288,12 @@ static int ext_prepare_memory_region(struct kvm *kvm,
 				     struct kvm_memory_slot *new,
 				     enum kvm_mr_change change)
 {
-	int idx = srcu_read_lock(&attach_srcu);
-	struct kvm_ext_vm *vm = kvm_ext_vm_find(kvm);
+	struct held held __cleanup(let_go) = hold(kvm);
 	int err;
 
 	err = kvm_ext_stock.prepare_memory_region(kvm, old, new, change);
-	if (!err && vm && log_off(old, new, change))
-		kvm_ext_single_pages(vm, true);
-	srcu_read_unlock(&attach_srcu, idx);
+	if (!err && held.vm && log_off(old, new, change))
+		kvm_ext_single_pages(held.vm, true);
 	return err;
 }
 
@@ -311,31 +306,23 @@ static void ext_commit_memory_region(struct kvm *kvm,
 				     const struct kvm_memory_slot *new,
 				     enum kvm_mr_change change)
 {
-	int idx = srcu_read_lock(&attach_srcu);
-	struct kvm_ext_vm *vm = kvm_ext_vm_find(kvm);
+	struct held held __cleanup(let_go) = hold(kvm);
 
 	kvm_ext_stock.commit_memory_region(kvm, old, new, change);
-	if (vm && log_off(old, new, change))
-		kvm_ext_single_pages(vm, false);
-	if (vm && kvm_ext_areas &&
+	if (held.vm && log_off(old, new, change))
+		kvm_ext_single_pages(held.vm, false);
+	if (held.vm && kvm_ext_areas &&
 	    (change == KVM_MR_CREATE || change == KVM_MR_MOVE))
-		kvm_ext_areas_invalidate(vm, new->base_gfn,
+		kvm_ext_areas_invalidate(held.vm, new->base_gfn,
 					 new->base_gfn + new->npages);
-	srcu_read_unlock(&attach_srcu, idx);
 }
 
 static int ext_get_dirty_log(struct kvm *kvm, struct kvm_dirty_log *log)
 {
-	int idx = srcu_read_lock(&attach_srcu);
-	struct kvm_ext_vm *vm = kvm_ext_vm_find(kvm);
-	int err;
+	struct held held __cleanup(let_go) = hold(kvm);
 
-	if (vm)
-		err = kvm_ext_get_dirty_log(vm, log);
-	else
-		err = kvm_ext_stock.get_dirty_log(kvm, log);
-	srcu_read_unlock(&attach_srcu, idx);
-	return err;
+	return held.vm ? kvm_ext_get_dirty_log(held.vm, log) :
+			 kvm_ext_stock.get_dirty_log(kvm, log);
 }
 
 static int clear_dirty_log(struct kvm_ext_vm *vm, void __user *arg)
@@ -355,54 +342,40 @@ static int clear_dirty_log(struct kvm_ext_vm *vm, void __user *arg)
 static typeof(kvm_ext_stock.arch_vm_ioctl(NULL, 0, 0))
 ext_arch_vm_ioctl(struct file *filp, unsigned int ioctl, unsigned long arg)
 {
-	int idx = srcu_read_lock(&attach_srcu);
 	struct kvm *kvm = filp->private_data;
-	struct kvm_ext_vm *vm = kvm_ext_vm_find(kvm);
-	long ret;
+	struct held held __cleanup(let_go) = hold(kvm);
 
-	if (vm && ioctl == KVM_PPC_ALLOCATE_HTAB && !kvm_is_radix(kvm))
-		kvm_ext_dirty_log_save(vm, &kvm_ext_hpt);
-	if (vm && ioctl == KVM_CLEAR_DIRTY_LOG)
-		ret = clear_dirty_log(vm, (void __user *)arg);
-	else
-		ret = kvm_ext_stock.arch_vm_ioctl(filp, ioctl, arg);
-	srcu_read_unlock(&attach_srcu, idx);
-	return ret;
+	if (held.vm && ioctl == KVM_CLEAR_DIRTY_LOG)
+		return clear_dirty_log(held.vm, (void __user *)arg);
+	if (held.vm && ioctl == KVM_PPC_ALLOCATE_HTAB && !kvm_is_radix(kvm))
+		kvm_ext_dirty_log_save(held.vm, &kvm_ext_hpt);
+	return kvm_ext_stock.arch_vm_ioctl(filp, ioctl, arg);
 }
 
 /* An HPT guest becomes a radix guest; the other way is kvm_ext_free_radix(). */
 static int ext_configure_mmu(struct kvm *kvm, struct kvm_ppc_mmuv3_cfg *cfg)
 {
-	int idx = srcu_read_lock(&attach_srcu);
-	struct kvm_ext_vm *vm = kvm_ext_vm_find(kvm);
-	int err;
+	struct held held __cleanup(let_go) = hold(kvm);
 
-	if (vm && (cfg->flags & KVM_PPC_MMUV3_RADIX) && !kvm_is_radix(kvm))
-		kvm_ext_dirty_log_save(vm, &kvm_ext_hpt);
-	err = kvm_ext_stock.configure_mmu(kvm, cfg);
-	srcu_read_unlock(&attach_srcu, idx);
-	return err;
+	if (held.vm && (cfg->flags & KVM_PPC_MMUV3_RADIX) && !kvm_is_radix(kvm))
+		kvm_ext_dirty_log_save(held.vm, &kvm_ext_hpt);
+	return kvm_ext_stock.configure_mmu(kvm, cfg);
 }
 
 /* The guest may have nested guests from now on. NULL asks if any guest may. */
 static int ext_enable_nested(struct kvm *kvm)
 {
-	int idx = srcu_read_lock(&attach_srcu);
-	struct kvm_ext_vm *vm = kvm ? kvm_ext_vm_find(kvm) : NULL;
+	struct held held __cleanup(let_go) = hold(kvm);
 	pgd_t *root;
-	int err = 0;
 
-	if (vm && !READ_ONCE(vm->spare_root)) {
+	if (held.vm && !READ_ONCE(held.vm->spare_root)) {
 		root = kvzalloc(KVM_EXT_ROOT_SIZE, GFP_KERNEL_ACCOUNT);
 		if (!root)
-			err = -ENOMEM;
-		else if (cmpxchg(&vm->spare_root, NULL, root))
+			return -ENOMEM;
+		if (cmpxchg(&held.vm->spare_root, NULL, root))
 			kvfree(root);
 	}
-	if (!err)
-		err = kvm_ext_stock.enable_nested(kvm);
-	srcu_read_unlock(&attach_srcu, idx);
-	return err;
+	return kvm_ext_stock.enable_nested(kvm);
 }
 
 /*
