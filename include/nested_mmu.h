@@ -215,10 +215,4 @@ void kvm_ext_release_all_nested(struct kvm *kvm);
  */
 long kvm_ext_nested_tlbie_all(struct kvm_vcpu *vcpu);
 
-/* The predicates of their redirects. */
-bool kvm_ext_redirect_nested_set_rc(const struct pt_regs *regs);
-bool kvm_ext_redirect_shadow_pte(const struct pt_regs *regs);
-bool kvm_ext_redirect_shadow_table(const struct pt_regs *regs);
-bool kvm_ext_redirect_tlbie_all(const struct pt_regs *regs);
-
 #endif /* KVM_EXT_NESTED_MMU_H */

@@ -28,7 +28,7 @@
 
 #include <linux/kvm_host.h>
 #include <linux/xarray.h>
-#include <asm/kvm_book3s.h>
+#include <asm/kvm_ppc.h>
 #include <asm/kvm_book3s_64.h>
 
 /**

@@ -12,7 +12,7 @@
 #include <linux/kvm_host.h>
 #include <linux/tracepoint.h>
 
-#include "attach.h"
+#include "vm.h"
 
 TRACE_EVENT(kvm_ext_get_dirty_log,
 	    TP_PROTO(const struct kvm_ext_vm *vm, const struct kvm_memory_slot *slot,

@@ -12,8 +12,8 @@
 #include <asm/lppaca.h>
 
 #include "areas.h"
-#include "attach.h"
 #include "compat.h"
+#include "vm.h"
 
 #define GPA	0x10000UL
 #define VPA_LEN	sizeof(struct lppaca)

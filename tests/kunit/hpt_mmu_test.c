@@ -11,11 +11,11 @@
 #include <asm/kvm_book3s.h>
 #include <asm/kvm_book3s_64.h>
 
-#include "attach.h"
 #include "compat.h"
 #include "hpt_fault.h"
 #include "hpt_mmu.h"
 #include "mmu.h"
+#include "vm.h"
 
 #define LPID		5
 #define RC		(HPTE_R_R | HPTE_R_C)

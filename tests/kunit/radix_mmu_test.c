@@ -7,7 +7,6 @@
 #include <linux/slab.h>
 #include <asm/kvm_book3s_64.h>
 
-#include "attach.h"
 #include "compat.h"
 #include "radix_mmu.h"
 #include "radix_vm.h"

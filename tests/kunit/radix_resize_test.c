@@ -8,11 +8,11 @@
 #include <asm/kvm_book3s_64.h>
 #include <asm/pte-walk.h>
 
-#include "attach.h"
 #include "compat.h"
 #include "radix_mmu.h"
 #include "radix_resize.h"
 #include "radix_vm.h"
+#include "vm.h"
 
 #define NR_TABLES	16
 #define BITS		(_PAGE_PRESENT | _PAGE_PTE | _PAGE_READ | _PAGE_WRITE)

@@ -11,8 +11,8 @@
 #include <linux/kvm_host.h>
 #include <asm/kvm_book3s_64.h>
 
-#include "attach.h"
 #include "table.h"
+#include "vm.h"
 
 #define TEST_LPID	5
 #define TEST_R		_PAGE_ACCESSED

@@ -25,9 +25,10 @@
 #include <asm/lppaca.h>
 
 #include "areas.h"
-#include "attach.h"
 #include "compat.h"
 #include "kunit.h"
+#include "stock.h"
+#include "vm.h"
 
 /* The sub-function is in bits 16 to 18 of the flags (PAPR, IBM numbering). */
 #define FUNC_SHIFT	45

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Taking hold of kvm-hv and giving it back: members of its operations table,
- * the table of redirects, the VMs that are ours, and the life of this
- * module's text.
+ * the table of redirects, and the life of this module's text.
  *
  * Unloading. rmmod is refused while a VM of ours lives (each holds a module
  * reference). But operations of stock VMs pass through our members too, and
@@ -15,7 +14,6 @@
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
-#include <linux/hashtable.h>
 #include <linux/module.h>
 #include <linux/slab.h>
 #include <linux/srcu.h>
@@ -30,90 +28,17 @@
 #include "mmu.h"
 #include "nested_mmu.h"
 #include "notifiers.h"
+#include "params.h"
 #include "radix_fault.h"
 #include "radix_resize.h"
 #include "redirect.h"
-
-struct kvmppc_ops kvm_ext_stock;
+#include "stock.h"
+#include "vm.h"
+#include "wanted.h"
 
 static struct kvmppc_ops *ops;
 
 DEFINE_STATIC_SRCU(attach_srcu);
-
-static DEFINE_HASHTABLE(vms, 7);
-static DEFINE_SPINLOCK(vms_lock);
-
-/* A partition runs none. */
-static bool has_hpt_guests(void)
-{
-	return !kvmhv_on_pseries();
-}
-
-int kvm_ext_vm_init(struct kvm_ext_vm *vm, struct kvm *kvm)
-{
-	unsigned int i;
-
-	if (has_hpt_guests()) {
-		vm->hptes = kvzalloc(sizeof(*vm->hptes), GFP_KERNEL_ACCOUNT);
-		if (!vm->hptes)
-			return -ENOMEM;
-	}
-	vm->hpt_backend = kvm_ext_hpt_default();
-	vm->more_tables = kvm_ext_spare_tables;
-	vm->kvm = kvm;
-	kvm_ext_pins_init(&vm->pins, !READ_ONCE(kvm_ext_paging));
-	xa_init(&vm->vcpus);
-	kvm_ext_rmap_init(&vm->rmap);
-	spin_lock_init(&vm->spare_lock);
-	kvm_ext_flush_init(&vm->flush, &vm->debug, kvm_ext_flush_default);
-	kvm_ext_flush_init(&vm->notifier_flush, &vm->debug, kvm_ext_flush_default);
-	for (i = 0; i < KVM_EXT_NESTED_FLUSHES; i++)
-		kvm_ext_flush_init(&vm->nested[i], &vm->debug,
-				   kvm_ext_flush_default);
-	kvm_ext_flush_debug_init(&vm->debug);
-	return 0;
-}
-EXPORT_SYMBOL_FOR_KUNIT(kvm_ext_vm_init);
-
-void kvm_ext_vm_release(struct kvm_ext_vm *vm)
-{
-	WARN_ON_ONCE(!xa_empty(&vm->vcpus));
-	WARN_ON_ONCE(vm->rmap.entries || vm->rmap.nodes);
-	kvfree(vm->spare_root);
-	kvm_ext_unpin(vm, 0, ULONG_MAX);
-	kvm_ext_flush_debug_destroy(&vm->debug);
-	kvfree(vm->hptes);
-}
-EXPORT_SYMBOL_FOR_KUNIT(kvm_ext_vm_release);
-
-void kvm_ext_vm_publish(struct kvm_ext_vm *vm)
-{
-	spin_lock(&vms_lock);
-	hash_add_rcu(vms, &vm->node, (unsigned long)vm->kvm);
-	spin_unlock(&vms_lock);
-}
-EXPORT_SYMBOL_FOR_KUNIT(kvm_ext_vm_publish);
-
-void kvm_ext_vm_unpublish(struct kvm_ext_vm *vm)
-{
-	spin_lock(&vms_lock);
-	hash_del_rcu(&vm->node);
-	spin_unlock(&vms_lock);
-}
-EXPORT_SYMBOL_FOR_KUNIT(kvm_ext_vm_unpublish);
-
-notrace struct kvm_ext_vm *kvm_ext_vm_find(const struct kvm *kvm)
-{
-	struct kvm_ext_vm *vm;
-
-	/* An RCU read-side section (for others in the same bucket) of its own. */
-	preempt_disable_notrace();
-	hash_for_each_possible_rcu_notrace(vms, vm, node, (unsigned long)kvm)
-		if (vm->kvm == kvm)
-			break;
-	preempt_enable_notrace();
-	return vm;
-}
 
 /*
  * A VM while it is in one of our members; vm is NULL for those of stock. It is let
@@ -160,6 +85,7 @@ static int ext_init_vm(struct kvm *kvm)
 		module_put(THIS_MODULE);
 		return -ENOMEM;
 	}
+	vm->more_tables = kvm_ext_spare_tables;
 
 	kvm_ext_vm_publish(vm);
 	return 0;
@@ -590,29 +516,6 @@ static struct kvm_ext_redirects redirects = {
 	.nr = ARRAY_SIZE(redirected),
 };
 
-void *kvm_ext_original(enum kvm_ext_redirected which)
-{
-	return kvm_ext_redirect_original(&redirected[which]);
-}
-
-/*
- * The table of a radix VM is freed when the VM ends, and when it becomes an
- * HPT VM, which a guest may do by rebooting while it is migrated. Stock throws
- * the C bits away with the table.
- *
- * Called with mmu_setup_lock held, or at the end of the VM. No vCPU runs.
- */
-void kvm_ext_free_radix(struct kvm *kvm)
-{
-	void (*original)(struct kvm *kvm);
-
-	kvm_ext_dirty_log_save(kvm_ext_vm_find(kvm), &kvm_ext_radix);
-
-	original = kvm_ext_original(KVM_EXT_FREE_RADIX);
-	if (!WARN_ON_ONCE(!original))
-		original(kvm);
-}
-
 /* Take a reference on kvm-hv and find its table; both or neither. */
 static int get_stock(void)
 {
@@ -682,8 +585,8 @@ int kvm_ext_attach(void)
 	if (err)
 		goto put;
 
-	kvm_ext_stock = *ops;
-	hpt_notifiers = kvm_ext_notifiers && has_hpt_guests();
+	kvm_ext_stock_init(ops, redirected);
+	hpt_notifiers = kvm_ext_notifiers && kvm_ext_has_hpt_guests();
 
 	err = kvm_ext_redirect_register(&redirects);
 	if (err)

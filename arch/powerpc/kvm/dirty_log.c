@@ -22,10 +22,11 @@
 #include <linux/uaccess.h>
 
 #include "areas.h"
-#include "attach.h"
 #include "compat.h"
 #include "dirty_log.h"
 #include "mmu.h"
+#include "stock.h"
+#include "vm.h"
 
 #define CREATE_TRACE_POINTS
 #include "trace.h"
@@ -257,4 +258,15 @@ void kvm_ext_dirty_log_save(struct kvm_ext_vm *vm, const struct kvm_ext_mmu *mmu
 	kvm_for_each_memslot(slot, bkt, kvm_memslots(kvm))
 		mmu->save_dirty(vm, slot);
 	srcu_read_unlock(&kvm->srcu, idx);
+}
+
+void kvm_ext_free_radix(struct kvm *kvm)
+{
+	void (*original)(struct kvm *kvm);
+
+	kvm_ext_dirty_log_save(kvm_ext_vm_find(kvm), &kvm_ext_radix);
+
+	original = kvm_ext_original(KVM_EXT_FREE_RADIX);
+	if (!WARN_ON_ONCE(!original))
+		original(kvm);
 }

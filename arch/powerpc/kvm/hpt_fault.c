@@ -11,12 +11,13 @@
 #include <asm/kvm_book3s.h>
 #include <asm/kvm_book3s_64.h>
 
-#include "attach.h"
 #include "compat.h"
 #include "hpt_fault.h"
 #include "hpt_mmu.h"
 #include "kunit.h"
 #include "pin.h"
+#include "stock.h"
+#include "vm.h"
 
 bool kvm_ext_hpt_congruent(const struct kvm_memory_slot *slot, unsigned long gpa,
 			   unsigned long size)

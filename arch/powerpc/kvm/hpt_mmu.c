@@ -26,7 +26,6 @@
 #include <asm/kvm_book3s.h>
 #include <asm/kvm_book3s_64.h>
 
-#include "attach.h"
 #include "compat.h"
 #include "flush_debug.h"
 #include "hpt_flush.h"
@@ -34,6 +33,7 @@
 #include "kunit.h"
 #include "mmu.h"
 #include "pin.h"
+#include "vm.h"
 
 #define RMAP_CHANGED	(HPTE_R_C << KVMPPC_RMAP_RC_SHIFT)
 

@@ -6,13 +6,17 @@
 
 #include <linux/ctype.h>
 #include <linux/kstrtox.h>
+#include <linux/kvm_host.h>
 #include <linux/module.h>
 #include <linux/of.h>
 #include <asm/cputable.h>
 #include <asm/firmware.h>
+#include <asm/kvm_ppc.h>
 
 #include "attach.h"
 #include "compat.h"
+#include "params.h"
+#include "radix_flush.h"
 
 bool kvm_ext_areas = true;
 module_param_named(areas, kvm_ext_areas, bool, 0444);

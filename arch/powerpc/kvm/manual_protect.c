@@ -6,28 +6,11 @@
  */
 #include <linux/kvm_host.h>
 
-#include "attach.h"
 #include "compat.h"
 #include "dirty_log.h"
 #include "redirect.h"
 
 #define FLAGS	(KVM_DIRTY_LOG_MANUAL_PROTECT_ENABLE | KVM_DIRTY_LOG_INITIALLY_SET)
-
-/* r3 VM, NULL if /dev/kvm is asked, r4 capability */
-bool kvm_ext_redirect_check_manual(const struct pt_regs *regs)
-{
-	return regs->gpr[4] == KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2 &&
-	       (!regs->gpr[3] || kvm_ext_redirect_kvm(regs));
-}
-
-/* r3 VM, r4 capability and arguments */
-bool kvm_ext_redirect_enable_manual(const struct pt_regs *regs)
-{
-	const struct kvm_enable_cap *cap = (const struct kvm_enable_cap *)regs->gpr[4];
-
-	return kvm_ext_redirect_kvm(regs) &&
-	       cap->cap == KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2;
-}
 
 int kvm_ext_manual_protect(struct kvm *kvm, long extension)
 {

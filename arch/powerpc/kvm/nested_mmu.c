@@ -17,14 +17,16 @@
 #include <asm/kvm_book3s_64.h>
 #include <asm/pte-walk.h>
 
-#include "attach.h"
 #include "compat.h"
 #include "kunit.h"
 #include "nested_mmu.h"
 #include "nested_rmap.h"
+#include "params.h"
 #include "radix_flush.h"
 #include "radix_pass.h"
 #include "radix_walk.h"
+#include "stock.h"
+#include "vm.h"
 
 /*
  * A new leaf may differ from the present one in these, and be added to it: the

@@ -10,7 +10,6 @@
  */
 #include <linux/slab.h>
 
-#include "attach.h"
 #include "compat.h"
 #include "kunit.h"
 #include "nested_rmap.h"

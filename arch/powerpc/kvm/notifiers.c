@@ -5,13 +5,14 @@
 #include <linux/kvm_host.h>
 #include <asm/kvm_book3s.h>
 
-#include "attach.h"
 #include "compat.h"
 #include "mmu.h"
 #include "notifiers.h"
 #include "pin.h"
 #include "radix_mmu.h"
 #include "radix_resize.h"
+#include "stock.h"
+#include "vm.h"
 
 bool kvm_ext_unmap_gfn_range(struct kvm_ext_vm *vm, struct kvm_gfn_range *range)
 {

@@ -9,10 +9,10 @@
 #include <linux/kvm_host.h>
 #include <linux/mm.h>
 
-#include "attach.h"
 #include "compat.h"
 #include "mmu.h"
 #include "pin.h"
+#include "vm.h"
 
 void kvm_ext_pins_init(struct kvm_ext_pins *pins, bool on)
 {

@@ -14,14 +14,17 @@
 #include <asm/kvm_book3s.h>
 #include <asm/kvm_book3s_64.h>
 
-#include "attach.h"
 #include "compat.h"
 #include "kunit.h"
 #include "nested_mmu.h"
+#include "params.h"
 #include "pin.h"
 #include "radix_fault.h"
 #include "radix_walk.h"
 #include "redirect.h"
+#include "stock.h"
+#include "vm.h"
+#include "wanted.h"
 
 static notrace unsigned long leaf_size(unsigned int level)
 {

@@ -10,7 +10,6 @@
 #include <asm/kvm_book3s.h>
 #include <asm/kvm_book3s_64.h>
 
-#include "attach.h"
 #include "compat.h"
 #include "flush_debug.h"
 #include "kunit.h"
@@ -22,6 +21,7 @@
 #include "radix_pass.h"
 #include "radix_resize.h"
 #include "radix_walk.h"
+#include "vm.h"
 
 /*
  * Table entries looked at in one hold of mmu_lock. Some 50 us on a POWER9,

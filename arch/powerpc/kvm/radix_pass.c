@@ -19,11 +19,11 @@
 #include <asm/kvm_book3s.h>
 #include <asm/kvm_book3s_64.h>
 
-#include "attach.h"
 #include "compat.h"
 #include "flush_debug.h"
 #include "radix_flush.h"
 #include "radix_pass.h"
+#include "vm.h"
 
 /* The gatherer of a shadow LPID; makes room by issuing another's. */
 static struct kvm_ext_flush *nested_flush(struct kvm_ext_pass *p, u64 lpid)

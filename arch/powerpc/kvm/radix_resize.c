@@ -18,7 +18,6 @@
 #include <asm/kvm_book3s_64.h>
 #include <asm/pte-walk.h>
 
-#include "attach.h"
 #include "compat.h"
 #include "flush_debug.h"
 #include "kunit.h"
@@ -28,6 +27,8 @@
 #include "radix_pass.h"
 #include "radix_resize.h"
 #include "radix_walk.h"
+#include "stock.h"
+#include "vm.h"
 
 /* Regions of the size of a large leaf looked at in one hold of mmu_lock. */
 #define CHUNK	512

@@ -6,8 +6,8 @@
  * whether it is about the function called, and these are called at every page fault
  * and guest entry.
  *
- * This file is built without tracing (see the Makefile): the callback and the
- * predicates run inside ftrace, where a traced function would recurse. They
+ * This file and wanted.c are built without tracing (see the Makefile): the callback
+ * and the predicates run inside ftrace, where a traced function would recurse. They
  * need no recursion guard then, and have none, because a guard that skips
  * would be a silent way past us.
  *
@@ -21,13 +21,9 @@
 #include <linux/kallsyms.h>
 #include <linux/kprobes.h>
 #include <linux/module.h>
-#include <asm/hvcall.h>
-#include <asm/kvm_book3s.h>
 
-#include "attach.h"
 #include "compat.h"
 #include "kunit.h"
-#include "nested_mmu.h"
 #include "redirect.h"
 
 /* Does @ip lie in the prologue of the function that a row names? */
@@ -204,70 +200,3 @@ void *kvm_ext_redirect_original(struct kvm_ext_redirect *r)
 	return original;
 }
 EXPORT_SYMBOL_FOR_KUNIT(kvm_ext_redirect_original);
-
-bool kvm_ext_called_by_us(const struct pt_regs *regs)
-{
-	return within_module(regs->gpr[0], THIS_MODULE);
-}
-EXPORT_SYMBOL_FOR_KUNIT(kvm_ext_called_by_us);
-
-bool kvm_ext_redirect_kvm(const struct pt_regs *regs)
-{
-	return !kvm_ext_called_by_us(regs) &&
-	       kvm_ext_vm_find((const struct kvm *)regs->gpr[3]);
-}
-
-bool kvm_ext_redirect_h_register_vpa(const struct pt_regs *regs)
-{
-	const struct kvm_vcpu *vcpu = (const struct kvm_vcpu *)regs->gpr[3];
-
-	return vcpu->arch.regs.gpr[3] == H_REGISTER_VPA && kvm_ext_vm_find(vcpu->kvm);
-}
-
-bool kvm_ext_redirect_vcpu(const struct pt_regs *regs)
-{
-	const struct kvm_vcpu *vcpu = (const struct kvm_vcpu *)regs->gpr[3];
-
-	return !kvm_ext_called_by_us(regs) && kvm_ext_vm_find(vcpu->kvm);
-}
-
-bool kvm_ext_redirect_hpt_vcpu(const struct pt_regs *regs)
-{
-	const struct kvm_vcpu *vcpu = (const struct kvm_vcpu *)regs->gpr[3];
-
-	return !vcpu->kvm->arch.radix && kvm_ext_redirect_vcpu(regs);
-}
-
-/* r3 kvm, r4 nested (a bool, of which the ABI defines one byte) */
-bool kvm_ext_redirect_nested_set_rc(const struct pt_regs *regs)
-{
-	return (u8)regs->gpr[4] && kvm_ext_redirect_kvm(regs);
-}
-
-static bool is_shadow(const struct pt_regs *regs, unsigned int lpid)
-{
-	const struct kvm *kvm = (const struct kvm *)regs->gpr[3];
-
-	return kvm_ext_redirect_kvm(regs) && regs->gpr[lpid] != kvm->arch.lpid;
-}
-
-/* r3 kvm, r4 leaf, r5 address, r6 shift, r7 memslot, r8 LPID */
-bool kvm_ext_redirect_shadow_pte(const struct pt_regs *regs)
-{
-	return is_shadow(regs, 8);
-}
-
-/* r3 kvm, r4 root, r5 LPID */
-bool kvm_ext_redirect_shadow_table(const struct pt_regs *regs)
-{
-	return kvm_ext_nested && is_shadow(regs, 5);
-}
-
-/* r3 vcpu; the hypercall's rB, with the field IS, is in the guest's r6 */
-bool kvm_ext_redirect_tlbie_all(const struct pt_regs *regs)
-{
-	const struct kvm_vcpu *vcpu = (const struct kvm_vcpu *)regs->gpr[3];
-
-	return (vcpu->arch.regs.gpr[6] & TLBIEL_INVAL_SET) == TLBIEL_INVAL_SET &&
-	       kvm_ext_redirect_vcpu(regs);
-}

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Which calls of redirected functions are ours. Built without tracing, as is the
+ * callback in redirect.c, which asks.
+ */
+#include <linux/kvm_host.h>
+#include <linux/module.h>
+#include <asm/hvcall.h>
+#include <asm/kvm_book3s.h>
+
+#include "compat.h"
+#include "kunit.h"
+#include "params.h"
+#include "vm.h"
+#include "wanted.h"
+
+bool kvm_ext_called_by_us(const struct pt_regs *regs)
+{
+	return within_module(regs->gpr[0], THIS_MODULE);
+}
+EXPORT_SYMBOL_FOR_KUNIT(kvm_ext_called_by_us);
+
+bool kvm_ext_redirect_kvm(const struct pt_regs *regs)
+{
+	return !kvm_ext_called_by_us(regs) &&
+	       kvm_ext_vm_find((const struct kvm *)regs->gpr[3]);
+}
+
+bool kvm_ext_redirect_h_register_vpa(const struct pt_regs *regs)
+{
+	const struct kvm_vcpu *vcpu = (const struct kvm_vcpu *)regs->gpr[3];
+
+	return vcpu->arch.regs.gpr[3] == H_REGISTER_VPA && kvm_ext_vm_find(vcpu->kvm);
+}
+
+bool kvm_ext_redirect_vcpu(const struct pt_regs *regs)
+{
+	const struct kvm_vcpu *vcpu = (const struct kvm_vcpu *)regs->gpr[3];
+
+	return !kvm_ext_called_by_us(regs) && kvm_ext_vm_find(vcpu->kvm);
+}
+
+bool kvm_ext_redirect_hpt_vcpu(const struct pt_regs *regs)
+{
+	const struct kvm_vcpu *vcpu = (const struct kvm_vcpu *)regs->gpr[3];
+
+	return !vcpu->kvm->arch.radix && kvm_ext_redirect_vcpu(regs);
+}
+
+/* r3 kvm, r4 nested (a bool, of which the ABI defines one byte) */
+bool kvm_ext_redirect_nested_set_rc(const struct pt_regs *regs)
+{
+	return (u8)regs->gpr[4] && kvm_ext_redirect_kvm(regs);
+}
+
+static bool is_shadow(const struct pt_regs *regs, unsigned int lpid)
+{
+	const struct kvm *kvm = (const struct kvm *)regs->gpr[3];
+
+	return kvm_ext_redirect_kvm(regs) && regs->gpr[lpid] != kvm->arch.lpid;
+}
+
+/* r3 kvm, r4 leaf, r5 address, r6 shift, r7 memslot, r8 LPID */
+bool kvm_ext_redirect_shadow_pte(const struct pt_regs *regs)
+{
+	return is_shadow(regs, 8);
+}
+
+/* r3 kvm, r4 root, r5 LPID */
+bool kvm_ext_redirect_shadow_table(const struct pt_regs *regs)
+{
+	return kvm_ext_nested && is_shadow(regs, 5);
+}
+
+/* r3 vcpu; the hypercall's rB, with the field IS, is in the guest's r6 */
+bool kvm_ext_redirect_tlbie_all(const struct pt_regs *regs)
+{
+	const struct kvm_vcpu *vcpu = (const struct kvm_vcpu *)regs->gpr[3];
+
+	return (vcpu->arch.regs.gpr[6] & TLBIEL_INVAL_SET) == TLBIEL_INVAL_SET &&
+	       kvm_ext_redirect_vcpu(regs);
+}
+
+/* r3 VM, NULL if /dev/kvm is asked, r4 capability */
+bool kvm_ext_redirect_check_manual(const struct pt_regs *regs)
+{
+	return regs->gpr[4] == KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2 &&
+	       (!regs->gpr[3] || kvm_ext_redirect_kvm(regs));
+}
+
+/* r3 VM, r4 capability and arguments */
+bool kvm_ext_redirect_enable_manual(const struct pt_regs *regs)
+{
+	const struct kvm_enable_cap *cap = (const struct kvm_enable_cap *)regs->gpr[4];
+
+	return kvm_ext_redirect_kvm(regs) &&
+	       cap->cap == KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2;
+}

@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Which virtual machines are ours, and what we keep for each.
+ *
+ * A VM is ours if its init_vm went through us. It holds a reference on this
+ * module until its destroy_vm has finished, so rmmod fails with -EBUSY while
+ * one lives.
+ */
+#ifndef KVM_EXT_VM_H
+#define KVM_EXT_VM_H
+
+#include <linux/kvm_host.h>
+#include <linux/rcupdate.h>
+#include <linux/xarray.h>
+#include <asm/kvm_ppc.h>
+
+#include "flush_debug.h"
+#include "hpt_flush.h"
+#include "hpt_mmu.h"
+#include "nested_rmap.h"
+#include "pin.h"
+#include "radix_flush.h"
+
+/* Shadow LPIDs whose invalidations one chunk of a harvest gathers side by side. */
+#define KVM_EXT_NESTED_FLUSHES	8
+
+/* The root of a radix table, in bytes. */
+#define KVM_EXT_ROOT_SIZE	(PTRS_PER_PGD * sizeof(pgd_t))
+
+/**
+ * struct kvm_ext_vm - what we keep for a VM of ours
+ * @node:	in the table of VMs, looked up under RCU
+ * @rcu:	frees the structure after the last look-up
+ * @kvm:	the VM
+ * @flush:	gathers invalidations of the VM's own LPID; kvm->slots_lock
+ * @notifier_flush: the same, for leaves that go or are aged; kvm->mmu_lock
+ * @nested:	the same for shadow LPIDs of its nested guests; kvm->mmu_lock
+ * @rmap:	the reverse map of its nested guests; kvm->mmu_lock
+ * @spare_root:	root of a shadow table that is being freed, NULL before nested
+ *		guests are allowed
+ * @spare_lock:	for @spare_root
+ * @spare_tables: root of page-table pages that no leaf is in, NULL without any;
+ *		kvm->slots_lock
+ * @more_tables: has some made: 0 or an error; may sleep
+ * @hpt_backend: invalidates translations of HPTEs
+ * @hptes:	HPTEs that a pass has locked, NULL where there are no HPT guests;
+ *		kvm->mmu_lock
+ * @leaf_level:	level of the last leaf that a vCPU has inserted where a large one
+ *		was wanted, by vcpu_idx; the vCPU's own thread
+ * @only_read:	vCPUs whose page fault is a load from a page that is logged, by
+ *		vcpu_idx; the vCPU's own thread
+ * @single_pages: no large leaves for now; kvm->mmu_lock
+ * @pins:	pages that are pinned, if the guest is not paged
+ * @vcpus:	our part of each vCPU (struct kvm_ext_vcpu), by address
+ * @debug:	cleared R/C bits not yet covered by a flush (debug builds)
+ */
+struct kvm_ext_vm {
+	struct hlist_node node;
+	struct rcu_head rcu;
+	struct kvm *kvm;
+	struct kvm_ext_flush flush;
+	struct kvm_ext_flush notifier_flush;
+	struct kvm_ext_flush nested[KVM_EXT_NESTED_FLUSHES];
+	struct kvm_ext_nested_rmap rmap;
+	pgd_t *spare_root;
+	spinlock_t spare_lock; /* see @spare_root */
+	pgd_t *spare_tables;
+	int (*more_tables)(struct kvm_ext_vm *vm);
+	const struct kvm_ext_hpt_backend *hpt_backend;
+	struct kvm_ext_hptes *hptes;
+	u8 leaf_level[KVM_MAX_VCPUS];
+	DECLARE_BITMAP(only_read, KVM_MAX_VCPUS);
+	bool single_pages;
+	struct kvm_ext_pins pins;
+	struct xarray vcpus;
+	struct kvm_ext_flush_debug debug;
+};
+
+/* A partition runs none. */
+static inline bool kvm_ext_has_hpt_guests(void)
+{
+	return !kvmhv_on_pseries();
+}
+
+/**
+ * kvm_ext_vm_find() - look a VM up
+ * @kvm:	any pointer; compared, not followed
+ *
+ * Context: any; notrace, for predicates of redirects.
+ * Return: our part of the VM, or NULL if it is not ours. It stays valid inside
+ * an operation on @kvm: a VM is in the table as long as operations on it run.
+ */
+struct kvm_ext_vm *kvm_ext_vm_find(const struct kvm *kvm);
+
+/**
+ * kvm_ext_vm_init() - prepare our part of a VM
+ * @vm:		zeroed memory
+ * @kvm:	the VM
+ *
+ * Context: may sleep. kvm_ext_vm_release() undoes it.
+ * Return: 0 or -ENOMEM.
+ */
+int kvm_ext_vm_init(struct kvm_ext_vm *vm, struct kvm *kvm);
+
+/**
+ * kvm_ext_vm_release() - free what kvm_ext_vm_init() and use have allocated
+ * @vm:		our part of a VM nobody else uses any more
+ */
+void kvm_ext_vm_release(struct kvm_ext_vm *vm);
+
+/**
+ * kvm_ext_vm_publish() - from now on kvm_ext_vm_find() finds a VM
+ * @vm:		our part of it, prepared
+ */
+void kvm_ext_vm_publish(struct kvm_ext_vm *vm);
+
+/**
+ * kvm_ext_vm_unpublish() - from now on it does not
+ * @vm:		our part of the VM; an RCU grace period must pass before it is freed
+ */
+void kvm_ext_vm_unpublish(struct kvm_ext_vm *vm);
+
+#endif /* KVM_EXT_VM_H */

@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Predicates of redirects: from the registers of a call they tell if it is ours to
+ * serve. Nobody is to be served who is not in a VM of ours, nor we ourselves when
+ * we call what we stand in the place of.
+ */
+#ifndef KVM_EXT_WANTED_H
+#define KVM_EXT_WANTED_H
+
+#include <linux/ptrace.h>
+
+/**
+ * kvm_ext_called_by_us() - does this module call what it redirects?
+ * @regs:	registers of the call
+ *
+ * The function's prologue has copied LR to r0, where kretprobes and the function
+ * graph tracer leave it alone. LR itself they may have changed by now.
+ *
+ * Context: that of a row's predicate.
+ * Return: true if the return address is in this module.
+ */
+bool kvm_ext_called_by_us(const struct pt_regs *regs);
+
+/**
+ * kvm_ext_redirect_kvm() - predicate: the first argument is a VM of ours
+ * @regs:	registers of the call
+ *
+ * Context: that of a row's predicate.
+ * Return: true if r3 is the struct kvm of a VM of ours and the caller is not
+ * this module.
+ */
+bool kvm_ext_redirect_kvm(const struct pt_regs *regs);
+
+/**
+ * kvm_ext_redirect_vcpu() - predicate: the first argument is a vCPU of ours
+ * @regs:	registers of the call
+ *
+ * Context: that of a row's predicate.
+ * Return: true if r3 is a vCPU of a VM of ours and the caller is not this
+ * module.
+ */
+bool kvm_ext_redirect_vcpu(const struct pt_regs *regs);
+
+/**
+ * kvm_ext_redirect_hpt_vcpu() - predicate: r3 is a vCPU of an HPT guest of ours
+ * @regs:	registers of the call
+ *
+ * Context: that of a row's predicate.
+ * Return: true unless the call comes from this module, for the original.
+ */
+bool kvm_ext_redirect_hpt_vcpu(const struct pt_regs *regs);
+
+/**
+ * kvm_ext_redirect_check_manual() - predicate: manual protection, may a VM have it?
+ * @regs:	registers of the call
+ *
+ * Context: that of a row's predicate.
+ * Return: true if a VM of ours is asked, or /dev/kvm for a VM that is created now.
+ */
+bool kvm_ext_redirect_check_manual(const struct pt_regs *regs);
+
+/**
+ * kvm_ext_redirect_enable_manual() - predicate: a VM of ours enables it
+ * @regs:	registers of the call
+ *
+ * Context: that of a row's predicate.
+ */
+bool kvm_ext_redirect_enable_manual(const struct pt_regs *regs);
+
+/**
+ * kvm_ext_redirect_h_register_vpa() - predicate: H_REGISTER_VPA of a VM of ours
+ * @regs:	registers of the call; r3 is the vCPU that made a hypercall
+ *
+ * Context: that of a row's predicate.
+ * Return: true if the hypercall is ours to serve.
+ */
+bool kvm_ext_redirect_h_register_vpa(const struct pt_regs *regs);
+
+/**
+ * kvm_ext_redirect_nested_set_rc() - predicate: R or C of a nested guest's page
+ * @regs:	registers of the call; r3 is the VM, r4 tells if it is about a nested one
+ *
+ * Context: that of a row's predicate.
+ * Return: true if the call is ours to serve.
+ */
+bool kvm_ext_redirect_nested_set_rc(const struct pt_regs *regs);
+
+/**
+ * kvm_ext_redirect_shadow_pte() - predicate: a leaf of a shadow table goes
+ * @regs:	registers of the call; r3 is the VM, r8 the LPID of the table
+ *
+ * Context: that of a row's predicate.
+ * Return: true if the call is ours to serve.
+ */
+bool kvm_ext_redirect_shadow_pte(const struct pt_regs *regs);
+
+/**
+ * kvm_ext_redirect_shadow_table() - predicate: a whole shadow table goes
+ * @regs:	registers of the call; r3 is the VM, r5 the LPID of the table
+ *
+ * Context: that of a row's predicate.
+ * Return: true if the call is ours to serve.
+ */
+bool kvm_ext_redirect_shadow_table(const struct pt_regs *regs);
+
+/**
+ * kvm_ext_redirect_tlbie_all() - predicate: all of a nested guest is invalidated
+ * @regs:	registers of the call; r3 is the vCPU that made the hypercall
+ *
+ * Context: that of a row's predicate.
+ * Return: true if the hypercall is ours to serve.
+ */
+bool kvm_ext_redirect_tlbie_all(const struct pt_regs *regs);
+
+#endif /* KVM_EXT_WANTED_H */
