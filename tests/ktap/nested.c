@@ -298,18 +298,12 @@ void l2_do(struct l2 *l2, enum guest_op op)
 static void access_pages(struct l2 *l2, enum guest_op op, __u64 addr, size_t count,
 			 __u64 value)
 {
-	struct guest_area *area = l2->area;
-	size_t i;
+	size_t done, n;
 
-	while (count) {
-		area->count = count < GUEST_LIST_MAX ? count : GUEST_LIST_MAX;
-		for (i = 0; i < area->count; i++) {
-			area->list[i].addr = addr;
-			area->list[i].value = value++;
-			addr += NESTED_PAGE;
-		}
+	for (done = 0; done < count; done += n) {
+		n = area_list(l2->area, addr + done * NESTED_PAGE, NESTED_PAGE,
+			      count - done, value + done);
 		l2_do(l2, op);
-		count -= area->count;
 	}
 }
 

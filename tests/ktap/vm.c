@@ -680,22 +680,29 @@ static void vcpu_do(struct vcpu *vcpu, enum guest_op op)
 		    op, reason);
 }
 
-/* One access per page, as many commands as the list needs. */
+size_t area_list(struct guest_area *area, __u64 addr, __u64 stride, size_t count,
+		 __u64 value)
+{
+	size_t i;
+
+	area->count = count < GUEST_LIST_MAX ? count : GUEST_LIST_MAX;
+	for (i = 0; i < area->count; i++) {
+		area->list[i].addr = addr + i * stride;
+		area->list[i].value = value + i;
+	}
+	return area->count;
+}
+
+/* As many commands as the list needs. */
 static void vcpu_access_pages(struct vcpu *vcpu, enum guest_op op, __u64 addr,
 			      __u64 stride, size_t count, __u64 value)
 {
-	struct guest_area *area = vcpu->area;
-	size_t i;
+	size_t done, n;
 
-	while (count) {
-		area->count = count < GUEST_LIST_MAX ? count : GUEST_LIST_MAX;
-		for (i = 0; i < area->count; i++) {
-			area->list[i].addr = addr;
-			area->list[i].value = value++;
-			addr += stride;
-		}
+	for (done = 0; done < count; done += n) {
+		n = area_list(vcpu->area, addr + done * stride, stride,
+			      count - done, value + done);
 		vcpu_do(vcpu, op);
-		count -= area->count;
 	}
 }
 

@@ -198,6 +198,10 @@ void vcpu_start(struct vcpu *vcpu, enum guest_op op);
 void vcpu_stop(struct vcpu *vcpu);
 void vm_kick(struct vm *vm);
 
+/* One access per page, to as many of them as one command takes: their number. */
+size_t area_list(struct guest_area *area, __u64 addr, __u64 stride, size_t count,
+		 __u64 value);
+
 /* What a vCPU is asked for while it runs, nested or not. */
 void area_serve(struct guest_area *area);
 void area_stop(struct guest_area *area);
