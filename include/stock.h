@@ -41,6 +41,7 @@ enum kvm_ext_redirected {
  * kvm_ext_original() - kvm_ext_redirect_original() by row
  * @which:	row whose replacement is running
  *
+ * Context: any.
  * Return: the stock function, or NULL.
  */
 void *kvm_ext_original(enum kvm_ext_redirected which);
@@ -49,6 +50,8 @@ void *kvm_ext_original(enum kvm_ext_redirected which);
  * kvm_ext_stock_init() - what kvm_ext_stock and kvm_ext_original() give from now on
  * @ops:	kvm-hv's table of operations, before a member is replaced
  * @row:	the table of redirects, a row for each enum kvm_ext_redirected
+ *
+ * Context: module load, before any of both is asked for.
  */
 void kvm_ext_stock_init(const struct kvmppc_ops *ops, struct kvm_ext_redirect *row);
 

@@ -76,7 +76,15 @@ struct kvm_ext_vm {
 	struct kvm_ext_flush_debug debug;
 };
 
-/* A partition runs none. */
+/**
+ * kvm_ext_has_hpt_guests() - can HPT guests run on this host?
+ *
+ * The hypercalls by which a partition runs guests are for radix guests only
+ * (H_SET_PARTITION_TABLE, Linux 4.20).
+ *
+ * Context: any.
+ * Return: false in a partition.
+ */
 static inline bool kvm_ext_has_hpt_guests(void)
 {
 	return !kvmhv_on_pseries();
@@ -96,6 +104,8 @@ struct kvm_ext_vm *kvm_ext_vm_find(const struct kvm *kvm);
  * kvm_ext_vm_init() - prepare our part of a VM
  * @vm:		zeroed memory
  * @kvm:	the VM
+ *
+ * But for @vm->more_tables, which is the caller's to set.
  *
  * Context: may sleep. kvm_ext_vm_release() undoes it.
  * Return: 0 or -ENOMEM.
