@@ -6,7 +6,10 @@
 #ifndef KVM_EXT_COMPAT_H
 #define KVM_EXT_COMPAT_H
 
+#include <linux/types.h>
 #include <linux/version.h>
+
+struct kvm;
 
 /* Major and minor number, to be compared with KERNEL_VERSION(a, b, 0) >> 8. */
 #define kvm_ext_kernel	(LINUX_VERSION_CODE >> 8)
@@ -24,6 +27,22 @@
 #error "kvm-hv-ext redirects functions: CONFIG_DYNAMIC_FTRACE_WITH_REGS is needed."
 #endif
 
+#ifndef CONFIG_KPROBES
+#error "kvm-hv-ext finds functions by kprobes: CONFIG_KPROBES is needed."
+#endif
+
+/*
+ * Without LIVEPATCH an out-of-line entry leaves the return address where the stub does
+ * not look for it; and without a TOC there is none for it to derive.
+ */
+#if defined(CONFIG_PPC_FTRACE_OUT_OF_LINE) && !defined(CONFIG_LIVEPATCH_64)
+#error "kvm-hv-ext has no entry stub for CONFIG_PPC_FTRACE_OUT_OF_LINE without CONFIG_LIVEPATCH_64."
+#endif
+
+#ifdef CONFIG_PPC_KERNEL_PCREL
+#error "kvm-hv-ext has no entry stub for kernels without a TOC (CONFIG_PPC_KERNEL_PCREL)."
+#endif
+
 /*
  * As guests of a hypervisor with the nested API v2 (6.7 and later), vCPU state
  * lives in that hypervisor, which must be told of the VPA (asm/kvm_ppc.h).
@@ -35,10 +54,42 @@
 #endif
 
 /*
+ * Is memory of a range that the page belongs to being invalidated, or was any of the
+ * guest's since @seq? The range is kept in host or in guest addresses. With
+ * kvm->mmu_lock held.
+ */
+#if kvm_ext_kernel == KERNEL_VERSION(6, 1, 0) >> 8
+#define kvm_ext_invalidate_retry(kvm, seq, hva, gfn) mmu_invalidate_retry_hva(kvm, seq, hva)
+#else
+#define kvm_ext_invalidate_retry(kvm, seq, hva, gfn) mmu_invalidate_retry_gfn(kvm, seq, gfn)
+#endif
+
+/*
  * That a host PTE is about to name another page is an operation of its own on
  * 6.1; later kernels unmap.
  */
 #define KVM_EXT_HAS_SET_SPTE_GFN	(kvm_ext_kernel == KERNEL_VERSION(6, 1, 0) >> 8)
+
+/* The type of an LPID in prototypes: 6.7 and later have guest ids of 64 bits. */
+#if kvm_ext_kernel == KERNEL_VERSION(6, 1, 0) >> 8
+typedef unsigned int kvm_ext_lpid_t;
+#else
+typedef u64 kvm_ext_lpid_t;
+#endif
+
+/*
+ * Whose HPT a file of KVM_PPC_GET_HTAB_FD is about: the third word of its private data.
+ * Where that is something else it is not the address of a VM, and is not followed.
+ */
+static inline const struct kvm *kvm_ext_htab_kvm(const void *private_data)
+{
+	return ((const struct kvm *const *)private_data)[2];
+}
+
+/*
+ * Before 6.2 hypercalls on HPTEs use memslots without kvm->srcu, but do not sleep.
+ */
+#define KVM_EXT_HPT_HCALLS_WITHOUT_SRCU	(kvm_ext_kernel == KERNEL_VERSION(6, 1, 0) >> 8)
 
 /* The first 6.1 kernels have no cleanup attribute. */
 #ifndef __cleanup

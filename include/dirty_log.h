@@ -22,8 +22,7 @@ struct kvm_ext_vm;
  *
  * Context: ioctl, may sleep; takes kvm->arch.mmu_setup_lock and kvm->slots_lock.
  * Return: 0; -EINVAL if there can be no such slot; -ENOENT if there is none or
- * it is not logged; -EFAULT if the bitmap could not be written; -EIO if a TLB
- * invalidation failed.
+ * it is not logged; -EFAULT if the bitmap could not be written.
  */
 int kvm_ext_get_dirty_log(struct kvm_ext_vm *vm, struct kvm_dirty_log *log);
 
@@ -41,7 +40,7 @@ int kvm_ext_get_dirty_log(struct kvm_ext_vm *vm, struct kvm_dirty_log *log);
  * Return: 0; -EINVAL if there can be no such slot, if the first page is no multiple
  * of 64, if the range leaves the slot, or ends before it at no multiple of 64;
  * -ENOENT if there is no such slot or it is not logged; -EFAULT if the bitmap
- * could not be read, when nothing has changed; -EIO if a TLB invalidation failed.
+ * could not be read, when nothing has changed.
  */
 int kvm_ext_clear_dirty_log(struct kvm_ext_vm *vm, const struct kvm_clear_dirty_log *log);
 

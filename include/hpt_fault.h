@@ -49,7 +49,8 @@ bool kvm_ext_hpt_congruent(const struct kvm_memory_slot *slot, unsigned long gpa
  *
  * Context: as the original: not to sleep.
  * Return: of H_ENTER; H_PARAMETER also if memory of the host is not aligned as
- * the page of the guest is (PAPR, H_ENTER: a page size that is not supported).
+ * the page of the guest is (PAPR, H_ENTER: a page size that is not supported);
+ * H_PTEG_FULL also while the HPT is replaced (kvm_ext_hpt_closed()).
  */
 long kvm_ext_h_enter(struct kvm *kvm, unsigned long flags, long pte_index,
 		     unsigned long pteh, unsigned long ptel, pgd_t *pgdir,
@@ -64,7 +65,8 @@ long kvm_ext_h_enter(struct kvm *kvm, unsigned long flags, long pte_index,
  * Pins the page first if the guest is one whose pages are pinned.
  *
  * Context: vCPU thread, kvm->srcu held, may sleep.
- * Return: RESUME_GUEST or RESUME_HOST; -ENOMEM if RLIMIT_MEMLOCK does not allow
+ * Return: RESUME_GUEST or RESUME_HOST; -EFAULT if a page larger than the host's does
+ * not lie in its memslot as the memory under it does; -ENOMEM if RLIMIT_MEMLOCK does not allow
  * to pin the page, and KVM_RUN can be repeated; other errors of stock.
  */
 int kvm_ext_hpt_page_fault(struct kvm_vcpu *vcpu, unsigned long ea,

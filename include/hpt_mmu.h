@@ -25,18 +25,18 @@ struct kvm_ext_hptes {
 };
 
 void kvm_ext_hpt_unmap(struct kvm_ext_vm *vm, const struct kvm_memory_slot *slot,
-		       gfn_t start, gfn_t end, bool spare_pinned);
+		       gfn_t start, gfn_t end, unsigned int how);
 bool kvm_ext_hpt_age(struct kvm_ext_vm *vm, const struct kvm_memory_slot *slot,
 		     gfn_t start, gfn_t end);
 bool kvm_ext_hpt_test_age(struct kvm_ext_vm *vm, const struct kvm_memory_slot *slot,
 			  gfn_t start, gfn_t end);
-int kvm_ext_hpt_harvest(struct kvm_ext_vm *vm, const struct kvm_memory_slot *slot,
-			unsigned long *map);
-int kvm_ext_hpt_peek(struct kvm_ext_vm *vm, const struct kvm_memory_slot *slot,
-		     unsigned long *map);
-int kvm_ext_hpt_clean(struct kvm_ext_vm *vm, const struct kvm_memory_slot *slot,
-		      const unsigned long *pages, unsigned long start,
-		      unsigned long end);
+bool kvm_ext_hpt_harvest(struct kvm_ext_vm *vm, const struct kvm_memory_slot *slot,
+			 unsigned long *map);
+void kvm_ext_hpt_peek(struct kvm_ext_vm *vm, const struct kvm_memory_slot *slot,
+		      unsigned long *map);
+bool kvm_ext_hpt_clean(struct kvm_ext_vm *vm, const struct kvm_memory_slot *slot,
+		       const unsigned long *pages, unsigned long start,
+		       unsigned long end);
 void kvm_ext_hpt_flush_slot(struct kvm_ext_vm *vm,
 			    const struct kvm_memory_slot *slot);
 

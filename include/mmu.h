@@ -13,21 +13,26 @@
 
 struct kvm_ext_vm;
 
+/* How to unmap: those of pages that are pinned stay (kvm_ext_pinned()). */
+#define KVM_EXT_SPARE_PINNED	1
+/* kvm->mmu_lock is let go now and then. */
+#define KVM_EXT_MAY_SLEEP	2
+
 /**
  * struct kvm_ext_mmu - the operations
  * @unmap:	take translations of a range away, flushed, C bits of logged slots
- *		accumulated; those of pages that are pinned are spared if told so
- *		(kvm_ext_pinned()); with kvm->mmu_lock held
+ *		accumulated; with kvm->mmu_lock held
  * @age:	look at R bits of a range and clear them, flushed; true if one was
  *		set; with kvm->mmu_lock held
  * @test_age:	the same without clearing; with kvm->mmu_lock held
  * @harvest:	collect C bits of a memslot into a bitmap and clear them, flushed;
- *		0 or -EIO; with kvm->arch.mmu_setup_lock and kvm->slots_lock held,
- *		may sleep
- * @peek:	the same, and leave them set
+ *		false if the hypervisor refused that, and what was collected is to
+ *		be reported once more; with kvm->arch.mmu_setup_lock and
+ *		kvm->slots_lock held, may sleep
+ * @peek:	collect them and leave them set; in the context of @harvest
  * @clean:	clear C bits of the pages of a memslot that a bitmap names (NULL: of
- *		all), from one up to but not including another, flushed; 0 or -EIO;
- *		with kvm->slots_lock held, may sleep
+ *		all), from one up to but not including another, flushed; false as
+ *		@harvest; with kvm->slots_lock held, may sleep
  * @flush_slot:	take all translations of a memslot away that is changed or goes;
  *		may sleep
  * @save_dirty:	the page table goes: accumulate C bits of a memslot, if it is
@@ -37,18 +42,18 @@ struct kvm_ext_vm;
  */
 struct kvm_ext_mmu {
 	void (*unmap)(struct kvm_ext_vm *vm, const struct kvm_memory_slot *slot,
-		      gfn_t start, gfn_t end, bool spare_pinned);
+		      gfn_t start, gfn_t end, unsigned int how);
 	bool (*age)(struct kvm_ext_vm *vm, const struct kvm_memory_slot *slot,
 		    gfn_t start, gfn_t end);
 	bool (*test_age)(struct kvm_ext_vm *vm, const struct kvm_memory_slot *slot,
 			 gfn_t start, gfn_t end);
-	int (*harvest)(struct kvm_ext_vm *vm, const struct kvm_memory_slot *slot,
-		       unsigned long *map);
-	int (*peek)(struct kvm_ext_vm *vm, const struct kvm_memory_slot *slot,
-		    unsigned long *map);
-	int (*clean)(struct kvm_ext_vm *vm, const struct kvm_memory_slot *slot,
-		     const unsigned long *pages, unsigned long start,
-		     unsigned long end);
+	bool (*harvest)(struct kvm_ext_vm *vm, const struct kvm_memory_slot *slot,
+			unsigned long *map);
+	void (*peek)(struct kvm_ext_vm *vm, const struct kvm_memory_slot *slot,
+		     unsigned long *map);
+	bool (*clean)(struct kvm_ext_vm *vm, const struct kvm_memory_slot *slot,
+		      const unsigned long *pages, unsigned long start,
+		      unsigned long end);
 	void (*flush_slot)(struct kvm_ext_vm *vm,
 			   const struct kvm_memory_slot *slot);
 	void (*save_dirty)(struct kvm_ext_vm *vm,
@@ -62,8 +67,8 @@ extern const struct kvm_ext_mmu kvm_ext_radix, kvm_ext_hpt;
  * @kvm:	the VM
  *
  * Context: kvm->mmu_lock held, under which the mode changes before the table of
- * the old one goes; or kvm->arch.mmu_setup_lock; or anything else that keeps
- * the mode.
+ * the old one goes; or kvm->arch.mmu_setup_lock. @flush_slot and @clean are called
+ * with kvm->slots_lock alone: they look at the mode again under kvm->mmu_lock.
  */
 static inline const struct kvm_ext_mmu *kvm_ext_mmu(struct kvm *kvm)
 {

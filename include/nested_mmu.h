@@ -11,9 +11,9 @@
  * PTE knows about stores is kept when it goes, and none is in a table that is not
  * in the reverse map, nor maps what our leaf does not map.
  *
- * kvm->mmu_lock protects shadow tables and the reverse map. Inside it: that of
- * the spare root. A shadow table gets leaves only in page faults of its nested
- * guest, which hold its tlb_lock around kvm->mmu_lock.
+ * kvm->mmu_lock protects shadow tables and the reverse map. A shadow table gets
+ * leaves only in page faults of its nested guest, which hold its tlb_lock. Lock
+ * order: tlb_lock, the lock of the spare root, kvm->mmu_lock.
  */
 #ifndef KVM_EXT_NESTED_MMU_H
 #define KVM_EXT_NESTED_MMU_H
@@ -23,7 +23,6 @@
 
 struct kvm_ext_pass;
 struct kvm_ext_vm;
-struct pt_regs;
 struct rmap_nested;
 
 /**
@@ -34,7 +33,8 @@ struct rmap_nested;
  * @shift:	log2 of its size in bytes
  * @hpa:	host address that it maps
  *
- * Smaller and larger shadow PTEs are found as well.
+ * Smaller shadow PTEs are found as well. There are none that are larger: a shadow
+ * PTE comes up no larger than the leaf, and goes before the leaf is split.
  *
  * Context: kvm->mmu_lock held.
  * Return: what was set of @p->look in any of them.
@@ -51,6 +51,8 @@ unsigned long kvm_ext_visit_shadows(struct kvm_ext_pass *p,
  * @n_gpa:	guest real address of the nested guest
  * @shift:	log2 of the size of the new leaf
  * @pte:	the new leaf
+ * @tables:	where to leave how many page-table pages kvm-hv will make, less those
+ *		that it will free; they are counted as if that had been done
  *
  * A nested guest's hypervisor may change its table and not tell. kvm-hv would
  * then put the new leaf into the old one, bit by bit, and the nested guest would
@@ -62,12 +64,22 @@ unsigned long kvm_ext_visit_shadows(struct kvm_ext_pass *p,
  * tables take is bounded by the memory of the guest: beyond that the largest is
  * thrown away.
  *
- * Context: the nested guest's tlb_lock held; takes kvm->mmu_lock.
- * Return: false if the nested guest must not have a new page-table page now; it
+ * Context: the nested guest's tlb_lock held; may sleep; takes kvm->mmu_lock.
+ * Return: 0; -EAGAIN if the nested guest must not have a new page-table page now and
  * is to fault again.
  */
-bool kvm_ext_make_room(struct kvm_ext_vm *vm, struct kvm_nested_guest *gp,
-		       unsigned long n_gpa, unsigned int shift, pte_t pte);
+int kvm_ext_make_room(struct kvm_ext_vm *vm, struct kvm_nested_guest *gp,
+		      unsigned long n_gpa, unsigned int shift, pte_t pte, int *tables);
+
+/**
+ * kvm_ext_unmake_tables() - kvm-hv has not done what was counted
+ * @vm:		a VM of ours
+ * @gp:		the nested guest that faulted
+ * @tables:	what kvm_ext_make_room() has counted
+ *
+ * Context: takes kvm->mmu_lock.
+ */
+void kvm_ext_unmake_tables(struct kvm_ext_vm *vm, struct kvm_nested_guest *gp, int tables);
 
 /**
  * kvm_ext_rmap_slot_gone() - no leaf of a memslot is left
@@ -194,8 +206,9 @@ void kvm_ext_unmap_shadow_pte(struct kvm *kvm, pte_t *ptep, unsigned long n_gpa,
  * Stock frees the tables, and then the caller invalidates what may still walk
  * them. Here it is the other way round.
  *
- * Context: kvm->mmu_lock held, unless the nested guest has ended: nobody has a
- * reference to it any more.
+ * Context: kvm->mmu_lock held, which is let go and taken again, and the nested
+ * guest's tlb_lock; or neither, if the nested guest has ended and nobody has a
+ * reference to it any more. May sleep.
  */
 void kvm_ext_free_shadow_table(struct kvm *kvm, pgd_t *root, u64 lpid);
 
@@ -214,5 +227,20 @@ void kvm_ext_release_all_nested(struct kvm *kvm);
  * Context: vCPU thread, may sleep.
  */
 long kvm_ext_nested_tlbie_all(struct kvm_vcpu *vcpu);
+
+/**
+ * kvm_ext_get_nested() - kvmhv_get_nested()
+ * @kvm:	the VM
+ * @l1_lpid:	LPID that L1 gives its nested guest
+ * @create:	make one if there is none
+ *
+ * kvm-hv adds to the IDR of nested guests without a lock, while other vCPUs of L1
+ * add to it or remove from it; here it is changed under kvm->mmu_lock.
+ *
+ * Context: vCPU thread, may sleep; takes kvm->mmu_lock.
+ * Return: the nested guest with one reference more (kvmhv_put_nested()), or NULL if
+ * there is none, if L1's partition table has no such entry, or without memory.
+ */
+struct kvm_nested_guest *kvm_ext_get_nested(struct kvm *kvm, int l1_lpid, bool create);
 
 #endif /* KVM_EXT_NESTED_MMU_H */

@@ -36,15 +36,27 @@
  * @entry:	what for_each_nest_rmap_safe() reads
  * @pprev:	what points to it: the word, or @entry.list.next of another
  * @gfn:	the page
+ * @depth:	at least how many nodes the list has from this one on
  */
 struct kvm_ext_rmap_node {
 	struct rmap_nested entry;
 	struct llist_node **pprev;
-	gfn_t gfn;
+	u64 gfn : 48;
+	u64 depth : 16;
 };
+
+/*
+ * Entries that a page may have. Whoever visits them holds kvm->mmu_lock: this
+ * bounds the time that a nested guest's hypervisor can make that take.
+ */
+#define KVM_EXT_RMAP_MOST	4096
 
 /**
  * struct kvm_ext_shadow - the entries of one nested guest
+ *
+ * There is one from the first page-table page of the shadow table on until the
+ * nested guest is released.
+ *
  * @gp:		kvm-hv's part of the nested guest
  * @pages:	by page frame number of the nested guest: the page of the guest as
  *		a value, if that page has one entry, or the entry's node
@@ -103,6 +115,14 @@ static inline unsigned long kvm_ext_rmap_gpa(unsigned long entry)
  * Return: the entry.
  */
 unsigned long kvm_ext_rmap_first(unsigned long word);
+
+/**
+ * kvm_ext_rmap_crowded() - may a page have no more entries?
+ * @word:	its word
+ *
+ * Return: true if it has KVM_EXT_RMAP_MOST.
+ */
+bool kvm_ext_rmap_crowded(unsigned long word);
 
 /**
  * kvm_ext_rmap_insert() - add an entry

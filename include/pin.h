@@ -7,14 +7,16 @@
  * of the process, as what VFIO pins does.
  *
  * A translation that names the page pinned for its guest address is spared by
- * MMU notifiers; any other goes as ever. So a page that is mapped but not pinned
- * (yet, or because userspace has put another one there) is never used after it
- * has gone.
+ * MMU notifiers, unless the page is poisoned; any other goes as ever. So a page that
+ * is mapped but not pinned (yet, or because userspace has put another one there) is
+ * never used after it has gone. When protection changes (mprotect(), userfaultfd)
+ * translations go all the same, and the next access finds what it may do.
  */
 #ifndef KVM_EXT_PIN_H
 #define KVM_EXT_PIN_H
 
 #include <linux/kvm_host.h>
+#include <linux/mmu_notifier.h>
 #include <linux/mutex.h>
 #include <linux/xarray.h>
 
@@ -23,16 +25,35 @@ struct kvm_ext_vm;
 /**
  * struct kvm_ext_pins - what is pinned for a VM
  * @on:		the VM is one whose pages are pinned; constant
+ * @notifier:	is told of protection that changes
  * @lock:	serialises changes
  * @pages:	struct page by guest page number
  */
 struct kvm_ext_pins {
 	bool on;
+	struct mmu_notifier notifier;
 	struct mutex lock;	/* changes of what follows */
 	struct xarray pages;
 };
 
-void kvm_ext_pins_init(struct kvm_ext_pins *pins, bool on);
+/**
+ * kvm_ext_pins_init() - prepare what is pinned for a VM
+ * @pins:	zeroed
+ * @mm:		of the VM if its pages are to be pinned, before KVM has registered its
+ *		own MMU notifier there; or NULL
+ *
+ * Context: may sleep.
+ * Return: 0 or -ENOMEM.
+ */
+int kvm_ext_pins_init(struct kvm_ext_pins *pins, struct mm_struct *mm);
+
+/**
+ * kvm_ext_pins_release() - unpin all at the end of a VM
+ * @vm:		a VM that nobody uses any more
+ *
+ * Context: may sleep.
+ */
+void kvm_ext_pins_release(struct kvm_ext_vm *vm);
 
 /**
  * kvm_ext_pin() - pin what a memslot has for guest pages
@@ -40,6 +61,7 @@ void kvm_ext_pins_init(struct kvm_ext_pins *pins, bool on);
  * @slot:	one of its memslots
  * @start:	first guest page
  * @end:	first guest page not concerned
+ * @writing:	the access is a store
  *
  * A guest page for which another page is pinned loses its translations, and that
  * page is unpinned.
@@ -47,10 +69,10 @@ void kvm_ext_pins_init(struct kvm_ext_pins *pins, bool on);
  * Context: a thread of the VM's process, kvm->srcu held, may sleep; takes
  * kvm->mmu_lock.
  * Return: 0; -ENOMEM if RLIMIT_MEMLOCK does not allow it, or memory is short;
- * -EFAULT if there is no memory that can be written.
+ * -EFAULT if there is no memory, or none that can be written to be stored to.
  */
 int kvm_ext_pin(struct kvm_ext_vm *vm, const struct kvm_memory_slot *slot,
-		gfn_t start, gfn_t end);
+		gfn_t start, gfn_t end, bool writing);
 
 /**
  * kvm_ext_pinned() - are these the pages that are pinned?
@@ -60,7 +82,7 @@ int kvm_ext_pin(struct kvm_ext_vm *vm, const struct kvm_memory_slot *slot,
  * @pfn:	host page that the first one is mapped to, followed by the others'
  *
  * Context: kvm->mmu_lock held.
- * Return: true if all are.
+ * Return: true if all are, and none is poisoned.
  */
 bool kvm_ext_pinned(struct kvm_ext_vm *vm, gfn_t start, gfn_t end,
 		    unsigned long pfn);

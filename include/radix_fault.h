@@ -22,8 +22,10 @@
 #include <linux/kvm_host.h>
 #include <linux/pgtable.h>
 
+#include "compat.h"
+
 struct kvm_ext_vm;
-struct pt_regs;
+struct rmap_nested;
 
 /**
  * kvm_ext_bound_leaf() - the largest leaf, up to a given one, inside a memslot
@@ -32,22 +34,34 @@ struct pt_regs;
  * @level:	level of the leaf wanted: 0 PTE, 1 PMD, 2 PUD
  * @pte:	the leaf wanted; made to be what maps @gpa at the level returned
  *
- * Context: any; notrace, for the callback of a redirect.
+ * Context: any.
  * Return: the level, at most @level.
  */
 unsigned int kvm_ext_bound_leaf(const struct kvm_memory_slot *slot,
 				unsigned long gpa, unsigned int level, pte_t *pte);
 
 /**
- * kvm_ext_adjust_create_pte() - bound the leaf that kvmppc_create_pte() writes
- * @regs:	registers of the call
+ * kvm_ext_create_pte() - kvmppc_create_pte() of VMs of ours
+ * @kvm:	the VM
+ * @root:	its own table, or the shadow table of the nested guest that faulted
+ * @pte:	the leaf
+ * @gpa:	guest real address of the faulting guest
+ * @level:	0 PTE, 1 PMD, 2 PUD
+ * @mmu_seq:	kvm->mmu_invalidate_seq from before the page was looked up
+ * @lpid:	LPID of the table
+ * @rmapp:	for a shadow table: word of the page in the memslot's rmap
+ * @n_rmap:	for a shadow table: what is to be entered there
  *
- * A call for the partition-scoped table of a VM of ours has its leaf and level
- * changed; others, also those for shadow tables of nested guests, pass.
+ * The leaf that stock's function gets is no larger than what it may be, and nothing
+ * of another size or another page is in its place.
  *
- * Context: callback of a redirect; the caller holds kvm->srcu.
+ * Context: vCPU thread, kvm->srcu held, may sleep.
+ * Return: 0; -EAGAIN to let the guest try again; -EFAULT if the guest's own table
+ * cannot map the address (kvm_ext_tree_holds()); -ENOMEM.
  */
-void kvm_ext_adjust_create_pte(struct pt_regs *regs);
+int kvm_ext_create_pte(struct kvm *kvm, pgd_t *root, pte_t pte, unsigned long gpa,
+		       unsigned int level, unsigned long mmu_seq, kvm_ext_lpid_t lpid,
+		       unsigned long *rmapp, struct rmap_nested **n_rmap);
 
 /**
  * kvm_ext_single_pages() - begin or end a time without new large leaves

@@ -19,17 +19,18 @@ struct kvm_memory_slot;
  * A page is dirty if C is set in the PTE that maps it for the guest or in any
  * shadow PTE that maps it for one of the guest's nested guests (an MMU that
  * writes C itself writes it only there). C is cleared in all of them. On
- * return 0 every one that was cleared has been flushed, so a later store is
+ * return true every one that was cleared has been flushed, so a later store is
  * seen by the next harvest, and a store before it is in memory for whoever
  * reads the page now.
  *
  * Context: kvm->arch.mmu_setup_lock (the VM stays radix) and kvm->slots_lock
  * held; may sleep; takes kvm->mmu_lock in chunks.
- * Return: 0, or -EIO if a TLB invalidation failed (@map is valid all the same).
+ * Return: false if the hypervisor refused to flush: a store after this may have
+ * gone unseen, so the pages of @map must be reported once more.
  */
-int kvm_ext_radix_harvest(struct kvm_ext_vm *vm,
-			  const struct kvm_memory_slot *slot,
-			  unsigned long *map);
+bool kvm_ext_radix_harvest(struct kvm_ext_vm *vm,
+			   const struct kvm_memory_slot *slot,
+			   unsigned long *map);
 
 /**
  * kvm_ext_radix_peek() - collect C bits of a memslot and leave them
@@ -38,10 +39,9 @@ int kvm_ext_radix_harvest(struct kvm_ext_vm *vm,
  * @map:	bitmap of the slot's pages, little endian; bits are added
  *
  * Context: as kvm_ext_radix_harvest().
- * Return: 0, or -EIO if a TLB invalidation is still to be made up for.
  */
-int kvm_ext_radix_peek(struct kvm_ext_vm *vm, const struct kvm_memory_slot *slot,
-		       unsigned long *map);
+void kvm_ext_radix_peek(struct kvm_ext_vm *vm, const struct kvm_memory_slot *slot,
+			unsigned long *map);
 
 /**
  * kvm_ext_radix_clean() - clear C bits of pages
@@ -57,11 +57,12 @@ int kvm_ext_radix_peek(struct kvm_ext_vm *vm, const struct kvm_memory_slot *slot
  *
  * Context: kvm->slots_lock held; may sleep; takes kvm->mmu_lock in chunks. The VM
  * may leave radix mode meanwhile, its leaves are gone then.
- * Return: 0, or -EIO if a TLB invalidation failed.
+ * Return: false if the hypervisor refused to flush: the pages must be reported
+ * once more. From then on those that lose C are accumulated at once.
  */
-int kvm_ext_radix_clean(struct kvm_ext_vm *vm, const struct kvm_memory_slot *slot,
-			const unsigned long *pages, unsigned long start,
-			unsigned long end);
+bool kvm_ext_radix_clean(struct kvm_ext_vm *vm, const struct kvm_memory_slot *slot,
+			 const unsigned long *pages, unsigned long start,
+			 unsigned long end);
 
 /**
  * kvm_ext_radix_save_dirty() - keep C bits of a table that is about to go
@@ -82,7 +83,7 @@ void kvm_ext_radix_save_dirty(struct kvm_ext_vm *vm,
  * @slot:	one of its memslots
  * @start:	first guest page
  * @end:	first guest page not concerned
- * @spare_pinned: leaves stay that map the pages pinned for their addresses
+ * @how:	KVM_EXT_SPARE_PINNED, KVM_EXT_MAY_SLEEP
  *
  * Every leaf that maps a page of the range goes, whole, and with it all shadow
  * PTEs of its pages and the lists of these. Pages with C set in any of them are
@@ -92,7 +93,7 @@ void kvm_ext_radix_save_dirty(struct kvm_ext_vm *vm,
  */
 void kvm_ext_radix_unmap(struct kvm_ext_vm *vm,
 			 const struct kvm_memory_slot *slot, gfn_t start,
-			 gfn_t end, bool spare_pinned);
+			 gfn_t end, unsigned int how);
 
 /**
  * kvm_ext_radix_flush_slot() - take away all leaves of a memslot

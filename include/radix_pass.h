@@ -16,25 +16,49 @@ struct kvm_ext_vm;
 /* All of a leaf, as what is to be cleared of it. */
 #define KVM_EXT_PASS_ALL	(~0UL)
 
+/* Ranges of dirty pages that a pass remembers until it has flushed. */
+#define KVM_EXT_PASS_RANGES	256
+
+/**
+ * struct kvm_ext_pass_dirty - pages that are accumulated when a pass has flushed
+ * @nr:		ranges remembered
+ * @range:	pages of a memslot; NULL: it is looked up
+ */
+struct kvm_ext_pass_dirty {
+	unsigned int nr;
+	struct {
+		const struct kvm_memory_slot *slot;
+		gfn_t gfn;
+		gfn_t end;
+	} range[KVM_EXT_PASS_RANGES];
+};
+
 /**
  * struct kvm_ext_pass - one hold of mmu_lock
+ *
+ * One pass at a time: what it gathers for shadow LPIDs, and dirty pages, are the VM's.
+ *
  * @vm:		whose tables
  * @look:	bits of a leaf that the pass is about
  * @clear:	bits that it clears; KVM_EXT_PASS_ALL takes leaves away
- * @flush:	gathers invalidations of the VM's own LPID; NULL if the pass is about
- *		shadow tables only
+ * @flush:	gathers invalidations of the VM's own LPID, begun by the caller; NULL
+ *		if the pass is about shadow tables only
+ * @flush_later: the caller finishes @flush; such a pass accumulates nothing
+ * @visits:	shadow PTEs looked for
  * @nested_used: gatherers of @vm->nested in use
- * @cleared:	something was cleared somewhere
- * @err:	an invalidation failed
+ * @own_cleared: something was cleared in the guest's own table
+ * @refused:	the hypervisor refused to invalidate a shadow LPID
  */
 struct kvm_ext_pass {
 	struct kvm_ext_vm *vm;
 	unsigned long look;
 	unsigned long clear;
 	struct kvm_ext_flush *flush;
+	bool flush_later;
+	unsigned int visits;
 	unsigned int nested_used;
-	bool cleared;
-	int err;
+	bool own_cleared;
+	bool refused;
 };
 
 /**
@@ -52,11 +76,26 @@ unsigned long kvm_ext_pass_visit(struct kvm_ext_pass *p, u64 lpid, pte_t *ptep,
 				 unsigned long gpa, unsigned int shift);
 
 /**
+ * kvm_ext_pass_found_dirty() - pages whose C bit the pass has taken away
+ * @p:		the pass
+ * @slot:	their memslot; NULL: it is looked up
+ * @gfn:	first page
+ * @end:	first page not concerned
+ *
+ * A collection takes accumulated bits without mmu_lock, and userspace reads the
+ * pages then. So these are accumulated only after the flush: a store through a
+ * translation that was still there is in the page by then, or sets C elsewhere.
+ *
+ * Context: kvm->mmu_lock held. May flush what the pass has gathered.
+ */
+void kvm_ext_pass_found_dirty(struct kvm_ext_pass *p, const struct kvm_memory_slot *slot,
+			      gfn_t gfn, gfn_t end);
+
+/**
  * kvm_ext_pass_finish() - the end of a pass
  * @p:		the pass
  *
- * Issues what was gathered for shadow LPIDs. What was gathered in @p->flush is
- * the caller's to issue.
+ * Issues what was gathered, and accumulates dirty pages afterwards.
  *
  * A nested page fault which has looked at the guest's PTE before R or C was
  * cleared there must not put a shadow PTE with that bit into a table now: it is

@@ -67,9 +67,9 @@ bool kvm_ext_split_add(struct kvm_ext_split *s, struct kvm_ext_pass *p,
  * They have all that the leaf had, but for C where it is to be cleared.
  *
  * Context: kvm->mmu_lock held.
- * Return: 0, or -EIO if the machine refused an invalidation.
+ * Return: false if the hypervisor refused to flush.
  */
-int kvm_ext_split_finish(struct kvm_ext_split *s);
+bool kvm_ext_split_finish(struct kvm_ext_split *s);
 
 /**
  * kvm_ext_spare_tables() - have tables ready for kvm_ext_split_add()

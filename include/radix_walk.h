@@ -15,6 +15,35 @@
 #include <linux/types.h>
 
 /**
+ * kvm_ext_tree_holds() - can a partition-scoped tree map this address?
+ * @gpa:	guest real address
+ *
+ * The tree has RADIX_PGTABLE_RANGE (52) bits, a memslot may lie anywhere. kvm-hv's
+ * look-ups ignore the bits above, so what it put there would be found at another
+ * address: nothing is ever mapped there for a guest itself.
+ *
+ * Return: false from RADIX_PGTABLE_RANGE on.
+ */
+static inline bool kvm_ext_tree_holds(unsigned long gpa)
+{
+	return gpa < RADIX_PGTABLE_RANGE;
+}
+
+/**
+ * kvm_ext_tree_address() - what an address of a nested guest means
+ * @n_gpa:	guest real address of a nested guest, from a fault or its hypervisor
+ *
+ * kvm-hv's walk of L1's tables ignores the bits above 52, and so does its walk of
+ * the shadow table. All of ours see the address as they do.
+ *
+ * Return: the address that shadow tables and the reverse map have.
+ */
+static inline unsigned long kvm_ext_tree_address(unsigned long n_gpa)
+{
+	return n_gpa & (RADIX_PGTABLE_RANGE - 1);
+}
+
+/**
  * struct kvm_ext_walk - state of a walk, and the leaf it stands on
  * @root:	top of the tree (Power ISA v3.0B book III, 5.7.10)
  * @next:	guest real address at which the walk resumes

@@ -8,11 +8,9 @@
  * whether it is to be redirected. Where the predicate says no, the stock
  * function runs as if nobody had looked.
  *
- * All arguments must be in registers (r3 to r10): the stub does not copy a
- * parameter save area, so functions with more than eight arguments cannot be
- * redirected (ELFv2 ABI, 2.2.3 Parameter Passing). What can be done to any
- * function is to change the arguments of a call that are in registers: a row
- * with @adjust in place of @stub and @wanted.
+ * Arguments are in registers (r3 to r10), and a ninth in the caller's parameter save
+ * area (ELFv2 ABI, 2.2.3 Parameter Passing), which the stub copies. Functions with more
+ * cannot be redirected.
  */
 #ifndef KVM_EXT_REDIRECT_H
 #define KVM_EXT_REDIRECT_H
@@ -28,18 +26,14 @@
  *		return address (in r0) whether this call is redirected.
  *		Called with preemption disabled, from any context the function
  *		is called in; must be notrace and call nothing that is redirected.
- * @adjust:	changes the argument registers of a call, which then goes its way;
- *		in the context of @wanted. A row has this, or @stub and @wanted
  * @facet:	the row applies only if this is true; NULL: always
- * @original:	private: entry point of the function, once it was asked for
- * @ip:		private: where the function calls ftrace; without CONFIG_KPROBES it
- *		is known after the first call
+ * @original:	private: entry point of the function
+ * @ip:		private: where the function calls ftrace
  */
 struct kvm_ext_redirect {
 	const char *name;
 	void (*stub)(void);
 	bool (*wanted)(const struct pt_regs *regs);
-	void (*adjust)(struct pt_regs *regs);
 	const bool *facet;
 	void *original;
 	unsigned long ip;
@@ -73,6 +67,10 @@ int kvm_ext_redirect_register(struct kvm_ext_redirects *t);
  * kvm_ext_redirect_unregister() - undo kvm_ext_redirect_register()
  * @t:		the table
  *
+ * ftrace refuses if it was disabled by a fault (ftrace_kill()), and keeps what it has
+ * of us. Then this does not return, because the callback would go on being called
+ * when the module has gone: the host runs on as it is.
+ *
  * After return no further call is redirected and no CPU is in the callback.
  * A replacement that was entered earlier may still be running: who frees its
  * text waits for that by means of its own.
@@ -83,7 +81,7 @@ void kvm_ext_redirect_unregister(struct kvm_ext_redirects *t);
 
 /**
  * kvm_ext_redirect_original() - entry point of a redirected function
- * @r:		row whose replacement is running; with CONFIG_KPROBES any row
+ * @r:		row that is registered
  *
  * For a replacement which adds to the stock function instead of taking its
  * place; the row's predicate must then refuse calls that come from the
@@ -91,8 +89,8 @@ void kvm_ext_redirect_unregister(struct kvm_ext_redirects *t);
  *
  * Context: any.
  * Return: address to be called through a function pointer (the global entry
- * point, ELFv2 ABI 2.3.2.1), or NULL if its symbol cannot be found.
+ * point, ELFv2 ABI 2.3.2.1).
  */
-void *kvm_ext_redirect_original(struct kvm_ext_redirect *r);
+void *kvm_ext_redirect_original(const struct kvm_ext_redirect *r);
 
 #endif /* KVM_EXT_REDIRECT_H */

@@ -27,6 +27,10 @@ enum kvm_ext_redirected {
 	KVM_EXT_ENABLE_CAP,
 	KVM_EXT_H_ENTER,
 	KVM_EXT_HPT_FAULT,
+	KVM_EXT_SETUP_MMU,
+	KVM_EXT_FREE_HPT,
+	KVM_EXT_HTAB_READ,
+	KVM_EXT_GET_NESTED,
 	KVM_EXT_INSERT_RMAP,
 	KVM_EXT_REMOVE_RMAP,
 	KVM_EXT_UPDATE_RMAP_RC,
@@ -39,10 +43,10 @@ enum kvm_ext_redirected {
 
 /**
  * kvm_ext_original() - kvm_ext_redirect_original() by row
- * @which:	row whose replacement is running
+ * @which:	row that applies
  *
  * Context: any.
- * Return: the stock function, or NULL.
+ * Return: the stock function.
  */
 void *kvm_ext_original(enum kvm_ext_redirected which);
 

@@ -43,27 +43,26 @@ TRACE_EVENT(kvm_ext_get_dirty_log,
 TRACE_EVENT(kvm_ext_clear_dirty_log,
 	    TP_PROTO(const struct kvm_ext_vm *vm, const struct kvm_memory_slot *slot,
 		     const struct kvm_clear_dirty_log *log,
-		     const unsigned long *named, int err),
-	    TP_ARGS(vm, slot, log, named, err),
+		     const unsigned long *named),
+	    TP_ARGS(vm, slot, log, named),
 	    TP_STRUCT__entry(__field(pid_t, vm)
 			     __field(int, slot)
 			     __field(unsigned long, first)
 			     __field(unsigned long, npages)
 			     __field(unsigned long, named)
 			     __field(unsigned long, cleaned)
-			     __field(unsigned long, requests)
-			     __field(int, err)),
+			     __field(unsigned long, requests)),
 	    TP_fast_assign(__entry->vm = vm->kvm->userspace_pid;
 			   __entry->slot = slot->id;
 			   __entry->first = log->first_page;
 			   __entry->npages = log->num_pages;
-			   __entry->named = bitmap_weight(named, slot->npages);
+			   __entry->named = bitmap_weight(named + log->first_page / BITS_PER_LONG,
+							  log->num_pages);
 			   __entry->cleaned = vm->flush.pages;
-			   __entry->requests = vm->flush.requests;
-			   __entry->err = err;),
-	    TP_printk("vm=%d slot=%d first=%lu npages=%lu named=%lu cleaned=%lu requests=%lu err=%d",
+			   __entry->requests = vm->flush.requests;),
+	    TP_printk("vm=%d slot=%d first=%lu npages=%lu named=%lu cleaned=%lu requests=%lu",
 		      __entry->vm, __entry->slot, __entry->first, __entry->npages,
-		      __entry->named, __entry->cleaned, __entry->requests, __entry->err)
+		      __entry->named, __entry->cleaned, __entry->requests)
 );
 
 #endif /* KVM_EXT_TRACE_H */

@@ -16,10 +16,12 @@
 
 #include "flush_debug.h"
 #include "hpt_flush.h"
+#include "hpt_life.h"
 #include "hpt_mmu.h"
 #include "nested_rmap.h"
 #include "pin.h"
 #include "radix_flush.h"
+#include "radix_pass.h"
 
 /* Shadow LPIDs whose invalidations one chunk of a harvest gathers side by side. */
 #define KVM_EXT_NESTED_FLUSHES	8
@@ -32,17 +34,20 @@
  * @node:	in the table of VMs, looked up under RCU
  * @rcu:	frees the structure after the last look-up
  * @kvm:	the VM
+ * @flusher:	issues all invalidations of radix tables
  * @flush:	gathers invalidations of the VM's own LPID; kvm->slots_lock
  * @notifier_flush: the same, for leaves that go or are aged; kvm->mmu_lock
  * @nested:	the same for shadow LPIDs of its nested guests; kvm->mmu_lock
+ * @dirty:	dirty pages that a pass has found; kvm->mmu_lock
  * @rmap:	the reverse map of its nested guests; kvm->mmu_lock
  * @spare_root:	root of a shadow table that is being freed, NULL before nested
  *		guests are allowed
- * @spare_lock:	for @spare_root
+ * @spare_lock:	for @spare_root; a nested guest found under it stays
  * @spare_tables: root of page-table pages that no leaf is in, NULL without any;
  *		kvm->slots_lock
  * @more_tables: has some made: 0 or an error; may sleep
  * @hpt_backend: invalidates translations of HPTEs
+ * @hpt_life:	protects the HPT when it is replaced
  * @hptes:	HPTEs that a pass has locked, NULL where there are no HPT guests;
  *		kvm->mmu_lock
  * @leaf_level:	level of the last leaf that a vCPU has inserted where a large one
@@ -52,27 +57,34 @@
  * @single_pages: no large leaves for now; kvm->mmu_lock
  * @pins:	pages that are pinned, if the guest is not paged
  * @vcpus:	our part of each vCPU (struct kvm_ext_vcpu), by address
+ * @area_pages:	pages where areas are or are to be: how many, by guest page number
+ * @areas_anywhere: there was no memory to note such a page in @area_pages
  * @debug:	cleared R/C bits not yet covered by a flush (debug builds)
  */
 struct kvm_ext_vm {
 	struct hlist_node node;
 	struct rcu_head rcu;
 	struct kvm *kvm;
+	struct kvm_ext_flusher flusher;
 	struct kvm_ext_flush flush;
 	struct kvm_ext_flush notifier_flush;
 	struct kvm_ext_flush nested[KVM_EXT_NESTED_FLUSHES];
+	struct kvm_ext_pass_dirty dirty;
 	struct kvm_ext_nested_rmap rmap;
 	pgd_t *spare_root;
-	spinlock_t spare_lock; /* see @spare_root */
+	struct mutex spare_lock; /* see @spare_root */
 	pgd_t *spare_tables;
 	int (*more_tables)(struct kvm_ext_vm *vm);
 	const struct kvm_ext_hpt_backend *hpt_backend;
+	struct kvm_ext_hpt_life hpt_life;
 	struct kvm_ext_hptes *hptes;
 	u8 leaf_level[KVM_MAX_VCPUS];
 	DECLARE_BITMAP(only_read, KVM_MAX_VCPUS);
 	bool single_pages;
 	struct kvm_ext_pins pins;
 	struct xarray vcpus;
+	struct xarray area_pages;
+	bool areas_anywhere;
 	struct kvm_ext_flush_debug debug;
 };
 

@@ -42,6 +42,24 @@ bool kvm_ext_redirect_kvm(const struct pt_regs *regs);
 bool kvm_ext_redirect_vcpu(const struct pt_regs *regs);
 
 /**
+ * kvm_ext_redirect_hpt() - predicate: the first argument is the HPT of a VM of ours
+ * @regs:	registers of the call
+ *
+ * Context: that of a row's predicate.
+ * Return: true if r3 is the struct kvm_hpt_info in use of such a VM.
+ */
+bool kvm_ext_redirect_hpt(const struct pt_regs *regs);
+
+/**
+ * kvm_ext_redirect_htab_file() - predicate: KVM_PPC_GET_HTAB_FD of a VM of ours
+ * @regs:	registers of the call; r3 is the struct file
+ *
+ * Context: that of a row's predicate.
+ * Return: true if the call is ours to serve.
+ */
+bool kvm_ext_redirect_htab_file(const struct pt_regs *regs);
+
+/**
  * kvm_ext_redirect_hpt_vcpu() - predicate: r3 is a vCPU of an HPT guest of ours
  * @regs:	registers of the call
  *

@@ -190,7 +190,7 @@ static unsigned long enter(struct fixture *f, unsigned long page, unsigned int s
 static void unmap(struct fixture *f, unsigned long start, unsigned long end)
 {
 	spin_lock(&f->kvm->mmu_lock);
-	kvm_ext_hpt_unmap(f->vm, f->slot, SLOT_GFN + start, SLOT_GFN + end, false);
+	kvm_ext_hpt_unmap(f->vm, f->slot, SLOT_GFN + start, SLOT_GFN + end, 0);
 	spin_unlock(&f->kvm->mmu_lock);
 }
 

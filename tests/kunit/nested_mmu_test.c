@@ -24,8 +24,6 @@ static const struct sizes {
 	{ .own = 1, .shadow = 0, .own_page = 0, .shadow_page = 0 },
 	{ .own = 1, .shadow = 0, .own_page = 0, .shadow_page = 5 },
 	{ .own = 1, .shadow = 1, .own_page = 0, .shadow_page = 0 },
-	{ .own = 0, .shadow = 1, .own_page = 0, .shadow_page = 0 },
-	{ .own = 0, .shadow = 1, .own_page = 5, .shadow_page = 0 },
 };
 
 static unsigned int shift_of(unsigned int level)
@@ -61,7 +59,7 @@ static void clear_truth_table(struct kunit *test)
 						 shift_of(s->shadow), shadow_rc);
 
 			test_requests_reset();
-			KUNIT_ASSERT_EQ(test, test_harvest(f), 0);
+			KUNIT_ASSERT_TRUE(test, test_harvest(f));
 			KUNIT_ASSERT_EQ(test, bitmap_weight(f->map, TEST_SLOT_PAGES),
 					dirty ? pages : 0);
 			KUNIT_ASSERT_EQ(test, test_reported(f, s->own_page), dirty);
@@ -268,7 +266,9 @@ static void enters_not(struct kunit *test)
 static void make_room(struct test_vm *f, struct kvm_nested_guest *gp,
 		      unsigned int shift, pte_t pte)
 {
-	kvm_ext_make_room(f->vm, gp, N_GPA, shift, pte);
+	int tables;
+
+	kvm_ext_make_room(f->vm, gp, N_GPA, shift, pte, &tables);
 }
 
 /* L1 has put another page there and has not said so. */
@@ -349,6 +349,74 @@ static void unmap_shadow_pte(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, test_request_covers(2, N_GPA));
 	/* an MMU that writes C has written it there only */
 	KUNIT_EXPECT_TRUE(test, test_bit_le(1, f->slot->dirty_bitmap));
+}
+
+/* L1 names the page with bits that no table looks at, or kvm-hv by another address. */
+static void unmap_shadow_pte_by_wrong_address(struct kunit *test)
+{
+	const unsigned long wrong[] = {
+		N_GPA | RADIX_PGTABLE_RANGE, N_GPA | 15UL << 56, test_hpa(1), 0, ~0UL,
+	};
+	struct test_vm *f = test->priv;
+	struct kvm_nested_guest *gp = test_add_nested(test, 9, 2);
+	unsigned int i;
+	pte_t *ptep;
+
+	for (i = 0; i < ARRAY_SIZE(wrong); i++) {
+		bitmap_zero(f->slot->dirty_bitmap, TEST_SLOT_PAGES);
+		test_requests_reset();
+		ptep = test_map_nested(test, 1, gp, N_GPA, PAGE_SHIFT, TEST_RC);
+		spin_lock(&f->kvm->mmu_lock);
+		kvm_ext_unmap_shadow_pte(f->kvm, ptep, wrong[i], 0, NULL, 2);
+		spin_unlock(&f->kvm->mmu_lock);
+		KUNIT_EXPECT_FALSE(test, pte_present(*ptep));
+		KUNIT_EXPECT_EQ(test, f->vm->rmap.entries, 0);
+		KUNIT_EXPECT_TRUE(test, test_request_covers(2, N_GPA));
+		KUNIT_EXPECT_TRUE(test, test_bit_le(1, f->slot->dirty_bitmap));
+	}
+}
+
+/* R and C of an access through such an address. */
+static void set_rc_by_high_address(struct kunit *test)
+{
+	struct test_vm *f = test->priv;
+	struct kvm_nested_guest *gp = test_add_nested(test, 9, 2);
+	pte_t *ptep;
+
+	test_map_page(test, 1, PAGE_SHIFT, TEST_RC);
+	ptep = test_map_nested(test, 1, gp, N_GPA, PAGE_SHIFT, TEST_R);
+	KUNIT_EXPECT_TRUE(test, set_rc(f, true, N_GPA | RADIX_PGTABLE_RANGE, gp));
+	KUNIT_EXPECT_TRUE(test, pte_dirty(*ptep));
+}
+
+/* As many aliases of a page as there may be, and one more: another goes. */
+static void crowded_page(struct kunit *test)
+{
+	struct test_vm *f = test->priv;
+	struct kvm_nested_guest *gp = test_add_nested(test, 9, 2);
+	unsigned long base = 4 * PMD_SIZE, i;
+	pte_t *newest;
+
+	test_map_page(test, 1, PAGE_SHIFT, TEST_R);
+	for (i = 0; i < KVM_EXT_RMAP_MOST; i++)
+		test_map_nested(test, 1, gp, base + (i << PAGE_SHIFT), PAGE_SHIFT,
+				i + 1 < KVM_EXT_RMAP_MOST ? TEST_R : TEST_RC);
+	KUNIT_ASSERT_TRUE(test, kvm_ext_rmap_crowded(f->slot->arch.rmap[1]));
+	newest = put_shadow(test, 1, gp, PAGE_SHIFT, TEST_R);
+	KUNIT_EXPECT_TRUE(test, enter(f, 1, gp));
+	KUNIT_EXPECT_TRUE(test, pte_present(*newest));
+	KUNIT_EXPECT_EQ(test, test_count_rmap(f, 1), KVM_EXT_RMAP_MOST);
+	KUNIT_EXPECT_EQ(test, f->vm->rmap.entries, KVM_EXT_RMAP_MOST);
+	/* the one that was entered last, with what it knew */
+	KUNIT_EXPECT_TRUE(test, test_request_covers(2, base + ((i - 1) << PAGE_SHIFT)));
+	KUNIT_EXPECT_TRUE(test, test_bit_le(1, f->slot->dirty_bitmap));
+
+	/* removals in the middle are not forgotten */
+	spin_lock(&f->kvm->mmu_lock);
+	for (i = 1; i < 64; i++)
+		kvm_ext_rmap_remove(&f->vm->rmap, gp, base + (i << PAGE_SHIFT));
+	KUNIT_EXPECT_FALSE(test, kvm_ext_rmap_crowded(f->slot->arch.rmap[1]));
+	spin_unlock(&f->kvm->mmu_lock);
 }
 
 /* A nested guest that was given up, and the next one with its number. */
@@ -433,18 +501,19 @@ static void nested_sequence(struct kunit *test)
 	pte_t *own = test_map_page(test, 1, PAGE_SHIFT, TEST_R);
 
 	/* nothing cleared: faults need not retry */
-	KUNIT_EXPECT_EQ(test, test_harvest(f), 0);
+	KUNIT_EXPECT_TRUE(test, test_harvest(f));
 	KUNIT_EXPECT_EQ(test, f->kvm->mmu_invalidate_seq, seq);
 
 	/* a fault in flight has seen C in the guest's PTE */
 	__radix_pte_update(own, 0, _PAGE_DIRTY);
-	KUNIT_EXPECT_EQ(test, test_harvest(f), 0);
+	KUNIT_EXPECT_TRUE(test, test_harvest(f));
 	KUNIT_EXPECT_NE(test, f->kvm->mmu_invalidate_seq, seq);
 
+	/* a shadow PTE alone: what faults look at has not changed */
 	seq = f->kvm->mmu_invalidate_seq;
 	test_map_nested(test, 1, gp, 0, PAGE_SHIFT, TEST_RC);
-	KUNIT_EXPECT_EQ(test, test_harvest(f), 0);
-	KUNIT_EXPECT_NE(test, f->kvm->mmu_invalidate_seq, seq);
+	KUNIT_EXPECT_TRUE(test, test_harvest(f));
+	KUNIT_EXPECT_EQ(test, f->kvm->mmu_invalidate_seq, seq);
 }
 
 /* More shadow LPIDs than gatherers, several aliases each. */
@@ -463,7 +532,7 @@ static void nested_many_guests(struct kunit *test)
 								PAGE_SHIFT, TEST_RC);
 	}
 
-	KUNIT_EXPECT_EQ(test, test_harvest(f), 0);
+	KUNIT_EXPECT_TRUE(test, test_harvest(f));
 	KUNIT_EXPECT_EQ(test, bitmap_weight(f->map, TEST_SLOT_PAGES), 1);
 	KUNIT_EXPECT_TRUE(test, test_reported(f, 1));
 	for (i = 0; i < nr * aliases; i++)
@@ -510,6 +579,9 @@ static struct kunit_case cases[] = {
 	KUNIT_CASE(room_for_another_page),
 	KUNIT_CASE(room_for_another_size),
 	KUNIT_CASE(unmap_shadow_pte),
+	KUNIT_CASE(unmap_shadow_pte_by_wrong_address),
+	KUNIT_CASE(set_rc_by_high_address),
+	KUNIT_CASE(crowded_page),
 	KUNIT_CASE(unmap_shadow_pte_of_namesake),
 	KUNIT_CASE(leaf_replaced),
 	KUNIT_CASE(update_rc),

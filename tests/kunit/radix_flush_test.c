@@ -13,13 +13,16 @@
 #define MANY	0x100000UL	/* pages of a large partition */
 
 static struct kvm_ext_flush_debug debug;
+static struct kvm_ext_flusher flusher = { .debug = &debug };
 static struct kvm_ext_flush flush;
 
 static void begin(const struct kvm_ext_flush_backend *backend, unsigned long total)
 {
 	test_requests_reset();
-	flush.failed = false;
-	kvm_ext_flush_init(&flush, &debug, backend);
+	flush.refused = false;
+	flusher.backend = backend;
+	atomic_set(&flusher.refusals, 0);
+	kvm_ext_flush_init(&flush, &flusher);
 	kvm_ext_flush_begin(&flush, LPID, total);
 }
 
@@ -48,7 +51,7 @@ static void expect_whole(struct kunit *test)
 static void nothing(struct kunit *test)
 {
 	begin(&test_backend_pages, MANY);
-	KUNIT_EXPECT_EQ(test, kvm_ext_flush_finish(&flush), 0);
+	kvm_ext_flush_finish(&flush);
 	KUNIT_EXPECT_EQ(test, test_requests.nr, 0);
 }
 
@@ -59,7 +62,7 @@ static void runs_become_ranges(struct kunit *test)
 	add_run(15, 1);
 	add_run(17, 1);
 	KUNIT_EXPECT_EQ(test, test_requests.nr, 0);
-	KUNIT_EXPECT_EQ(test, kvm_ext_flush_finish(&flush), 0);
+	kvm_ext_flush_finish(&flush);
 	KUNIT_EXPECT_EQ(test, test_requests.nr, 2);
 	expect_request(test, 0, 10, 16);
 	expect_request(test, 1, 17, 18);
@@ -69,7 +72,7 @@ static void long_run_is_cut(struct kunit *test)
 {
 	begin(&test_backend_ranges, MANY);
 	add_run(100, 2048);
-	KUNIT_EXPECT_EQ(test, kvm_ext_flush_finish(&flush), 0);
+	kvm_ext_flush_finish(&flush);
 	KUNIT_EXPECT_EQ(test, test_requests.nr, DIV_ROUND_UP(2048, 33));
 	expect_request(test, 0, 100, 133);
 	expect_request(test, 62, 100 + 62 * 33, 100 + 2048);
@@ -82,7 +85,7 @@ static void sizes_are_not_mixed(struct kunit *test)
 	begin(&test_backend_ranges, MANY);
 	kvm_ext_flush_add(&flush, PMD_SIZE, PMD_SHIFT);
 	kvm_ext_flush_add(&flush, 2 * PMD_SIZE, PAGE_SHIFT);
-	KUNIT_EXPECT_EQ(test, kvm_ext_flush_finish(&flush), 0);
+	kvm_ext_flush_finish(&flush);
 	KUNIT_EXPECT_EQ(test, test_requests.nr, 2);
 	expect_request(test, 0, pages, 2 * pages);
 	expect_request(test, 1, 2 * pages, 2 * pages + 1);
@@ -92,17 +95,17 @@ static void ceiling(struct kunit *test)
 {
 	begin(&test_backend_pages, MANY);
 	add_run(0, 33);
-	KUNIT_EXPECT_EQ(test, kvm_ext_flush_finish(&flush), 0);
+	kvm_ext_flush_finish(&flush);
 	KUNIT_EXPECT_EQ(test, test_requests.nr, 33);
 
 	begin(&test_backend_pages, MANY);
 	add_run(0, 34);
-	KUNIT_EXPECT_EQ(test, kvm_ext_flush_finish(&flush), 0);
+	kvm_ext_flush_finish(&flush);
 	expect_whole(test);
 
 	begin(&test_backend_pages, MANY);
 	add_run(0, 2048);
-	KUNIT_EXPECT_EQ(test, kvm_ext_flush_finish(&flush), 0);
+	kvm_ext_flush_finish(&flush);
 	expect_whole(test);
 }
 
@@ -111,12 +114,12 @@ static void share(struct kunit *test)
 {
 	begin(&test_backend_ranges, 4096);
 	add_run(0, 2048);
-	KUNIT_EXPECT_EQ(test, kvm_ext_flush_finish(&flush), 0);
+	kvm_ext_flush_finish(&flush);
 	KUNIT_EXPECT_EQ(test, test_requests.nr, DIV_ROUND_UP(2048, 33));
 
 	begin(&test_backend_ranges, 4096);
 	add_run(0, 2049);
-	KUNIT_EXPECT_EQ(test, kvm_ext_flush_finish(&flush), 0);
+	kvm_ext_flush_finish(&flush);
 	expect_whole(test);
 }
 
@@ -126,9 +129,13 @@ static void many_ranges(struct kunit *test)
 	unsigned long page;
 
 	begin(&test_backend_ranges, MANY);
-	for (page = 0; page < 2000; page += 2)
+	for (page = 0; page < 2000; page += 2) {
 		add_run(page, 1);
-	KUNIT_EXPECT_EQ(test, kvm_ext_flush_finish(&flush), 0);
+		KUNIT_ASSERT_EQ(test, kvm_ext_flush_full(&flush),
+				page % (2 * KVM_EXT_FLUSH_RANGES) ==
+				2 * (KVM_EXT_FLUSH_RANGES - 1));
+	}
+	kvm_ext_flush_finish(&flush);
 	KUNIT_EXPECT_EQ(test, test_requests.nr, 1000);
 	for (page = 0; page < 2000; page++)
 		KUNIT_ASSERT_EQ(test, test_request_covers(LPID, page << PAGE_SHIFT),
@@ -154,7 +161,7 @@ static void random_sets(struct kunit *test)
 				nr++;
 			}
 		}
-		KUNIT_EXPECT_EQ(test, kvm_ext_flush_finish(&flush), 0);
+		kvm_ext_flush_finish(&flush);
 		for_each_set_bit(page, pages, 4096)
 			KUNIT_ASSERT_TRUE(test, test_request_covers(LPID, page << PAGE_SHIFT));
 		KUNIT_EXPECT_LE(test, test_requests.nr, nr);
@@ -170,23 +177,27 @@ static void refused(struct kunit *test)
 	test_requests.fail_range = 1;
 	add_run(1, 1);
 	add_run(3, 1);
-	KUNIT_EXPECT_EQ(test, kvm_ext_flush_finish(&flush), 0);
+	kvm_ext_flush_finish(&flush);
 	expect_whole(test);
+	KUNIT_EXPECT_FALSE(test, flush.refused);
+	KUNIT_EXPECT_EQ(test, atomic_read(&flusher.refusals), 0);
 
 	/* refused altogether */
 	begin(&test_backend_ranges, MANY);
 	test_requests.fail_range = 1;
 	test_requests.fail_lpid = 1;
 	add_run(1, 1);
-	KUNIT_EXPECT_EQ(test, kvm_ext_flush_finish(&flush), -EIO);
+	kvm_ext_flush_finish(&flush);
+	KUNIT_EXPECT_TRUE(test, flush.refused);
+	KUNIT_EXPECT_EQ(test, atomic_read(&flusher.refusals), 1);
 	KUNIT_EXPECT_EQ(test, test_requests.nr, 0);
 
 	/* made up for the next time, and then forgotten */
 	kvm_ext_flush_begin(&flush, LPID, MANY);
-	KUNIT_EXPECT_EQ(test, kvm_ext_flush_finish(&flush), 0);
+	kvm_ext_flush_finish(&flush);
 	expect_whole(test);
 	kvm_ext_flush_begin(&flush, LPID, MANY);
-	KUNIT_EXPECT_EQ(test, kvm_ext_flush_finish(&flush), 0);
+	kvm_ext_flush_finish(&flush);
 	KUNIT_EXPECT_EQ(test, test_requests.nr, 1);
 }
 

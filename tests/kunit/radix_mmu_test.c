@@ -52,7 +52,7 @@ static void random_leaves(struct kunit *test)
 	struct random_table *t = random_table(test);
 	unsigned long page;
 
-	KUNIT_EXPECT_EQ(test, test_harvest(f), 0);
+	KUNIT_EXPECT_TRUE(test, test_harvest(f));
 	for (page = 0; page < TEST_SLOT_PAGES; page++) {
 		/* bits of the map are little endian, as is this machine */
 		KUNIT_ASSERT_EQ(test, test_reported(f, page), test_bit(page, t->dirty));
@@ -68,7 +68,7 @@ static void random_leaves(struct kunit *test)
 
 	/* nothing is left for a second harvest */
 	test_requests_reset();
-	KUNIT_EXPECT_EQ(test, test_harvest(f), 0);
+	KUNIT_EXPECT_TRUE(test, test_harvest(f));
 	KUNIT_EXPECT_TRUE(test, bitmap_empty(f->map, TEST_SLOT_PAGES));
 	KUNIT_EXPECT_EQ(test, test_requests.nr, 0);
 }
@@ -82,7 +82,7 @@ static void all_dirty_is_one_request(struct kunit *test)
 	for (page = 0; page < TEST_SLOT_PAGES; page++)
 		test_map_page(test, page, PAGE_SHIFT, TEST_RC);
 
-	KUNIT_EXPECT_EQ(test, test_harvest(f), 0);
+	KUNIT_EXPECT_TRUE(test, test_harvest(f));
 	KUNIT_EXPECT_TRUE(test, bitmap_full(f->map, TEST_SLOT_PAGES));
 	KUNIT_EXPECT_EQ(test, test_requests.nr, 1);
 }
@@ -99,7 +99,7 @@ static void leaf_across_the_end(struct kunit *test)
 	ptep = test_map_page(test, base, PMD_SHIFT, TEST_RC);
 	test_map_page(test, 0, PMD_SHIFT, TEST_RC);
 
-	KUNIT_EXPECT_EQ(test, test_harvest(f), 0);
+	KUNIT_EXPECT_TRUE(test, test_harvest(f));
 	KUNIT_EXPECT_FALSE(test, pte_dirty(*ptep));
 	KUNIT_EXPECT_EQ(test, bitmap_weight(f->map, TEST_SLOT_PAGES), TEST_PMD_PAGES);
 	for (page = 0; page < TEST_PMD_PAGES / 2; page++) {
@@ -114,7 +114,7 @@ static void neighbours_keep_their_bits(struct kunit *test)
 	pte_t *before = test_map_page(test, -1UL, PAGE_SHIFT, TEST_RC);
 	pte_t *after = test_map_page(test, TEST_SLOT_PAGES, PAGE_SHIFT, TEST_RC);
 
-	KUNIT_EXPECT_EQ(test, test_harvest(f), 0);
+	KUNIT_EXPECT_TRUE(test, test_harvest(f));
 	KUNIT_EXPECT_TRUE(test, bitmap_empty(f->map, TEST_SLOT_PAGES));
 	KUNIT_EXPECT_TRUE(test, pte_dirty(*before));
 	KUNIT_EXPECT_TRUE(test, pte_dirty(*after));
@@ -142,25 +142,102 @@ static void saved_before_the_table_goes(struct kunit *test)
 	}
 }
 
-static void refused_flush_is_an_error(struct kunit *test)
+static void refused_flush_is_told(struct kunit *test)
 {
 	struct test_vm *f = test->priv;
 
 	test_map_page(test, 9, PAGE_SHIFT, TEST_RC);
 	test_requests.fail_range = 1;
 	test_requests.fail_lpid = 1;
-	KUNIT_EXPECT_EQ(test, test_harvest(f), -EIO);
-	/* the bit is there, for the caller to put back */
+	KUNIT_EXPECT_FALSE(test, test_harvest(f));
+	/* the bit is there, for the caller to report again */
 	KUNIT_EXPECT_TRUE(test, test_reported(f, 9));
 
 	/* made up for by the next harvest, though it has nothing to clear */
-	KUNIT_EXPECT_EQ(test, test_harvest(f), 0);
+	KUNIT_EXPECT_TRUE(test, test_harvest(f));
 	KUNIT_EXPECT_EQ(test, test_requests.nr, 1);
 	KUNIT_EXPECT_TRUE(test, test_request_covers(TEST_LPID, test_gpa(9)));
 
 	test_requests_reset();
-	KUNIT_EXPECT_EQ(test, test_harvest(f), 0);
+	KUNIT_EXPECT_TRUE(test, test_harvest(f));
 	KUNIT_EXPECT_EQ(test, test_requests.nr, 0);
+}
+
+/* Requests wait for the lock to be dropped, however many there are. */
+static void harvest_flushes_without_the_lock(struct kunit *test)
+{
+	struct test_vm *f = test->priv;
+	unsigned long page;
+
+	for (page = 0; page < TEST_SLOT_PAGES; page += 2)
+		test_map_page(test, page, PAGE_SHIFT, TEST_RC);
+	test_requests.locked = &f->kvm->mmu_lock;
+	KUNIT_EXPECT_TRUE(test, test_harvest(f));
+	KUNIT_EXPECT_EQ(test, test_requests.nr, TEST_SLOT_PAGES / 2);
+	KUNIT_EXPECT_EQ(test, test_requests.under_lock, 0);
+	for (page = 0; page < TEST_SLOT_PAGES; page++)
+		KUNIT_ASSERT_EQ(test, test_reported(f, page), !(page & 1));
+}
+
+/* The accumulated bits of the slot, as they are when a flush is issued. */
+static struct test_vm *watched;
+static unsigned long early_bits;
+
+static long watch_range(u64 lpid, unsigned long start, unsigned long end, unsigned int shift)
+{
+	early_bits += !bitmap_empty(watched->slot->dirty_bitmap, TEST_SLOT_PAGES);
+	return test_backend_pages.range(lpid, start, end, shift);
+}
+
+static long watch_lpid(u64 lpid)
+{
+	early_bits += !bitmap_empty(watched->slot->dirty_bitmap, TEST_SLOT_PAGES);
+	return test_backend_pages.lpid(lpid);
+}
+
+static const struct kvm_ext_flush_backend watching = {
+	.name = "watching",
+	.range_pages = 1,
+	.ceiling = 33,
+	.range = watch_range,
+	.lpid = watch_lpid,
+};
+
+/*
+ * A page is found dirty only when nothing can store to it unseen: bits come after the
+ * flush, of the guest's own translation and of that of its nested guest.
+ */
+static void bits_come_after_the_flush(struct kunit *test)
+{
+	struct test_vm *f = test->priv;
+	struct kvm_nested_guest *gp = test_add_nested(test, 9, 2);
+
+	watched = f;
+	early_bits = 0;
+	test_vm_backend(f, &watching);
+	test_map_page(test, 1, PAGE_SHIFT, TEST_RC);
+	test_map_page(test, 2, PAGE_SHIFT, TEST_R);
+	test_map_nested(test, 2, gp, PMD_SIZE, PAGE_SHIFT, TEST_RC);
+	test_unmap(f, 0, 8);
+	KUNIT_EXPECT_EQ(test, test_requests_of(TEST_LPID), 2);
+	KUNIT_EXPECT_EQ(test, test_requests_of(2), 1);
+	KUNIT_EXPECT_EQ(test, early_bits, 0);
+	KUNIT_EXPECT_EQ(test, bitmap_weight(f->slot->dirty_bitmap, TEST_SLOT_PAGES), 2);
+}
+
+/* More ranges of dirty pages than a pass remembers. */
+static void many_dirty_ranges(struct kunit *test)
+{
+	struct test_vm *f = test->priv;
+	unsigned long page;
+
+	for (page = 0; page < TEST_SLOT_PAGES; page++)
+		test_map_page(test, page, PAGE_SHIFT, page % 3 ? TEST_R : TEST_RC);
+	test_unmap(f, 0, TEST_SLOT_PAGES);
+	for (page = 0; page < TEST_SLOT_PAGES; page++) {
+		KUNIT_ASSERT_EQ(test, !!test_bit_le(page, f->slot->dirty_bitmap), !(page % 3));
+		KUNIT_ASSERT_TRUE(test, test_request_covers(TEST_LPID, test_gpa(page)));
+	}
 }
 
 /* Each leaf that the range touches goes, whole; no other is changed. */
@@ -301,7 +378,10 @@ static struct kunit_case cases[] = {
 	KUNIT_CASE(leaf_across_the_end),
 	KUNIT_CASE(neighbours_keep_their_bits),
 	KUNIT_CASE(saved_before_the_table_goes),
-	KUNIT_CASE(refused_flush_is_an_error),
+	KUNIT_CASE(refused_flush_is_told),
+	KUNIT_CASE(harvest_flushes_without_the_lock),
+	KUNIT_CASE(bits_come_after_the_flush),
+	KUNIT_CASE(many_dirty_ranges),
 	KUNIT_CASE(unmap_random_ranges),
 	KUNIT_CASE(unmap_is_one_request),
 	KUNIT_CASE(unmap_part_of_a_large_leaf),

@@ -47,15 +47,15 @@ static int init(struct kunit *test)
 	return err;
 }
 
-static int clean(struct test_vm *f, const unsigned long *pages, unsigned long start,
-		 unsigned long end)
+static bool clean(struct test_vm *f, const unsigned long *pages, unsigned long start,
+		  unsigned long end)
 {
-	int err;
+	bool flushed;
 
 	mutex_lock(&f->kvm->slots_lock);
-	err = kvm_ext_radix_clean(f->vm, f->slot, pages, start, end);
+	flushed = kvm_ext_radix_clean(f->vm, f->slot, pages, start, end);
 	mutex_unlock(&f->kvm->slots_lock);
-	return err;
+	return flushed;
 }
 
 static void peek(struct test_vm *f)
@@ -132,7 +132,7 @@ static void clean_all(struct kunit *test)
 	unsigned int shift;
 	unsigned long page;
 
-	KUNIT_EXPECT_EQ(test, clean(f, NULL, 0, TEST_SLOT_PAGES), 0);
+	KUNIT_EXPECT_TRUE(test, clean(f, NULL, 0, TEST_SLOT_PAGES));
 	for (page = 0; page < TEST_SLOT_PAGES; page++) {
 		expect_page(test, page, test_bit(page, t->present), false);
 		if (leaf_of(f, page, &shift))
@@ -143,7 +143,7 @@ static void clean_all(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, f->kvm->stat.num_2M_pages, 0);
 
 	test_requests_reset();
-	KUNIT_EXPECT_EQ(test, clean(f, NULL, 0, TEST_SLOT_PAGES), 0);
+	KUNIT_EXPECT_TRUE(test, clean(f, NULL, 0, TEST_SLOT_PAGES));
 	KUNIT_EXPECT_EQ(test, test_requests.nr, 0);
 }
 
@@ -161,7 +161,7 @@ static void clean_named(struct kunit *test)
 		bitmap_set(named, get_random_u32() % (TEST_SLOT_PAGES - 40),
 			   1 + get_random_u32() % 40);
 
-	KUNIT_EXPECT_EQ(test, clean(f, named, start, end), 0);
+	KUNIT_EXPECT_TRUE(test, clean(f, named, start, end));
 	bitmap_clear(named, 0, start);
 	bitmap_clear(named, end, TEST_SLOT_PAGES - end);
 	for (page = 0; page < TEST_SLOT_PAGES; page++)
@@ -182,8 +182,8 @@ static void clean_part_of_leaf(struct kunit *test)
 	test_map_page(test, TEST_PMD_PAGES, PMD_SHIFT, TEST_RC);
 	f->kvm->stat.num_2M_pages = 2;
 
-	KUNIT_EXPECT_EQ(test, clean(f, named, 3, 5), 0);
-	KUNIT_EXPECT_EQ(test, clean(f, NULL, TEST_PMD_PAGES + 3, TEST_PMD_PAGES + 5), 0);
+	KUNIT_EXPECT_TRUE(test, clean(f, named, 3, 5));
+	KUNIT_EXPECT_TRUE(test, clean(f, NULL, TEST_PMD_PAGES + 3, TEST_PMD_PAGES + 5));
 	for (page = 0; page < 2 * TEST_PMD_PAGES; page++) {
 		i = page % TEST_PMD_PAGES;
 		expect_page(test, page, true, i < 3 || i >= 5);
@@ -205,7 +205,7 @@ static void clean_without_memory(struct kunit *test)
 	f->kvm->stat.num_2M_pages = 2;
 	bitmap_fill(named, 2 * TEST_PMD_PAGES + 1);
 
-	KUNIT_EXPECT_EQ(test, clean(f, named, 0, TEST_SLOT_PAGES), 0);
+	KUNIT_EXPECT_TRUE(test, clean(f, named, 0, TEST_SLOT_PAGES));
 	KUNIT_EXPECT_NULL(test, leaf_of(f, 0, &shift));
 	KUNIT_EXPECT_NULL(test, leaf_of(f, TEST_PMD_PAGES, &shift));
 	expect_page(test, 2 * TEST_PMD_PAGES, true, false);
@@ -226,7 +226,7 @@ static void clean_pud(struct kunit *test)
 
 	test_map(test, f->root, 0, PUD_SHIFT, PUD_SIZE, TEST_RC);
 	f->kvm->stat.num_1G_pages = 1;
-	KUNIT_EXPECT_EQ(test, clean(f, NULL, 0, TEST_SLOT_PAGES), 0);
+	KUNIT_EXPECT_TRUE(test, clean(f, NULL, 0, TEST_SLOT_PAGES));
 	for (page = 0; page < TEST_SLOT_PAGES; page++) {
 		expect_page(test, page, true, false);
 		leaf_of(f, page, &shift);
@@ -254,7 +254,7 @@ static void clean_nested(struct kunit *test)
 	small = test_map_nested(test, 5, gp, 4 * PMD_SIZE, PAGE_SHIFT, TEST_R);
 	__set_bit_le(3, named);
 
-	KUNIT_EXPECT_EQ(test, clean(f, named, 0, TEST_SLOT_PAGES), 0);
+	KUNIT_EXPECT_TRUE(test, clean(f, named, 0, TEST_SLOT_PAGES));
 	KUNIT_EXPECT_FALSE(test, pte_present(*large));
 	KUNIT_EXPECT_FALSE(test, pte_present(*small));
 	KUNIT_EXPECT_TRUE(test, test_request_covers(70, PMD_SIZE));
@@ -271,8 +271,76 @@ static void clean_refused(struct kunit *test)
 	test_map_page(test, 0, PMD_SHIFT, TEST_RC);
 	test_requests.fail_range = 1;
 	test_requests.fail_lpid = 1;
-	KUNIT_EXPECT_EQ(test, clean(f, NULL, 0, TEST_SLOT_PAGES), -EIO);
+	KUNIT_EXPECT_FALSE(test, clean(f, NULL, 0, TEST_SLOT_PAGES));
 	expect_page(test, 0, true, false);
+}
+
+/* From then on pages that lose C are accumulated at once, others are not. */
+static void clean_after_refusal(struct kunit *test)
+{
+	struct test_vm *f = test->priv;
+
+	atomic_set(&f->vm->flusher.refusals, 1);
+	test_map_page(test, 3, PAGE_SHIFT, TEST_RC);
+	test_map_page(test, 4, PAGE_SHIFT, TEST_R);
+	test_requests.fail_range = 1;
+	test_requests.fail_lpid = 1;
+	KUNIT_EXPECT_TRUE(test, clean(f, NULL, 0, TEST_SLOT_PAGES));
+	KUNIT_EXPECT_TRUE(test, test_bit_le(3, f->slot->dirty_bitmap));
+	KUNIT_EXPECT_EQ(test, bitmap_weight(f->slot->dirty_bitmap, TEST_SLOT_PAGES), 1);
+}
+
+/* Addresses that no tree maps: the walk ends before the memslot does, or at once. */
+static void clean_beyond_the_tree(struct kunit *test)
+{
+	static const struct {
+		long first;	/* page, from the end of the tree on */
+		unsigned long pages;
+	} slots[] = {
+		{ -1, 2 }, { -1, TEST_SLOT_PAGES }, { 0, 1 }, { 0, TEST_SLOT_PAGES },
+		{ 7, 64 }, { (15L << (52 - PAGE_SHIFT)) - 64, 63 },
+	};
+	struct test_vm *f = test->priv;
+	unsigned long *named = test_zalloc(test, TEST_SLOT_PAGES / 8);
+	pte_t *first, *last;
+	unsigned int i;
+
+	bitmap_fill(named, TEST_SLOT_PAGES);
+	first = test_map(test, f->root, 0, PAGE_SHIFT, test_hpa(0), TEST_RC);
+	last = test_map(test, f->root, RADIX_PGTABLE_RANGE - PAGE_SIZE, PAGE_SHIFT,
+			test_hpa(1), TEST_RC);
+	for (i = 0; i < ARRAY_SIZE(slots); i++) {
+		f->slot->base_gfn = (RADIX_PGTABLE_RANGE >> PAGE_SHIFT) + slots[i].first;
+		f->slot->npages = slots[i].pages;
+		__radix_pte_update(last, 0, _PAGE_DIRTY);
+		KUNIT_EXPECT_TRUE(test, clean(f, NULL, 0, slots[i].pages));
+		KUNIT_EXPECT_EQ(test, !!pte_dirty(*last), slots[i].first >= 0);
+		KUNIT_EXPECT_TRUE(test, clean(f, named, 0, slots[i].pages));
+		peek(f);
+		test_unmap_slot(f);
+		kvm_ext_radix_join(f->vm, f->slot);
+		last = test_map(test, f->root, RADIX_PGTABLE_RANGE - PAGE_SIZE, PAGE_SHIFT,
+				test_hpa(1), TEST_RC);
+	}
+	/* what is at the other end was not touched */
+	KUNIT_EXPECT_TRUE(test, pte_dirty(*first));
+}
+
+/* One page named, at each distance from the last. */
+static void clean_sparse(struct kunit *test)
+{
+	struct test_vm *f = test->priv;
+	unsigned long *named = test_zalloc(test, TEST_SLOT_PAGES / 8);
+	unsigned long page, step;
+
+	for (page = 0; page < TEST_SLOT_PAGES; page++)
+		test_map_page(test, page, PAGE_SHIFT, TEST_RC);
+	for (page = 0, step = 1; page < TEST_SLOT_PAGES; page += step, step += 7)
+		__set_bit_le(page, named);
+	KUNIT_EXPECT_TRUE(test, clean(f, named, 0, TEST_SLOT_PAGES));
+	peek(f);
+	for (page = 0; page < TEST_SLOT_PAGES; page++)
+		KUNIT_ASSERT_EQ(test, test_reported(f, page), !test_bit_le(page, named));
 }
 
 /* The VM has left radix mode, its table may be gone. */
@@ -282,7 +350,7 @@ static void clean_no_radix_guest(struct kunit *test)
 	pte_t *leaf = test_map_page(test, 0, PAGE_SHIFT, TEST_RC);
 
 	f->kvm->arch.radix = 0;
-	KUNIT_EXPECT_EQ(test, clean(f, NULL, 0, TEST_SLOT_PAGES), 0);
+	KUNIT_EXPECT_TRUE(test, clean(f, NULL, 0, TEST_SLOT_PAGES));
 	KUNIT_EXPECT_TRUE(test, pte_dirty(*leaf));
 }
 
@@ -359,6 +427,9 @@ static struct kunit_case cases[] = {
 	KUNIT_CASE(clean_pud),
 	KUNIT_CASE(clean_nested),
 	KUNIT_CASE(clean_refused),
+	KUNIT_CASE(clean_after_refusal),
+	KUNIT_CASE(clean_beyond_the_tree),
+	KUNIT_CASE(clean_sparse),
 	KUNIT_CASE(clean_no_radix_guest),
 	KUNIT_CASE(peek_leaves_it),
 	KUNIT_CASE(joined),

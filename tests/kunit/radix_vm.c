@@ -7,6 +7,7 @@
 #include <linux/srcu.h>
 
 #include "compat.h"
+#include "mmu.h"
 #include "nested_rmap.h"
 #include "radix_mmu.h"
 #include "radix_vm.h"
@@ -21,12 +22,7 @@ void *test_zalloc(struct kunit *test, size_t size)
 
 void test_vm_backend(struct test_vm *f, const struct kvm_ext_flush_backend *b)
 {
-	unsigned int i;
-
-	f->vm->flush.backend = b;
-	f->vm->notifier_flush.backend = b;
-	for (i = 0; i < KVM_EXT_NESTED_FLUSHES; i++)
-		f->vm->nested[i].backend = b;
+	f->vm->flusher.backend = b;
 }
 
 /* So much of a set of memslots that the slot is found in it. */
@@ -145,17 +141,17 @@ unsigned int test_count_rmap(const struct test_vm *f, unsigned long page)
 	return nr;
 }
 
-int test_harvest(struct test_vm *f)
+bool test_harvest(struct test_vm *f)
 {
-	int err;
+	bool flushed;
 
 	bitmap_zero(f->map, TEST_SLOT_PAGES);
 	mutex_lock(&f->kvm->arch.mmu_setup_lock);
 	mutex_lock(&f->kvm->slots_lock);
-	err = kvm_ext_radix_harvest(f->vm, f->slot, f->map);
+	flushed = kvm_ext_radix_harvest(f->vm, f->slot, f->map);
 	mutex_unlock(&f->kvm->slots_lock);
 	mutex_unlock(&f->kvm->arch.mmu_setup_lock);
-	return err;
+	return flushed;
 }
 
 bool test_reported(const struct test_vm *f, unsigned long page)
@@ -166,9 +162,19 @@ bool test_reported(const struct test_vm *f, unsigned long page)
 void test_unmap(struct test_vm *f, unsigned long page, unsigned long end)
 {
 	spin_lock(&f->kvm->mmu_lock);
-	kvm_ext_radix_unmap(f->vm, f->slot, TEST_SLOT_GFN + page, TEST_SLOT_GFN + end,
-			    false);
+	kvm_ext_radix_unmap(f->vm, f->slot, TEST_SLOT_GFN + page, TEST_SLOT_GFN + end, 0);
 	spin_unlock(&f->kvm->mmu_lock);
+}
+
+void test_unmap_slot(struct test_vm *f)
+{
+	spin_lock(&f->kvm->mmu_lock);
+	kvm_ext_radix_unmap(f->vm, f->slot, f->slot->base_gfn,
+			    f->slot->base_gfn + f->slot->npages, KVM_EXT_MAY_SLEEP);
+	spin_unlock(&f->kvm->mmu_lock);
+	mutex_lock(&f->kvm->slots_lock);
+	kvm_ext_radix_flush_slot(f->vm, f->slot);
+	mutex_unlock(&f->kvm->slots_lock);
 }
 
 bool test_age(struct test_vm *f, unsigned long page, unsigned long end, bool clear)

@@ -66,12 +66,13 @@ pte_t *test_map_nested(struct kunit *test, unsigned long page,
 /* Entries of a page of the slot. */
 unsigned int test_count_rmap(const struct test_vm *f, unsigned long page);
 
-/* Collect into f->map, and what was collected. */
-int test_harvest(struct test_vm *f);
+/* Collect into f->map; false if a flush was refused. And what was collected. */
+bool test_harvest(struct test_vm *f);
 bool test_reported(const struct test_vm *f, unsigned long page);
 
 /* The operations, for pages [page, end) of the slot. */
 void test_unmap(struct test_vm *f, unsigned long page, unsigned long end);
+void test_unmap_slot(struct test_vm *f);	/* all of it, twice */
 bool test_age(struct test_vm *f, unsigned long page, unsigned long end, bool clear);
 
 #endif /* KVM_EXT_TEST_RADIX_VM_H */

@@ -130,29 +130,34 @@ static void original_is_callable(struct kunit *test)
 	expect_stock(test);
 }
 
-static void notrace add_one_to_each(struct pt_regs *regs)
+/* A ninth argument lies in the caller's frame. */
+u64 test_nine(u64 a, u64 b, u64 c, u64 d, u64 e, u64 f, u64 g, u64 h, u64 i)
 {
-	unsigned int i;
-
-	for (i = 3; i <= 10; i++)
-		regs->gpr[i]++;
+	return kvm_ext_test_mix(READ_ONCE(replacement_salt), a, b, c, d, e, f, g, h) - i;
 }
 
-/* The function itself runs, on other arguments. */
-static void arguments_adjusted(struct kunit *test)
+static void nine_arguments(struct kunit *test)
 {
-	static struct kvm_ext_redirect adjusted = {
-		.name = "kvm_ext_test_victim",
-		.adjust = add_one_to_each,
+	static struct kvm_ext_redirect nine = {
+		.name = "kvm_ext_test_victim_of_nine",
+		.stub = test_stub_nine,
+		.wanted = wanted,
 	};
-	static struct kvm_ext_redirects adjusting = { .row = &adjusted, .nr = 1 };
-	u64 want = kvm_ext_test_mix(kvm_ext_test_victim_salt, 2, 3, 4, 5, 6, 7, 8, 9);
+	static struct kvm_ext_redirects of_nine = { .row = &nine, .nr = 1 };
+	u64 stock = kvm_ext_test_mix(kvm_ext_test_victim_salt, 1, 2, 3, 4, 5, 6, 7, 8) + 9;
+	typeof(kvm_ext_test_victim_of_nine) *fn = kvm_ext_test_victim_of_nine;
 
-	KUNIT_ASSERT_EQ(test, kvm_ext_redirect_register(&adjusting), 0);
-	KUNIT_EXPECT_EQ(test, call_locally(test, 1), want);
-	KUNIT_EXPECT_EQ(test, call_globally(1), want);
-	kvm_ext_redirect_unregister(&adjusting);
-	expect_stock(test);
+	OPTIMIZER_HIDE_VAR(fn);
+	KUNIT_EXPECT_EQ(test, fn(1, 2, 3, 4, 5, 6, 7, 8, 9), stock);
+	KUNIT_ASSERT_EQ(test, kvm_ext_redirect_register(&of_nine), 0);
+	KUNIT_EXPECT_EQ(test, fn(1, 2, 3, 4, 5, 6, 7, 8, 9), ext_result(1) - 9);
+	KUNIT_EXPECT_EQ(test, kvm_ext_test_call_nine_locally(1, 2, 3, 4, 5, 6, 7, 8, 9),
+			ext_result(1) - 9);
+	fn = kvm_ext_redirect_original(&nine);
+	KUNIT_EXPECT_EQ(test, fn(STOCK_CALL, 2, 3, 4, 5, 6, 7, 8, 9),
+			stock_result(STOCK_CALL) + 9);
+	kvm_ext_redirect_unregister(&of_nine);
+	KUNIT_EXPECT_EQ(test, kvm_ext_test_call_nine_locally(1, 2, 3, 4, 5, 6, 7, 8, 9), stock);
 }
 
 /* A table of rows like the one above. */
@@ -295,7 +300,7 @@ static struct kunit_case cases[] = {
 	KUNIT_CASE(redirect_and_back),
 	KUNIT_CASE(not_wanted),
 	KUNIT_CASE(original_is_callable),
-	KUNIT_CASE(arguments_adjusted),
+	KUNIT_CASE(nine_arguments),
 	KUNIT_CASE(all_or_nothing),
 	KUNIT_CASE(one_owner),
 	KUNIT_CASE(two_functions),

@@ -6,3 +6,4 @@
 
 KVM_EXT_REDIRECT_STUB test_stub_replacement, test_replacement
 KVM_EXT_REDIRECT_STUB test_stub_wrapper, test_wrapper
+KVM_EXT_REDIRECT_STUB test_stub_nine, test_nine

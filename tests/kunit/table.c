@@ -66,30 +66,34 @@ void test_requests_reset(void)
 	test_requests.nr = 0;
 	test_requests.fail_range = 0;
 	test_requests.fail_lpid = 0;
+	test_requests.locked = NULL;
+	test_requests.under_lock = 0;
 }
 
-static int record(u64 lpid, unsigned long start, unsigned long end,
-		  unsigned int *fail)
+static long record(u64 lpid, unsigned long start, unsigned long end,
+		   unsigned int *fail)
 {
+	if (test_requests.locked)
+		test_requests.under_lock += spin_is_locked(test_requests.locked);
 	if (*fail) {
 		(*fail)--;
-		return -EIO;
+		return H_HARDWARE;
 	}
 	if (WARN_ON_ONCE(test_requests.nr == TEST_REQUESTS))
-		return -EIO;
+		return H_HARDWARE;
 	test_requests.seen[test_requests.nr].lpid = lpid;
 	test_requests.seen[test_requests.nr].start = start;
 	test_requests.seen[test_requests.nr++].end = end;
 	return 0;
 }
 
-static int record_range(u64 lpid, unsigned long start, unsigned long end,
-			unsigned int shift)
+static long record_range(u64 lpid, unsigned long start, unsigned long end,
+			 unsigned int shift)
 {
 	return record(lpid, start, end, &test_requests.fail_range);
 }
 
-static int record_lpid(u64 lpid)
+static long record_lpid(u64 lpid)
 {
 	return record(lpid, 0, -1UL, &test_requests.fail_lpid);
 }

@@ -28,6 +28,8 @@ struct test_requests {
 	unsigned int nr;
 	unsigned int fail_range;	/* so many of the next ranges are refused */
 	unsigned int fail_lpid;
+	spinlock_t *locked;		/* if set: count requests while it is held */
+	unsigned int under_lock;
 	struct {
 		u64 lpid;
 		unsigned long start;

@@ -33,5 +33,24 @@ u64 kvm_ext_test_call_locally(u64 a, u64 b, u64 c, u64 d, u64 e, u64 f, u64 g,
 }
 EXPORT_SYMBOL_GPL(kvm_ext_test_call_locally);
 
+noinline u64 kvm_ext_test_victim_of_nine(u64 a, u64 b, u64 c, u64 d, u64 e, u64 f, u64 g,
+					 u64 h, u64 i)
+{
+	return kvm_ext_test_mix(READ_ONCE(kvm_ext_test_victim_salt),
+				a, b, c, d, e, f, g, h) + i;
+}
+EXPORT_SYMBOL_GPL(kvm_ext_test_victim_of_nine);
+
+/* Not a sibling call: that would hand on the caller's frame. */
+u64 kvm_ext_test_call_nine_locally(u64 a, u64 b, u64 c, u64 d, u64 e, u64 f, u64 g, u64 h,
+				   u64 i)
+{
+	u64 ret = kvm_ext_test_victim_of_nine(a, b, c, d, e, f, g, h, i);
+
+	OPTIMIZER_HIDE_VAR(ret);
+	return ret;
+}
+EXPORT_SYMBOL_GPL(kvm_ext_test_call_nine_locally);
+
 MODULE_DESCRIPTION("Functions to be redirected by the KUnit tests of kvm-hv-ext");
 MODULE_LICENSE("GPL");

@@ -11,6 +11,12 @@
 u64 kvm_ext_test_victim(u64 a, u64 b, u64 c, u64 d, u64 e, u64 f, u64 g, u64 h);
 extern u64 kvm_ext_test_victim_salt;
 
+/* The same plus @i, which is not in a register. */
+u64 kvm_ext_test_victim_of_nine(u64 a, u64 b, u64 c, u64 d, u64 e, u64 f, u64 g, u64 h,
+				u64 i);
+u64 kvm_ext_test_call_nine_locally(u64 a, u64 b, u64 c, u64 d, u64 e, u64 f, u64 g, u64 h,
+				   u64 i);
+
 /*
  * Calls the victim by its local entry point, as code of its own module does.
  * @r2_kept tells whether the TOC pointer came back as it was.

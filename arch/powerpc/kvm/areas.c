@@ -75,7 +75,8 @@ EXPORT_SYMBOL_FOR_KUNIT(kvm_ext_vcpu_create);
  * Pin the page of an area for as long as the guest lives. Memory that cannot
  * be pinned for long (files of some filesystems) is pinned as stock does.
  */
-static struct page *pin_page(struct kvm *kvm, unsigned long gpa, bool long_term)
+static struct page *pin_page(struct kvm *kvm, unsigned long gpa, bool long_term,
+			     unsigned long *hvap)
 {
 	struct kvm_memory_slot *slot;
 	struct page *page = NULL;
@@ -86,6 +87,7 @@ static struct page *pin_page(struct kvm *kvm, unsigned long gpa, bool long_term)
 	slot = gfn_to_memslot(kvm, gpa >> PAGE_SHIFT);
 	if (slot && !(slot->flags & KVM_MEMSLOT_INVALID)) {
 		hva = gfn_to_hva_memslot(slot, gpa >> PAGE_SHIFT);
+		*hvap = hva;
 		if (long_term)
 			nr = pin_user_pages_fast(hva, 1, FOLL_WRITE | FOLL_LONGTERM, &page);
 		if (nr < 1)
@@ -197,6 +199,39 @@ static struct dtl_entry *dtl_entry_at(const struct kvmppc_vpa *dtl, u64 index)
 }
 
 /*
+ * An area is to be at @gpa, or no more: notifiers look for it where it is noted. They
+ * do so under mmu_lock, and whoever pins its page looks at the invalidate sequence
+ * under that lock as well, after this.
+ */
+static void note_page(struct kvm_ext_vm *vm, unsigned long gpa, long change)
+{
+	struct xarray *pages = &vm->area_pages;
+	gfn_t gfn = gpa >> PAGE_SHIFT;
+	unsigned long nr;
+	void *entry;
+
+	if (!gpa)
+		return;
+	xa_lock(pages);
+	entry = xa_load(pages, gfn);
+	nr = entry ? xa_to_value(entry) : 0;
+	if (nr + change == 0)
+		__xa_erase(pages, gfn);
+	else if ((nr || change > 0) && xa_err(__xa_store(pages, gfn, xa_mk_value(nr + change),
+						   GFP_ATOMIC | __GFP_NOWARN)))
+		WRITE_ONCE(vm->areas_anywhere, true);
+	xa_unlock(pages);
+}
+
+static bool are_near(struct kvm_ext_vm *vm, gfn_t gfn, gfn_t end)
+{
+	unsigned long index = gfn;
+
+	return READ_ONCE(vm->areas_anywhere) ||
+	       xa_find(&vm->area_pages, &index, end - 1, XA_PRESENT);
+}
+
+/*
  * Put @page (or nothing) under an area in place of what is there. Called with
  * vpa_update_lock held; returns the page to be unpinned when it is not.
  */
@@ -235,25 +270,27 @@ static struct page *install(struct kvm_vcpu *vcpu, enum kvm_ext_area a,
 	return old;
 }
 
-static void unpin(struct page *page)
+/* Any area's page may have been written by the host at any dispatch. */
+static void unpin(struct page *page, bool written)
 {
-	/* Any area's page may have been written by the host at any dispatch. */
 	if (page)
-		unpin_user_page_range_dirty_lock(page, 1, true);
+		unpin_user_page_range_dirty_lock(page, 1, written);
 }
 
 /*
  * What pin_page() finds may be on its way out already: its invalidation has
  * begun, and was told to us, before we looked, but the page is still mapped.
- * KVM's sequence count tells, as it does for page faults.
+ * KVM's sequence count tells, as it does for page faults. A vCPU that has a signal
+ * does not wait: it leaves KVM_RUN before it enters the guest.
  */
 static void update_area(struct kvm_vcpu *vcpu, enum kvm_ext_area a,
 			struct kvm_ext_area_state *state)
 {
 	struct kvmppc_vpa *area = area_of(vcpu, a);
 	struct kvm *kvm = vcpu->kvm;
-	unsigned long gpa, len, seq;
+	unsigned long gpa, len, seq, hva;
 	struct page *page, *old;
+	bool written;
 
 	while (READ_ONCE(area->update_pending)) {
 		spin_lock(&vcpu->arch.vpa_update_lock);
@@ -264,23 +301,28 @@ static void update_area(struct kvm_vcpu *vcpu, enum kvm_ext_area a,
 
 		seq = READ_ONCE(kvm->mmu_invalidate_seq);
 		smp_rmb();	/* count before page tables */
-		page = gpa && len <= room_at(gpa) ? pin_page(kvm, gpa, true) : NULL;
+		hva = 0;
+		page = gpa && len <= room_at(gpa) ? pin_page(kvm, gpa, true, &hva) : NULL;
 
 		spin_lock(&kvm->mmu_lock);
 		spin_lock(&vcpu->arch.vpa_update_lock);
-		if (gpa && mmu_invalidate_retry(kvm, seq))
+		if (gpa && kvm_ext_invalidate_retry(kvm, seq, hva, gpa >> PAGE_SHIFT))
 			area->update_pending = 1;
+		written = false;
 		if (area->update_pending) {
 			/* asked for again meanwhile, or the memory has moved */
 			old = page;
 		} else {
 			state->failed = gpa && !page;
 			old = install(vcpu, a, state, page, gpa);
+			written = old != page;
 		}
 		spin_unlock(&vcpu->arch.vpa_update_lock);
 		spin_unlock(&kvm->mmu_lock);
 
-		unpin(old);
+		unpin(old, written);
+		if (area->update_pending && signal_pending(current))
+			return;
 		cond_resched();
 	}
 
@@ -311,8 +353,10 @@ void kvm_ext_vcpu_free(struct kvm_ext_vm *vm, struct kvm_vcpu *vcpu)
 	for (a = 0; a < KVM_EXT_NR_AREAS; a++) {
 		spin_lock(&vcpu->arch.vpa_update_lock);
 		old = install(vcpu, a, &ext->area[a], NULL, 0);
+		note_page(vm, area_of(vcpu, a)->next_gpa, -1);
+		area_of(vcpu, a)->next_gpa = 0;
 		spin_unlock(&vcpu->arch.vpa_update_lock);
-		unpin(old);
+		unpin(old, true);
 	}
 	kfree(ext);
 }
@@ -325,10 +369,12 @@ static bool registered(const struct kvmppc_vpa *area,
 }
 
 /* Note a request; the caller holds vpa_update_lock. */
-static void request(struct kvmppc_vpa *area, struct kvm_ext_area_state *state,
-		    enum kvm_ext_area_update update, unsigned long gpa,
-		    unsigned long len)
+static void request(struct kvm_ext_vm *vm, struct kvmppc_vpa *area,
+		    struct kvm_ext_area_state *state, enum kvm_ext_area_update update,
+		    unsigned long gpa, unsigned long len)
 {
+	note_page(vm, gpa, 1);
+	note_page(vm, area->next_gpa, -1);
 	area->next_gpa = gpa;
 	area->len = len;
 	area->update_pending = 1;
@@ -383,7 +429,7 @@ long kvm_ext_area_request(struct kvm_ext_vm *vm, struct kvm_vcpu *target,
 		break;
 	}
 	if (rc == H_SUCCESS)
-		request(area_of(target, a), &state[a], KVM_EXT_AREA_NEW, gpa, len);
+		request(vm, area_of(target, a), &state[a], KVM_EXT_AREA_NEW, gpa, len);
 	spin_unlock(&target->arch.vpa_update_lock);
 	return rc;
 }
@@ -393,6 +439,7 @@ EXPORT_SYMBOL_FOR_KUNIT(kvm_ext_area_request);
 static long read_length(struct kvm *kvm, unsigned long func, unsigned long gpa,
 			unsigned long *len)
 {
+	unsigned long hva;
 	struct page *page;
 	const void *p;
 
@@ -400,7 +447,7 @@ static long read_length(struct kvm *kvm, unsigned long func, unsigned long gpa,
 		return H_PARAMETER;
 
 	/* Memory that cannot be written is refused here already. */
-	page = pin_page(kvm, gpa, false);
+	page = pin_page(kvm, gpa, false, &hva);
 	if (!page)
 		return H_PARAMETER;
 	p = page_address(page) + offset_in_page(gpa) + 4;
@@ -481,7 +528,7 @@ int kvm_ext_set_area_reg(struct kvm_ext_vm *vm, struct kvm_vcpu *vcpu, u64 id,
 			       gpa && !vcpu->arch.vpa.next_gpa)
 		err = -EINVAL;
 	else if (gpa != area->next_gpa || len != area->len)
-		request(area, &ext->area[a], KVM_EXT_AREA_RESTORED, gpa, len);
+		request(vm, area, &ext->area[a], KVM_EXT_AREA_RESTORED, gpa, len);
 	else if (ext->area[a].failed)
 		area->update_pending = 1;
 	spin_unlock(&vcpu->arch.vpa_update_lock);
@@ -498,6 +545,8 @@ void kvm_ext_areas_invalidate(struct kvm_ext_vm *vm, gfn_t gfn, gfn_t end)
 	enum kvm_ext_area a;
 	unsigned long i;
 
+	if (!are_near(vm, gfn, end))
+		return;
 	kvm_for_each_vcpu(i, vcpu, vm->kvm) {
 		bool hit = false;
 

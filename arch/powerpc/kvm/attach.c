@@ -15,6 +15,7 @@
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
 #include <linux/module.h>
+#include <linux/pagemap.h>
 #include <linux/slab.h>
 #include <linux/srcu.h>
 #include <linux/uaccess.h>
@@ -24,6 +25,7 @@
 #include "compat.h"
 #include "dirty_log.h"
 #include "hpt_fault.h"
+#include "hpt_life.h"
 #include "kunit.h"
 #include "mmu.h"
 #include "nested_mmu.h"
@@ -39,6 +41,10 @@
 static struct kvmppc_ops *ops;
 
 DEFINE_STATIC_SRCU(attach_srcu);
+
+/* Facets of rows that only HPT guests need, who cannot be on every host. */
+static bool hpt_guests;
+static bool hpt_notifiers;
 
 /*
  * A VM while it is in one of our members; vm is NULL for those of stock. It is let
@@ -195,6 +201,8 @@ static void ext_flush_memslot(struct kvm *kvm, struct kvm_memory_slot *slot)
 		kvm_ext_flush_memslot(held.vm, slot);
 	else
 		kvm_ext_stock.flush_memslot(kvm, slot);
+	if (held.vm && kvm->arch.nested_enable)
+		kvm_ext_rmap_slot_gone(held.vm, slot);
 	if (held.vm && kvm_ext_areas)
 		kvm_ext_areas_invalidate(held.vm, slot->base_gfn,
 					 slot->base_gfn + slot->npages);
@@ -241,6 +249,11 @@ static void ext_commit_memory_region(struct kvm *kvm,
 	    (change == KVM_MR_CREATE || change == KVM_MR_MOVE))
 		kvm_ext_areas_invalidate(held.vm, new->base_gfn,
 					 new->base_gfn + new->npages);
+
+	/* What the memslot has is freed after this, and hypercalls may still use it. */
+	if (KVM_EXT_HPT_HCALLS_WITHOUT_SRCU && held.vm && !kvm_is_radix(kvm) &&
+	    (change == KVM_MR_DELETE || change == KVM_MR_FLAGS_ONLY))
+		synchronize_rcu_tasks();
 }
 
 static int ext_get_dirty_log(struct kvm *kvm, struct kvm_dirty_log *log)
@@ -260,21 +273,50 @@ static int clear_dirty_log(struct kvm_ext_vm *vm, void __user *arg)
 	return kvm_ext_clear_dirty_log(vm, &log);
 }
 
-/*
- * KVM_CLEAR_DIRTY_LOG, which stock does not know. And the guest gets a new HPT, or
- * an empty one: stock forgets what the old one knew about dirty pages, and frees
- * it with chains that still lead into it.
- */
-static typeof(kvm_ext_stock.arch_vm_ioctl(NULL, 0, 0))
-ext_arch_vm_ioctl(struct file *filp, unsigned int ioctl, unsigned long arg)
+typedef typeof(kvm_ext_stock.arch_vm_ioctl(NULL, 0, 0)) vm_ioctl_ret_t;
+
+/* The guest gets a new HPT, or an empty one. */
+static vm_ioctl_ret_t allocate_htab(struct kvm_ext_vm *vm, struct file *filp,
+				    unsigned long arg)
+{
+	vm_ioctl_ret_t ret;
+
+	/* it changes nothing then */
+	if (fault_in_readable((const char __user *)arg, sizeof(u32)))
+		return -EFAULT;
+	if (kvm_ext_hpt_stop(vm))
+		return -EINTR;
+	ret = kvm_ext_stock.arch_vm_ioctl(filp, KVM_PPC_ALLOCATE_HTAB, arg);
+	kvm_ext_hpt_start(vm, false);
+	return ret;
+}
+
+/* The guest gets the HPT that it has prepared, while its vCPUs run. */
+static vm_ioctl_ret_t commit_hpt(struct kvm_ext_vm *vm, struct file *filp,
+				 unsigned long arg)
+{
+	vm_ioctl_ret_t ret;
+
+	if (kvm_ext_hpt_close(vm))
+		return -EINTR;
+	ret = kvm_ext_stock.arch_vm_ioctl(filp, KVM_PPC_RESIZE_HPT_COMMIT, arg);
+	kvm_ext_hpt_open(vm);
+	return ret;
+}
+
+/* And KVM_CLEAR_DIRTY_LOG, which stock does not know. */
+static vm_ioctl_ret_t ext_arch_vm_ioctl(struct file *filp, unsigned int ioctl,
+					unsigned long arg)
 {
 	struct kvm *kvm = filp->private_data;
 	struct held held __cleanup(let_go) = hold(kvm);
 
-	if (held.vm && ioctl == KVM_CLEAR_DIRTY_LOG)
+	if (held.vm && kvm_ext_dirty_log && ioctl == KVM_CLEAR_DIRTY_LOG)
 		return clear_dirty_log(held.vm, (void __user *)arg);
-	if (held.vm && ioctl == KVM_PPC_ALLOCATE_HTAB && !kvm_is_radix(kvm))
-		kvm_ext_dirty_log_save(held.vm, &kvm_ext_hpt);
+	if (held.vm && hpt_guests && ioctl == KVM_PPC_ALLOCATE_HTAB)
+		return allocate_htab(held.vm, filp, arg);
+	if (held.vm && hpt_guests && ioctl == KVM_PPC_RESIZE_HPT_COMMIT)
+		return commit_hpt(held.vm, filp, arg);
 	return kvm_ext_stock.arch_vm_ioctl(filp, ioctl, arg);
 }
 
@@ -282,10 +324,17 @@ ext_arch_vm_ioctl(struct file *filp, unsigned int ioctl, unsigned long arg)
 static int ext_configure_mmu(struct kvm *kvm, struct kvm_ppc_mmuv3_cfg *cfg)
 {
 	struct held held __cleanup(let_go) = hold(kvm);
+	int err;
 
-	if (held.vm && (cfg->flags & KVM_PPC_MMUV3_RADIX) && !kvm_is_radix(kvm))
-		kvm_ext_dirty_log_save(held.vm, &kvm_ext_hpt);
-	return kvm_ext_stock.configure_mmu(kvm, cfg);
+	if (!held.vm || !hpt_guests || !(cfg->flags & KVM_PPC_MMUV3_RADIX) ||
+	    kvm_is_radix(kvm))
+		return kvm_ext_stock.configure_mmu(kvm, cfg);
+
+	if (kvm_ext_hpt_stop(held.vm))
+		return -EINTR;
+	err = kvm_ext_stock.configure_mmu(kvm, cfg);
+	kvm_ext_hpt_start(held.vm, err == -EINVAL || err == -ENODEV);
+	return err;
 }
 
 /* The guest may have nested guests from now on. NULL asks if any guest may. */
@@ -341,11 +390,16 @@ static const struct {
 		.facet = &kvm_ext_dirty_log,
 		.ops.get_dirty_log = ext_get_dirty_log,
 		.ops.arch_vm_ioctl = ext_arch_vm_ioctl,
+	},
+	{
+		.facet = &hpt_guests,
+		.ops.arch_vm_ioctl = ext_arch_vm_ioctl,
 		.ops.configure_mmu = ext_configure_mmu,
 	},
 	{
 		.facet = &kvm_ext_nested,
 		.ops.enable_nested = ext_enable_nested,
+		.ops.flush_memslot = ext_flush_memslot,
 	},
 	{ .ops.init_vm = ext_init_vm },
 };
@@ -390,9 +444,6 @@ static bool notrace self_test_wanted(const struct pt_regs *regs)
 	return kvm_ext_called_by_us(regs);
 }
 
-/* Where there can be no HPT guests, page faults are not asked if they are of one. */
-static bool hpt_notifiers;
-
 static struct kvm_ext_redirect redirected[] = {
 	[KVM_EXT_SELF_TEST] = {
 		.name = "kvm_ext_self_test",
@@ -429,7 +480,8 @@ static struct kvm_ext_redirect redirected[] = {
 	},
 	[KVM_EXT_CREATE_PTE] = {
 		.name = "kvmppc_create_pte",
-		.adjust = kvm_ext_adjust_create_pte,
+		.stub = kvm_ext_stub_create_pte,
+		.wanted = kvm_ext_redirect_kvm,
 	},
 	/* when the log of a memslot is switched */
 	[KVM_EXT_FLUSH_MEMSLOT] = {
@@ -461,6 +513,30 @@ static struct kvm_ext_redirect redirected[] = {
 		.stub = kvm_ext_stub_hpt_page_fault,
 		.wanted = kvm_ext_redirect_hpt_vcpu,
 		.facet = &hpt_notifiers,
+	},
+	[KVM_EXT_SETUP_MMU] = {
+		.name = "kvmhv_setup_mmu",
+		.stub = kvm_ext_stub_setup_mmu,
+		.wanted = kvm_ext_redirect_vcpu,
+		.facet = &hpt_guests,
+	},
+	[KVM_EXT_FREE_HPT] = {
+		.name = "kvmppc_free_hpt",
+		.stub = kvm_ext_stub_free_hpt,
+		.wanted = kvm_ext_redirect_hpt,
+		.facet = &hpt_guests,
+	},
+	[KVM_EXT_HTAB_READ] = {
+		.name = "kvm_htab_read",
+		.stub = kvm_ext_stub_htab_read,
+		.wanted = kvm_ext_redirect_htab_file,
+		.facet = &hpt_guests,
+	},
+	[KVM_EXT_GET_NESTED] = {
+		.name = "kvmhv_get_nested",
+		.stub = kvm_ext_stub_get_nested,
+		.wanted = kvm_ext_redirect_kvm,
+		.facet = &kvm_ext_nested,
 	},
 	[KVM_EXT_INSERT_RMAP] = {
 		.name = "kvmhv_insert_nest_rmap",
@@ -586,6 +662,7 @@ int kvm_ext_attach(void)
 		goto put;
 
 	kvm_ext_stock_init(ops, redirected);
+	hpt_guests = (kvm_ext_dirty_log || kvm_ext_notifiers) && kvm_ext_has_hpt_guests();
 	hpt_notifiers = kvm_ext_notifiers && kvm_ext_has_hpt_guests();
 
 	err = kvm_ext_redirect_register(&redirects);

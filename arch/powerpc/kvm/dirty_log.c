@@ -19,6 +19,7 @@
  * the two places.
  */
 #include <linux/kvm_host.h>
+#include <linux/mm.h>
 #include <linux/uaccess.h>
 
 #include "areas.h"
@@ -61,31 +62,57 @@ static void give_bits_back(unsigned long *to, const unsigned long *from,
 			atomic_long_or(from[i], (atomic_long_t *)&to[i]);
 }
 
+/*
+ * Who accumulates a bit has mmu_lock until what could still store to the page has been
+ * flushed (kvm_ext_pass_found_dirty()); dirty_log=1 with stock's notifiers too. Bits that
+ * were taken come from such a hold, or from an earlier one.
+ */
+static void wait_for_flushes(struct kvm *kvm)
+{
+	spin_lock(&kvm->mmu_lock);
+	spin_unlock(&kvm->mmu_lock);
+}
+
 static int collect(struct kvm_ext_vm *vm, struct kvm_memory_slot *slot,
 		   void __user *user)
 {
+	bool manual = READ_ONCE(vm->kvm->manual_dirty_log_protect), flushed = true;
 	unsigned long bytes = kvm_dirty_bitmap_bytes(slot);
 	unsigned long words = bytes / sizeof(long);
 	unsigned long *map = kvm_second_dirty_bitmap(slot);
-	int err;
+	unsigned long *harvested = NULL;
+	int err = 0;
 
 	memset(map, 0, bytes);
 
-	if (vm->kvm->manual_dirty_log_protect) {
-		err = kvm_ext_mmu(vm->kvm)->peek(vm, slot, map);
+	if (manual) {
+		kvm_ext_mmu(vm->kvm)->peek(vm, slot, map);
 		/* areas forget */
 		kvm_ext_areas_collect(vm, slot, slot->dirty_bitmap);
 		see_bits(map, slot->dirty_bitmap, words);
 	} else {
-		err = kvm_ext_mmu(vm->kvm)->harvest(vm, slot, map);
+		flushed = kvm_ext_mmu(vm->kvm)->harvest(vm, slot, map);
+		if (!flushed)
+			harvested = kvmalloc(bytes, GFP_KERNEL_ACCOUNT);
+		if (harvested)
+			memcpy(harvested, map, bytes);
 		kvm_ext_areas_collect(vm, slot, map);
 		take_bits(map, slot->dirty_bitmap, words);
+		wait_for_flushes(vm->kvm);
 	}
 
-	if (!err && copy_to_user(user, map, bytes))
+	if (copy_to_user(user, map, bytes)) {
 		err = -EFAULT;
-	if (err && !vm->kvm->manual_dirty_log_protect)
-		give_bits_back(slot->dirty_bitmap, map, words);
+		if (!manual)
+			give_bits_back(slot->dirty_bitmap, map, words);
+	} else if (!flushed) {
+		/*
+		 * Harvested pages are reported once more. Those that came from elsewhere
+		 * need not be, or the log would never end.
+		 */
+		give_bits_back(slot->dirty_bitmap, harvested ?: map, words);
+	}
+	kvfree(harvested);
 
 	trace_kvm_ext_get_dirty_log(vm, slot, map, err);
 	return err;
@@ -119,37 +146,6 @@ static int our_get_dirty_log(struct kvm_ext_vm *vm, struct kvm_dirty_log *log)
 	return err;
 }
 
-/*
- * Stock's collection, for secure guests. It knows nothing of what is special to
- * our areas, so their pages are handed to it as accumulated bits; and when it
- * cannot copy the bitmap it forgets it, but leaves it in the second half,
- * where no one else can come while mmu_setup_lock is held.
- */
-static int stock_get_dirty_log(struct kvm_ext_vm *vm, struct kvm_dirty_log *log)
-{
-	struct kvm *kvm = vm->kvm;
-	struct kvm_memory_slot *slot;
-	int err;
-
-	slot = lock_logged_slot(kvm, log->slot);
-	if (IS_ERR(slot))
-		return PTR_ERR(slot);
-	kvm_ext_areas_collect(vm, slot, slot->dirty_bitmap);
-	mutex_unlock(&kvm->slots_lock);
-
-	err = kvm_ext_stock.get_dirty_log(kvm, log);
-	if (err != -EFAULT)
-		return err;
-
-	slot = lock_logged_slot(kvm, log->slot);
-	if (!IS_ERR(slot)) {
-		give_bits_back(slot->dirty_bitmap, kvm_second_dirty_bitmap(slot),
-			       kvm_dirty_bitmap_bytes(slot) / sizeof(long));
-		mutex_unlock(&kvm->slots_lock);
-	}
-	return err;
-}
-
 int kvm_ext_get_dirty_log(struct kvm_ext_vm *vm, struct kvm_dirty_log *log)
 {
 	struct kvm *kvm = vm->kvm;
@@ -162,10 +158,11 @@ int kvm_ext_get_dirty_log(struct kvm_ext_vm *vm, struct kvm_dirty_log *log)
 	 */
 	mutex_lock(&kvm->arch.mmu_setup_lock);
 
+	/* areas of a machine that can run secure guests are kvm-hv's, too */
 	if (!kvm->arch.secure_guest)
 		err = our_get_dirty_log(vm, log);
 	else
-		err = stock_get_dirty_log(vm, log);
+		err = kvm_ext_stock.get_dirty_log(kvm, log);
 
 	mutex_unlock(&kvm->arch.mmu_setup_lock);
 	return err;
@@ -205,22 +202,23 @@ static int clear(struct kvm_ext_vm *vm, struct kvm_memory_slot *slot,
 	unsigned long *named = kvm_second_dirty_bitmap(slot);
 	unsigned long first = log->first_page / BITS_PER_LONG;
 	unsigned long words = DIV_ROUND_UP(log->num_pages, BITS_PER_LONG);
-	int err = 0;
 
 	if (!range_is_right(slot, log))
 		return -EINVAL;
-	memset(named, 0, kvm_dirty_bitmap_bytes(slot));
 	if (copy_from_user(named + first, log->dirty_bitmap, words * sizeof(long)))
 		return -EFAULT;
+	if (log->num_pages % BITS_PER_LONG)
+		named[first + words - 1] &= BITMAP_LAST_WORD_MASK(log->num_pages);
 
 	/* what the host has written until now is in what userspace reads, too */
 	kvm_ext_areas_collect(vm, slot, slot->dirty_bitmap);
 	drop_bits(slot->dirty_bitmap, named, first, words);
-	if (!vm->kvm->arch.secure_guest)
-		err = kvm_ext_mmu(vm->kvm)->clean(vm, slot, named, log->first_page,
-						  log->first_page + log->num_pages);
-	trace_kvm_ext_clear_dirty_log(vm, slot, log, named, err);
-	return err;
+	if (!vm->kvm->arch.secure_guest &&
+	    !kvm_ext_mmu(vm->kvm)->clean(vm, slot, named, log->first_page,
+					 log->first_page + log->num_pages))
+		give_bits_back(slot->dirty_bitmap + first, named + first, words);
+	trace_kvm_ext_clear_dirty_log(vm, slot, log, named);
+	return 0;
 }
 
 int kvm_ext_clear_dirty_log(struct kvm_ext_vm *vm, const struct kvm_clear_dirty_log *log)
@@ -267,6 +265,5 @@ void kvm_ext_free_radix(struct kvm *kvm)
 	kvm_ext_dirty_log_save(kvm_ext_vm_find(kvm), &kvm_ext_radix);
 
 	original = kvm_ext_original(KVM_EXT_FREE_RADIX);
-	if (!WARN_ON_ONCE(!original))
-		original(kvm);
+	original(kvm);
 }

@@ -13,8 +13,10 @@
 
 #include "compat.h"
 #include "hpt_fault.h"
+#include "hpt_life.h"
 #include "hpt_mmu.h"
 #include "kunit.h"
+#include "mmu.h"
 #include "pin.h"
 #include "stock.h"
 #include "vm.h"
@@ -36,7 +38,7 @@ static void leave_to_fault(struct kvm *kvm, const struct kvm_memory_slot *slot,
 	if (!vm->pins.on)
 		return;
 	spin_lock(&kvm->mmu_lock);
-	kvm_ext_hpt_unmap(vm, slot, gfn, gfn + 1, true);
+	kvm_ext_hpt_unmap(vm, slot, gfn, gfn + 1, KVM_EXT_SPARE_PINNED);
 	spin_unlock(&kvm->mmu_lock);
 }
 
@@ -53,10 +55,12 @@ long kvm_ext_h_enter(struct kvm *kvm, unsigned long flags, long pte_index,
 
 	BUILD_BUG_ON(!__same_type(kvm_ext_h_enter, kvmppc_do_h_enter));
 
-	if (WARN_ON_ONCE(!original))
-		return H_HARDWARE;
 	/* 6.1 does not hold it here, and uses the memslot all the same */
 	idx = srcu_read_lock(&kvm->srcu);
+	if (kvm_ext_hpt_closed(kvm)) {
+		srcu_read_unlock(&kvm->srcu, idx);
+		return H_PTEG_FULL;
+	}
 	slot = size ? gfn_to_memslot(kvm, gpa >> PAGE_SHIFT) : NULL;
 	if (!slot || kvm_ext_hpt_congruent(slot, gpa, size))
 		rc = original(kvm, flags, pte_index, pteh, ptel, pgdir, realmode,
@@ -68,11 +72,12 @@ long kvm_ext_h_enter(struct kvm *kvm, unsigned long flags, long pte_index,
 }
 
 /*
- * The pages that the HPTE in question maps. The HPTE may be another one by the
- * time the original looks at it; then it has nothing to do with these, and the
- * guest comes again.
+ * What the HPTE in question maps, before kvm-hv looks whether it may. It may be another
+ * one by then; the guest comes again in that case.
+ *
+ * An HPTE may be older than its memslot: H_ENTER takes anything where there is none.
  */
-static int pin_faulting(struct kvm_vcpu *vcpu, struct kvm_ext_vm *vm)
+static int check_faulting(struct kvm_vcpu *vcpu, struct kvm_ext_vm *vm, bool writing)
 {
 	struct kvm *kvm = vcpu->kvm;
 	unsigned long rpte = READ_ONCE(kvm->arch.hpt.rev[vcpu->arch.pgfault_index].guest_rpte);
@@ -82,7 +87,19 @@ static int pin_faulting(struct kvm_vcpu *vcpu, struct kvm_ext_vm *vm)
 
 	if (!size || !slot || slot->flags & KVM_MEMSLOT_INVALID)
 		return 0;
-	return kvm_ext_pin(vm, slot, gfn, gfn + DIV_ROUND_UP(size, PAGE_SIZE));
+	if (!kvm_ext_hpt_congruent(slot, gfn << PAGE_SHIFT, size))
+		return -EFAULT;
+	if (!vm->pins.on)
+		return 0;
+	return kvm_ext_pin(vm, slot, gfn, gfn + DIV_ROUND_UP(size, PAGE_SIZE), writing);
+}
+
+/* Has the HPT been replaced, or is it now, since the processor found an HPTE in it? */
+static bool is_replaced(const struct kvm *kvm, const struct kvm_ext_vm *vm,
+			unsigned long index)
+{
+	return atomic_read(&vm->hpt_life.closed) || !kvm->arch.hpt.virt ||
+	       index >= kvmppc_hpt_npte((struct kvm_hpt_info *)&kvm->arch.hpt);
 }
 
 int kvm_ext_hpt_page_fault(struct kvm_vcpu *vcpu, unsigned long ea,
@@ -95,9 +112,10 @@ int kvm_ext_hpt_page_fault(struct kvm_vcpu *vcpu, unsigned long ea,
 	BUILD_BUG_ON(!__same_type(kvm_ext_hpt_page_fault,
 				  kvmppc_book3s_hv_page_fault));
 
-	if (WARN_ON_ONCE(!original))
-		return -EFAULT;
-	if (vm->pins.on && ea == vcpu->arch.pgfault_addr && !vcpu->arch.pgfault_cache)
-		err = pin_faulting(vcpu, vm);
+	if (ea == vcpu->arch.pgfault_addr && !vcpu->arch.pgfault_cache) {
+		if (is_replaced(vcpu->kvm, vm, vcpu->arch.pgfault_index))
+			return RESUME_GUEST;
+		err = check_faulting(vcpu, vm, dsisr & DSISR_ISSTORE);
+	}
 	return err ? err : original(vcpu, ea, dsisr);
 }

@@ -71,7 +71,7 @@ struct action {
  * @action:	what for
  * @map:	bitmap of dirty pages that are found
  * @cleaned:	bitmap of pages that are to be cleaned; NULL: all
- * @spare_pinned: HPTEs of pages that are pinned are not concerned
+ * @spare_pinned:	HPTEs of pages that are pinned are not concerned
  * @seen:	rmap bits that were cleared, and the same bits of HPTEs
  */
 struct pass {
@@ -200,9 +200,14 @@ static bool is_pinned(const struct pass *p, const __be64 *hptep,
 			      hpte_rpn(r, size));
 }
 
-/* With the HPTE and its chain locked. False if it is not for this pass after all. */
-static bool take(struct pass *p, unsigned long index, unsigned long *rmapp)
+/*
+ * With the HPTE and its chain locked. False if it is not for this pass after all. One
+ * that does not map the page of its chain is none of ours: it leaves the chain, but
+ * settling it would mark pages of another memslot.
+ */
+static bool take(struct pass *p, unsigned long index, gfn_t gfn)
 {
+	unsigned long *rmapp = rmap_of(p, gfn);
 	struct kvm_ext_hptes *hptes = p->vm->hptes;
 	struct kvm *kvm = p->vm->kvm;
 	struct revmap_entry *rev = kvm->arch.hpt.rev;
@@ -213,7 +218,8 @@ static bool take(struct pass *p, unsigned long index, unsigned long *rmapp)
 		return false;
 	if (p->action->unlink)
 		unlink_hpte(rev, rmapp, index);
-	if (!(v & HPTE_V_VALID) || !p->action->wanted(p, dword(hptep, 1)))
+	if (!(v & HPTE_V_VALID) || first_gfn(hptep, &rev[index]) != gfn ||
+	    !p->action->wanted(p, dword(hptep, 1)))
 		return false;
 
 	if (!p->action->stays_valid) {
@@ -255,8 +261,11 @@ static bool gather_chain(struct pass *p, gfn_t gfn, gfn_t reach)
 	__be64 *hptep;
 
 	lock_rmap(rmapp);
-	p->seen |= *rmapp & p->action->rmap_clear;
-	*rmapp &= ~p->action->rmap_clear;
+	/* the word is about its own page, not about those behind it */
+	if (gfn == reach) {
+		p->seen |= *rmapp & p->action->rmap_clear;
+		*rmapp &= ~p->action->rmap_clear;
+	}
 	if (!(*rmapp & KVMPPC_RMAP_PRESENT)) {
 		unlock_rmap(rmapp);
 		return true;
@@ -277,7 +286,7 @@ static bool gather_chain(struct pass *p, gfn_t gfn, gfn_t reach)
 		    reaches(hptep, &rev[index], gfn, reach)) {
 			if (!try_lock(hptep))
 				goto again;
-			if (!take(p, index, rmapp))
+			if (!take(p, index, gfn))
 				__unlock_hpte(hptep, dword(hptep, 0));
 		}
 		if (index == last)
@@ -375,16 +384,24 @@ static const struct action make_absent = {
 };
 
 void kvm_ext_hpt_unmap(struct kvm_ext_vm *vm, const struct kvm_memory_slot *slot,
-		       gfn_t start, gfn_t end, bool spare_pinned)
+		       gfn_t start, gfn_t end, unsigned int how)
 {
 	struct pass p = {
 		.vm = vm,
 		.slot = slot,
 		.action = &make_absent,
-		.spare_pinned = spare_pinned,
+		.spare_pinned = how & KVM_EXT_SPARE_PINNED,
 	};
+	struct kvm *kvm = vm->kvm;
+	gfn_t chunk;
 
-	gather_range(&p, start, end);
+	while (start < end && !kvm_is_radix(kvm)) {
+		chunk = how & KVM_EXT_MAY_SLEEP ? min(start + CHUNK, end) : end;
+		gather_range(&p, start, chunk);
+		start = chunk;
+		if (how & KVM_EXT_MAY_SLEEP && start < end)
+			cond_resched_lock(&kvm->mmu_lock);
+	}
 }
 EXPORT_SYMBOL_FOR_KUNIT(kvm_ext_hpt_unmap);
 
@@ -623,7 +640,7 @@ static void have_c_written(struct kvm_ext_vm *vm)
 		vm->hpt_backend->lpid(vm->kvm);
 }
 
-static int collect(struct pass *p)
+static void collect(struct pass *p)
 {
 	gfn_t gfn = p->slot->base_gfn, end = gfn + p->slot->npages;
 
@@ -635,11 +652,10 @@ static int collect(struct pass *p)
 		gfn = collect_chunk(p, gfn, end);
 		cond_resched();
 	}
-	return 0;
 }
 
-int kvm_ext_hpt_harvest(struct kvm_ext_vm *vm, const struct kvm_memory_slot *slot,
-			unsigned long *map)
+bool kvm_ext_hpt_harvest(struct kvm_ext_vm *vm, const struct kvm_memory_slot *slot,
+			 unsigned long *map)
 {
 	struct pass p = {
 		.vm = vm,
@@ -648,12 +664,13 @@ int kvm_ext_hpt_harvest(struct kvm_ext_vm *vm, const struct kvm_memory_slot *slo
 		.map = map,
 	};
 
-	return collect(&p);
+	collect(&p);
+	return true;
 }
 EXPORT_SYMBOL_FOR_KUNIT(kvm_ext_hpt_harvest);
 
-int kvm_ext_hpt_peek(struct kvm_ext_vm *vm, const struct kvm_memory_slot *slot,
-		     unsigned long *map)
+void kvm_ext_hpt_peek(struct kvm_ext_vm *vm, const struct kvm_memory_slot *slot,
+		      unsigned long *map)
 {
 	struct pass p = {
 		.vm = vm,
@@ -662,7 +679,7 @@ int kvm_ext_hpt_peek(struct kvm_ext_vm *vm, const struct kvm_memory_slot *slot,
 		.map = map,
 	};
 
-	return collect(&p);
+	collect(&p);
 }
 EXPORT_SYMBOL_FOR_KUNIT(kvm_ext_hpt_peek);
 
@@ -698,9 +715,9 @@ static gfn_t clean_chunk(struct pass *p, gfn_t gfn, gfn_t end)
 	return gfn;
 }
 
-int kvm_ext_hpt_clean(struct kvm_ext_vm *vm, const struct kvm_memory_slot *slot,
-		      const unsigned long *pages, unsigned long start,
-		      unsigned long end)
+bool kvm_ext_hpt_clean(struct kvm_ext_vm *vm, const struct kvm_memory_slot *slot,
+		       const unsigned long *pages, unsigned long start,
+		       unsigned long end)
 {
 	struct pass p = {
 		.vm = vm,
@@ -720,7 +737,7 @@ int kvm_ext_hpt_clean(struct kvm_ext_vm *vm, const struct kvm_memory_slot *slot,
 		gfn = clean_chunk(&p, gfn, last);
 		cond_resched();
 	}
-	return 0;
+	return true;
 }
 EXPORT_SYMBOL_FOR_KUNIT(kvm_ext_hpt_clean);
 

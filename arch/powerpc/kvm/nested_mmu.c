@@ -15,6 +15,7 @@
 #include <linux/slab.h>
 #include <asm/kvm_book3s.h>
 #include <asm/kvm_book3s_64.h>
+#include <asm/pgalloc.h>
 #include <asm/pte-walk.h>
 
 #include "compat.h"
@@ -68,21 +69,6 @@ static bool agree(unsigned long one, unsigned int one_shift, unsigned long two,
 	return !aligned((one ^ two) & PTE_RPN_MASK, max(one_shift, two_shift));
 }
 
-/* A page of a nested guest was stored to, and its shadow PTE will not tell. */
-static void keep_dirty(struct kvm *kvm, gfn_t gfn, unsigned int shift)
-{
-	gfn_t end = gfn + (1UL << (shift - PAGE_SHIFT));
-	int idx = srcu_read_lock(&kvm->srcu);
-
-	for (; gfn < end; gfn++) {
-		struct kvm_memory_slot *slot = gfn_to_memslot(kvm, gfn);
-
-		if (slot && slot->dirty_bitmap)
-			set_bit_le(gfn - slot->base_gfn, slot->dirty_bitmap);
-	}
-	srcu_read_unlock(&kvm->srcu, idx);
-}
-
 /* Take a shadow PTE away, and its entry. */
 static void take_away(struct kvm_ext_pass *p, u64 lpid, pte_t *ptep,
 		      unsigned long n_gpa, unsigned int shift)
@@ -94,41 +80,29 @@ static void take_away(struct kvm_ext_pass *p, u64 lpid, pte_t *ptep,
 	if (!shadow || !kvm_ext_rmap_find(&p->vm->rmap, shadow->gp, n_gpa, &gfn))
 		return;
 	if (seen & _PAGE_DIRTY)
-		keep_dirty(p->vm->kvm, gfn, shift);
+		kvm_ext_pass_found_dirty(p, NULL, gfn, gfn + (1UL << (shift - PAGE_SHIFT)));
 	kvm_ext_rmap_remove(&p->vm->rmap, shadow->gp, n_gpa);
 }
-
-/**
- * struct target - the leaf whose shadow PTEs are visited
- * @hpa:	host address that it maps
- * @shift:	log2 of its size in bytes
- * @least:	visit only shadow PTEs of at least this size, as log2
- */
-struct target {
-	unsigned long hpa;
-	unsigned int shift;
-	unsigned int least;
-};
 
 /*
  * The shadow PTE that an entry names, if it maps (part of) what the leaf maps or
  * the leaf maps part of what it does.
  */
-static bool visit_shadow(struct kvm_ext_pass *p, unsigned long entry,
-			 const struct target *leaf, unsigned long *seen)
+static bool visit_shadow(struct kvm_ext_pass *p, unsigned long entry, unsigned long hpa,
+			 unsigned int leaf_shift, unsigned long *seen)
 {
 	unsigned long n_gpa = kvm_ext_rmap_gpa(entry);
 	struct kvm_nested_guest *gp;
 	unsigned int shift;
 	pte_t *ptep;
 
+	p->visits++;
 	gp = nested_guest(p->vm, entry);
 	if (!gp)
 		return false;
 
 	ptep = find_leaf(gp->shadow_pgtable, n_gpa, &shift);
-	if (!ptep || shift < leaf->least ||
-	    !agree(pte_val(*ptep), shift, leaf->hpa, leaf->shift))
+	if (!ptep || !agree(pte_val(*ptep), shift, hpa, leaf_shift))
 		return false;
 
 	*seen |= kvm_ext_pass_visit(p, gp->shadow_lpid, ptep, aligned(n_gpa, shift), shift);
@@ -138,7 +112,7 @@ static bool visit_shadow(struct kvm_ext_pass *p, unsigned long entry,
 }
 
 static unsigned long visit_word(struct kvm_ext_pass *p, unsigned long *word,
-				const struct target *leaf)
+				unsigned long hpa, unsigned int shift)
 {
 	bool all = p->clear == KVM_EXT_PASS_ALL;
 	struct rmap_nested *cursor;
@@ -151,7 +125,7 @@ again:
 	if (all && !kvm_ext_nested)
 		*word = 0;
 	for_each_nest_rmap_safe(cursor, node, &entry) {
-		bool gone = visit_shadow(p, entry, leaf, &seen) && all;
+		bool gone = visit_shadow(p, entry, hpa, shift, &seen) && all;
 
 		if (all && !kvm_ext_nested)
 			kfree(cursor);
@@ -161,95 +135,110 @@ again:
 	return seen;
 }
 
-/* Shadow PTEs larger than the leaf have their entries at the first page they map. */
-static unsigned long visit_larger(struct kvm_ext_pass *p,
-				  const struct kvm_memory_slot *slot,
-				  unsigned long gpa, struct target leaf,
-				  unsigned int shift)
-{
-	gfn_t first = aligned(gpa, shift) >> PAGE_SHIFT;
-
-	if (shift <= leaf.shift || first == gpa >> PAGE_SHIFT || first < slot->base_gfn)
-		return 0;
-	leaf.least = shift;
-	return visit_word(p, &slot->arch.rmap[first - slot->base_gfn], &leaf);
-}
-
 unsigned long kvm_ext_visit_shadows(struct kvm_ext_pass *p,
 				    const struct kvm_memory_slot *slot,
 				    unsigned long gpa, unsigned int shift,
 				    unsigned long hpa)
 {
-	struct target leaf = { .hpa = hpa, .shift = shift };
 	gfn_t gfn = max(gpa >> PAGE_SHIFT, slot->base_gfn);
 	gfn_t end = min((gpa + (1UL << shift)) >> PAGE_SHIFT,
 			slot->base_gfn + slot->npages);
 	unsigned long seen = 0;
 
 	for (; gfn < end; gfn++)
-		seen |= visit_word(p, &slot->arch.rmap[gfn - slot->base_gfn], &leaf);
-	if (kvm_ext_nested) {
-		seen |= visit_larger(p, slot, gpa, leaf, PMD_SHIFT);
-		seen |= visit_larger(p, slot, gpa, leaf, PUD_SHIFT);
-	}
+		seen |= visit_word(p, &slot->arch.rmap[gfn - slot->base_gfn], hpa, shift);
 	return seen;
 }
 
-/* What shadow PTEs know about stores, and their entries, before they all go. */
-static void drop_entries(struct kvm_ext_vm *vm, struct kvm_ext_shadow *shadow, pgd_t *root)
+/* Entries dropped in one hold of mmu_lock. */
+#define DROPPED_AT_ONCE	1024
+
+/*
+ * Some entries of a shadow table that has been flushed and is not used any more, and
+ * what its PTEs know about stores. True if none are left.
+ */
+static bool drop_entries(struct kvm_ext_vm *vm, struct kvm_ext_shadow *shadow, pgd_t *root)
 {
+	struct kvm_ext_pass p = { .vm = vm };
+	unsigned int budget = DROPPED_AT_ONCE;
 	unsigned long index;
 	unsigned int shift;
 	void *entry;
 	pte_t *ptep;
+	gfn_t gfn;
 
 	xa_for_each(&shadow->pages, index, entry) {
+		if (!budget--)
+			break;
 		ptep = find_leaf(root, index << PAGE_SHIFT, &shift);
+		gfn = kvm_ext_shadow_gfn(entry);
 		if (ptep && pte_dirty(*ptep))
-			keep_dirty(vm->kvm, kvm_ext_shadow_gfn(entry), shift);
+			kvm_ext_pass_found_dirty(&p, NULL, gfn, gfn + (1UL << (shift - PAGE_SHIFT)));
+		kvm_ext_rmap_remove(&vm->rmap, shadow->gp, index << PAGE_SHIFT);
 	}
-	kvm_ext_rmap_remove_all(&vm->rmap, shadow);
+	kvm_ext_pass_finish(&p);
+	return !entry;
 }
 
 /*
  * The live root is emptied, translations and what was cached of the tables are
  * invalidated, and then the tables are freed from a copy of the root.
  */
-static bool free_tables(struct kvm_ext_vm *vm, pgd_t *root, u64 lpid)
+static void free_tables(struct kvm_ext_vm *vm, struct kvm_ext_shadow *shadow)
 {
 	void (*original)(struct kvm *kvm, pgd_t *root, u64 lpid) =
 		kvm_ext_original(KVM_EXT_FREE_PGTABLE);
-	struct kvm_ext_shadow *shadow;
+	pgd_t *root = shadow->gp->shadow_pgtable;
+	u64 lpid = shadow->gp->shadow_lpid;
 
-	if (!original)
-		return false;
+	lockdep_assert_held(&vm->spare_lock);
 
-	spin_lock(&vm->spare_lock);
+	spin_lock(&vm->kvm->mmu_lock);
 	memcpy(vm->spare_root, root, KVM_EXT_ROOT_SIZE);
 	memset(root, 0, KVM_EXT_ROOT_SIZE);
-	kvm_ext_flush_lpid(&vm->notifier_flush, lpid);
-
-	shadow = kvm_ext_rmap_shadow(&vm->rmap, lpid);
-	if (shadow)
-		drop_entries(vm, shadow, vm->spare_root);
+	kvm_ext_flush_lpid(&vm->flusher, lpid);
+	while (!drop_entries(vm, shadow, vm->spare_root))
+		cond_resched_lock(&vm->kvm->mmu_lock);
+	vm->rmap.tables -= shadow->tables;
+	shadow->tables = 0;
+	spin_unlock(&vm->kvm->mmu_lock);
 
 	original(vm->kvm, vm->spare_root, lpid);
-	spin_unlock(&vm->spare_lock);
-	return true;
 }
 
+/*
+ * kvm-hv calls this with mmu_lock held for a nested guest that goes on, and without
+ * it for one that has ended. Only the latter gives up its struct kvm_ext_shadow, so
+ * the look-up needs no lock. Without one there was never a table.
+ */
 void kvm_ext_free_shadow_table(struct kvm *kvm, pgd_t *root, u64 lpid)
 {
 	struct kvm_ext_vm *vm = kvm_ext_vm_find(kvm);
 	struct kvm_ext_shadow *shadow = kvm_ext_rmap_shadow(&vm->rmap, lpid);
+	bool ended = shadow && !shadow->gp->refcnt;
 
-	/* one that has ended, with pages mapped: its entries are still there */
-	if (shadow && !shadow->gp->refcnt) {
-		spin_lock(&kvm->mmu_lock);
-		WARN_ON_ONCE(!free_tables(vm, root, lpid));
+	if (!shadow || WARN_ON_ONCE(shadow->gp->shadow_pgtable != root))
+		return;
+
+	if (!ended) {
+		/* tlb_lock, which the caller has, keeps new leaves away */
+		lockdep_assert_held(&shadow->gp->tlb_lock);
 		spin_unlock(&kvm->mmu_lock);
-	} else {
-		WARN_ON_ONCE(!free_tables(vm, root, lpid));
+		__acquire(&kvm->mmu_lock);
+	}
+
+	mutex_lock(&vm->spare_lock);
+	free_tables(vm, shadow);
+	if (ended) {
+		spin_lock(&kvm->mmu_lock);
+		kvm_ext_rmap_remove_all(&vm->rmap, shadow);
+		spin_unlock(&kvm->mmu_lock);
+	}
+	mutex_unlock(&vm->spare_lock);
+
+	if (!ended) {
+		__release(&kvm->mmu_lock);
+		spin_lock(&kvm->mmu_lock);
 	}
 }
 
@@ -270,6 +259,29 @@ static unsigned int tables_missing(pgd_t *root, unsigned long gpa, unsigned int 
 	return shift < PMD_SHIFT && (!pmd_present(*pmd) || pmd_leaf(*pmd));
 }
 
+/* Page-table pages that kvm-hv frees when a large leaf takes their place. */
+static unsigned int tables_replaced(pgd_t *root, unsigned long gpa, unsigned int shift)
+{
+	p4d_t *p4d = p4d_offset(pgd_offset_pgd(root, gpa), gpa);
+	unsigned int nr = 0, i;
+	pud_t *pud;
+	pmd_t *pmd;
+
+	if (shift < PMD_SHIFT || !p4d_present(*p4d))
+		return 0;
+	pud = pud_offset(p4d, gpa);
+	if (!pud_present(*pud) || pud_leaf(*pud))
+		return 0;
+	if (shift < PUD_SHIFT) {
+		pmd = pmd_offset(pud, gpa);
+		return pmd_present(*pmd) && !pmd_leaf(*pmd);
+	}
+	pmd = pmd_offset(pud, gpa & PUD_MASK);
+	for (i = 0; i < PTRS_PER_PMD; i++)
+		nr += pmd_present(pmd[i]) && !pmd_leaf(pmd[i]);
+	return nr + 1;
+}
+
 /*
  * What shadow tables may take. A page of PTEs is for PMD_SIZE of memory: so this
  * is four times what it takes to map all of the guest's memory once, and room for
@@ -283,59 +295,51 @@ static unsigned long tables_allowed(const struct kvm *kvm)
 /*
  * Throw away the largest shadow table, or that of the nested guest that faulted,
  * if the largest is in use. It comes back page fault by page fault.
+ *
+ * A nested guest is released after its table was freed, and for that its struct
+ * kvm_ext_shadow, under spare_lock: what is found here stays.
  */
-static bool free_largest(struct kvm_ext_vm *vm, struct kvm_ext_shadow *own)
+static void free_largest(struct kvm_ext_vm *vm, struct kvm_nested_guest *own)
 {
-	struct kvm_ext_shadow *shadow, *largest = own;
-	struct kvm_nested_guest *gp;
+	struct kvm_ext_shadow *shadow, *largest;
 	unsigned long lpid;
-	bool freed;
 
+	mutex_lock(&vm->spare_lock);
+	spin_lock(&vm->kvm->mmu_lock);
+	largest = kvm_ext_rmap_shadow(&vm->rmap, own->shadow_lpid);
 	xa_for_each(&vm->rmap.shadows, lpid, shadow)
-		if (shadow->tables > largest->tables)
+		if (shadow->tables > largest->tables && shadow->gp->refcnt)
 			largest = shadow;
-
-	gp = largest->gp;
-	if (largest == own)
-		return free_tables(vm, gp->shadow_pgtable, gp->shadow_lpid);
-
 	/* its page faults look at their table before they take mmu_lock */
-	if (!mutex_trylock(&gp->tlb_lock)) {
-		gp = own->gp;
-		return free_tables(vm, gp->shadow_pgtable, gp->shadow_lpid);
-	}
-	freed = free_tables(vm, gp->shadow_pgtable, gp->shadow_lpid);
-	mutex_unlock(&gp->tlb_lock);
-	return freed;
+	if (largest->gp != own && !mutex_trylock(&largest->gp->tlb_lock))
+		largest = kvm_ext_rmap_shadow(&vm->rmap, own->shadow_lpid);
+	spin_unlock(&vm->kvm->mmu_lock);
+
+	free_tables(vm, largest);
+	if (largest->gp != own)
+		mutex_unlock(&largest->gp->tlb_lock);
+	mutex_unlock(&vm->spare_lock);
 }
 
-/*
- * Count page-table pages before kvm-hv makes them. Where it gives up, and makes them
- * at the next try, they count twice: at worst a table is thrown away early.
- */
-static bool allow_tables(struct kvm_ext_vm *vm, struct kvm_nested_guest *gp,
-			 unsigned long n_gpa, unsigned int shift)
+/* Count page-table pages before kvm-hv makes them: 0; -ENOSPC if it is to make none. */
+static int count_tables(struct kvm_ext_vm *vm, struct kvm_nested_guest *gp, int nr)
 {
-	unsigned int missing = tables_missing(gp->shadow_pgtable, n_gpa, shift);
-	struct kvm_ext_shadow *shadow;
+	struct kvm_ext_shadow *shadow = kvm_ext_rmap_get_shadow(&vm->rmap, gp);
 
-	if (!missing)
-		return true;
-	shadow = kvm_ext_rmap_get_shadow(&vm->rmap, gp);
-	if (shadow && vm->rmap.tables + missing > tables_allowed(vm->kvm) &&
-	    free_largest(vm, shadow)) {
-		missing = tables_missing(gp->shadow_pgtable, n_gpa, shift);
-		shadow = kvm_ext_rmap_get_shadow(&vm->rmap, gp);
-	}
 	if (!shadow)
-		return false;
-	shadow->tables += missing;
-	vm->rmap.tables += missing;
-	return true;
+		return -ENOMEM;
+	if (nr > 0 && vm->rmap.tables + nr > tables_allowed(vm->kvm))
+		return -ENOSPC;
+	/* more than there are: counted in vain before */
+	if (nr < 0 && shadow->tables < -nr)
+		nr = -shadow->tables;
+	shadow->tables += nr;
+	vm->rmap.tables += nr;
+	return 0;
 }
 
-bool kvm_ext_make_room(struct kvm_ext_vm *vm, struct kvm_nested_guest *gp,
-		       unsigned long n_gpa, unsigned int shift, pte_t pte)
+int kvm_ext_make_room(struct kvm_ext_vm *vm, struct kvm_nested_guest *gp,
+		      unsigned long n_gpa, unsigned int shift, pte_t pte, int *tables)
 {
 	struct kvm_ext_pass p = {
 		.vm = vm,
@@ -343,8 +347,9 @@ bool kvm_ext_make_room(struct kvm_ext_vm *vm, struct kvm_nested_guest *gp,
 		.clear = KVM_EXT_PASS_ALL,
 	};
 	unsigned long start = aligned(n_gpa, shift);
+	unsigned int tries = 2;
 	struct kvm_ext_walk w;
-	bool allowed;
+	int err;
 
 	spin_lock(&vm->kvm->mmu_lock);
 	kvm_ext_walk_init(&w, gp->shadow_pgtable, start, start + (1UL << shift), UINT_MAX);
@@ -353,11 +358,28 @@ bool kvm_ext_make_room(struct kvm_ext_vm *vm, struct kvm_nested_guest *gp,
 		    (pte_val(*w.ptep) ^ pte_val(pte)) & ~MAY_DIFFER)
 			take_away(&p, gp->shadow_lpid, w.ptep, w.gpa, w.shift);
 	kvm_ext_pass_finish(&p);
-	allowed = allow_tables(vm, gp, n_gpa, shift);
+
+	do {
+		*tables = tables_missing(gp->shadow_pgtable, n_gpa, shift);
+		*tables -= tables_replaced(gp->shadow_pgtable, n_gpa, shift);
+		err = count_tables(vm, gp, *tables);
+		if (err != -ENOSPC)
+			break;
+		spin_unlock(&vm->kvm->mmu_lock);
+		free_largest(vm, gp);
+		spin_lock(&vm->kvm->mmu_lock);
+	} while (--tries);
 	spin_unlock(&vm->kvm->mmu_lock);
-	return allowed;
+	return err ? -EAGAIN : 0;
 }
 EXPORT_SYMBOL_FOR_KUNIT(kvm_ext_make_room);
+
+void kvm_ext_unmake_tables(struct kvm_ext_vm *vm, struct kvm_nested_guest *gp, int tables)
+{
+	spin_lock(&vm->kvm->mmu_lock);
+	count_tables(vm, gp, -tables);
+	spin_unlock(&vm->kvm->mmu_lock);
+}
 
 void kvm_ext_rmap_slot_gone(struct kvm_ext_vm *vm, const struct kvm_memory_slot *slot)
 {
@@ -375,7 +397,8 @@ void kvm_ext_rmap_slot_gone(struct kvm_ext_vm *vm, const struct kvm_memory_slot 
 		if (!READ_ONCE(*word))
 			continue;
 		spin_lock(&vm->kvm->mmu_lock);
-		WARN_ONCE(*word, "shadow PTEs of a page that the guest has not got\n");
+		if (IS_ENABLED(CONFIG_KVM_HV_EXT_DEBUG))
+			WARN_ONCE(*word, "shadow PTEs of a page that the guest has not got\n");
 		while (*word) {
 			unsigned long entry = kvm_ext_rmap_first(*word);
 			struct kvm_nested_guest *gp = nested_guest(vm, entry);
@@ -398,17 +421,48 @@ void kvm_ext_rmap_slot_gone(struct kvm_ext_vm *vm, const struct kvm_memory_slot 
 	}
 }
 
-/* The memslot whose word it is. */
+static bool has_word(const struct kvm_memory_slot *slot, const unsigned long *word)
+{
+	return slot && slot->arch.rmap && word >= slot->arch.rmap &&
+	       word < slot->arch.rmap + slot->npages;
+}
+
+/* The memslot whose word it is. The fault has just looked it up by its address. */
 static const struct kvm_memory_slot *slot_of(struct kvm *kvm, const unsigned long *word)
 {
-	struct kvm_memory_slot *slot;
+	struct kvm_memslots *slots = kvm_memslots(kvm);
+	struct kvm_memory_slot *slot =
+		(struct kvm_memory_slot *)atomic_long_read(&slots->last_used_slot);
 	int bkt;
 
-	kvm_for_each_memslot(slot, bkt, kvm_memslots(kvm))
-		if (slot->arch.rmap && word >= slot->arch.rmap &&
-		    word < slot->arch.rmap + slot->npages)
+	if (has_word(slot, word))
+		return slot;
+	kvm_for_each_memslot(slot, bkt, slots)
+		if (has_word(slot, word))
 			return slot;
 	return NULL;
+}
+
+/* The page has as many entries as it may: one of them goes, with its shadow PTE. */
+static void evict_one(struct kvm_ext_vm *vm, unsigned long word)
+{
+	unsigned long entry = kvm_ext_rmap_first(word), n_gpa = kvm_ext_rmap_gpa(entry);
+	struct kvm_nested_guest *gp = nested_guest(vm, entry);
+	struct kvm_ext_pass p = {
+		.vm = vm,
+		.look = _PAGE_DIRTY,
+		.clear = KVM_EXT_PASS_ALL,
+	};
+	unsigned int shift;
+	pte_t *ptep;
+
+	if (WARN_ON_ONCE(!gp))
+		return;
+	ptep = find_leaf(gp->shadow_pgtable, n_gpa, &shift);
+	if (ptep)
+		take_away(&p, gp->shadow_lpid, ptep, n_gpa, shift);
+	kvm_ext_rmap_remove(&vm->rmap, gp, n_gpa);
+	kvm_ext_pass_finish(&p);
 }
 
 /*
@@ -441,6 +495,9 @@ static int enter(struct kvm_ext_vm *vm, unsigned long *word,
 	gfn = (aligned(gfn << PAGE_SHIFT, leaf_shift) >> PAGE_SHIFT) + offset;
 	if (gfn < slot->base_gfn || gfn >= slot->base_gfn + slot->npages)
 		return -ENOENT;
+	word = &slot->arch.rmap[gfn - slot->base_gfn];
+	if (kvm_ext_rmap_crowded(*word))
+		evict_one(vm, *word);
 	return kvm_ext_rmap_insert(&vm->rmap, slot, gfn, gp, n_gpa);
 }
 
@@ -493,9 +550,9 @@ void kvm_ext_remove_nest_rmap_range(struct kvm *kvm, const struct kvm_memory_slo
 	if (!slot)
 		return;
 	if (kvm_ext_visit_shadows(&p, slot, gpa, shift, hpa))
-		keep_dirty(kvm, gpa >> PAGE_SHIFT, shift);
+		kvm_ext_pass_found_dirty(&p, NULL, gpa >> PAGE_SHIFT, (gpa + nbytes) >> PAGE_SHIFT);
 	/* a nested fault that has seen the leaf must not use it any more */
-	p.cleared = true;
+	p.own_cleared = true;
 	kvm_ext_pass_finish(&p);
 }
 EXPORT_SYMBOL_FOR_KUNIT(kvm_ext_remove_nest_rmap_range);
@@ -508,17 +565,13 @@ void kvm_ext_update_nest_rmap_rc(struct kvm *kvm, unsigned long *rmapp,
 		.vm = kvm_ext_vm_find(kvm),
 		.clear = clear,
 	};
-	struct target leaf = {
-		.hpa = hpa,
-		.shift = nbytes > PAGE_SIZE ? ilog2(nbytes) : PAGE_SHIFT,
-	};
 
 	lockdep_assert_held(&kvm->mmu_lock);
 
 	if (WARN_ON_ONCE(set || clear & ~(_PAGE_DIRTY | _PAGE_ACCESSED)))
 		return;
-	visit_word(&p, rmapp, &leaf);
-	p.cleared = true;
+	visit_word(&p, rmapp, hpa, nbytes > PAGE_SIZE ? ilog2(nbytes) : PAGE_SHIFT);
+	p.own_cleared = true;
 	kvm_ext_pass_finish(&p);
 }
 EXPORT_SYMBOL_FOR_KUNIT(kvm_ext_update_nest_rmap_rc);
@@ -533,6 +586,7 @@ bool kvm_ext_set_shadow_rc(struct kvm_ext_vm *vm, const struct kvm_nested_guest 
 
 	lockdep_assert_held(&vm->kvm->mmu_lock);
 
+	n_gpa = kvm_ext_tree_address(n_gpa);
 	ptep = find_leaf(gp->shadow_pgtable, n_gpa, &shift);
 	if (!ptep || (writing && !pte_write(*ptep)))
 		return false;
@@ -558,6 +612,24 @@ bool kvm_ext_nested_set_rc(struct kvm *kvm, bool nested, bool writing,
 				     n_gpa);
 }
 
+/* A shadow PTE that no address leads to: its entry tells where it is. */
+static void take_away_by_entry(struct kvm_ext_pass *p, struct kvm_ext_shadow *shadow,
+			       const pte_t *ptep)
+{
+	unsigned long index;
+	unsigned int shift;
+	void *entry;
+	pte_t *leaf;
+
+	xa_for_each(&shadow->pages, index, entry) {
+		leaf = find_leaf(shadow->gp->shadow_pgtable, index << PAGE_SHIFT, &shift);
+		if (leaf == ptep) {
+			take_away(p, shadow->gp->shadow_lpid, leaf, index << PAGE_SHIFT, shift);
+			return;
+		}
+	}
+}
+
 void kvm_ext_unmap_shadow_pte(struct kvm *kvm, pte_t *ptep, unsigned long n_gpa,
 			      unsigned int shift, const struct kvm_memory_slot *slot,
 			      u64 lpid)
@@ -567,23 +639,32 @@ void kvm_ext_unmap_shadow_pte(struct kvm *kvm, pte_t *ptep, unsigned long n_gpa,
 		.look = _PAGE_DIRTY,
 		.clear = KVM_EXT_PASS_ALL,
 	};
-	struct kvm_ext_shadow *shadow = kvm_ext_rmap_shadow(&p.vm->rmap, lpid);
+	struct kvm_ext_shadow *shadow = kvm_ext_rmap_shadow(&p.vm->rmap, lpid), *other;
+	unsigned long other_lpid;
 	pte_t *leaf = NULL;
-	unsigned long other;
 
 	lockdep_assert_held(&kvm->mmu_lock);
 
+	n_gpa = kvm_ext_tree_address(n_gpa);
 	if (shadow)
 		leaf = find_leaf(shadow->gp->shadow_pgtable, n_gpa, &shift);
 	if (leaf)
 		take_away(&p, lpid, leaf, aligned(n_gpa, shift), shift);
-	if (leaf == ptep)
-		goto out;
 
-	xa_for_each(&p.vm->rmap.shadows, other, shadow)
-		if (find_leaf(shadow->gp->shadow_pgtable, n_gpa, &shift) == ptep)
-			take_away(&p, other, ptep, aligned(n_gpa, shift), shift);
-out:
+	/* Another nested guest has the number now by which kvm-hv has looked. */
+	xa_for_each(&p.vm->rmap.shadows, other_lpid, other) {
+		if (!pte_present(*ptep))
+			break;
+		if (find_leaf(other->gp->shadow_pgtable, n_gpa, &shift) == ptep)
+			take_away(&p, other_lpid, ptep, aligned(n_gpa, shift), shift);
+	}
+	/* kvm-hv frees the table that it is in: it must not stay, whatever it maps. */
+	if (shadow && pte_present(*ptep))
+		take_away_by_entry(&p, shadow, ptep);
+	if (WARN_ON_ONCE(pte_present(*ptep))) {
+		__radix_pte_update(ptep, ~0UL, 0);
+		kvm_ext_flush_lpid(&p.vm->flusher, lpid);
+	}
 	kvm_ext_pass_finish(&p);
 }
 EXPORT_SYMBOL_FOR_KUNIT(kvm_ext_unmap_shadow_pte);
@@ -595,9 +676,11 @@ void kvm_ext_release_all_nested(struct kvm *kvm)
 	struct kvm_ext_shadow *shadow;
 	unsigned long lpid;
 
+	/* no vCPU runs, so no nested guest begins or ends meanwhile */
 	spin_lock(&kvm->mmu_lock);
 	xa_for_each(&vm->rmap.shadows, lpid, shadow)
-		drop_entries(vm, shadow, shadow->gp->shadow_pgtable);
+		while (!drop_entries(vm, shadow, shadow->gp->shadow_pgtable))
+			cond_resched_lock(&kvm->mmu_lock);
 	spin_unlock(&kvm->mmu_lock);
 
 	if (!WARN_ON_ONCE(!original))
@@ -635,4 +718,70 @@ long kvm_ext_nested_tlbie_all(struct kvm_vcpu *vcpu)
 	kvmppc_set_gpr(vcpu, 5, rs);
 	kvmppc_set_gpr(vcpu, 6, rb);
 	return rc;
+}
+
+/* As kvm-hv makes it (Linux 4.20, "KVM: PPC: Book3S HV: Nested guest entry via hypercall"). */
+static struct kvm_nested_guest *new_nested(struct kvm *kvm, int l1_lpid)
+{
+	struct kvm_nested_guest *gp = kzalloc(sizeof(*gp), GFP_KERNEL_ACCOUNT);
+	long lpid;
+
+	if (!gp)
+		return NULL;
+	gp->l1_host = kvm;
+	gp->l1_lpid = l1_lpid;
+	gp->radix = 1;
+	mutex_init(&gp->tlb_lock);
+	memset(gp->prev_cpu, -1, sizeof(gp->prev_cpu));
+
+	gp->shadow_pgtable = pgd_alloc(kvm->mm);
+	lpid = gp->shadow_pgtable ? kvmppc_alloc_lpid() : -ENOMEM;
+	if (lpid < 0) {
+		if (gp->shadow_pgtable)
+			pgd_free(kvm->mm, gp->shadow_pgtable);
+		kfree(gp);
+		return NULL;
+	}
+	gp->shadow_lpid = lpid;
+	return gp;
+}
+
+static void free_nested(struct kvm_nested_guest *gp)
+{
+	pgd_free(gp->l1_host->mm, gp->shadow_pgtable);
+	kvmppc_free_lpid(gp->shadow_lpid);
+	kfree(gp);
+}
+
+struct kvm_nested_guest *kvm_ext_get_nested(struct kvm *kvm, int l1_lpid, bool create)
+{
+	typeof(kvm_ext_get_nested) *original = kvm_ext_original(KVM_EXT_GET_NESTED);
+	struct kvm_nested_guest *gp, *new;
+	unsigned int table_bits = (kvm->arch.l1_ptcr & PRTS_MASK) + 12 - 4;
+
+	BUILD_BUG_ON(!__same_type(kvm_ext_get_nested, kvmhv_get_nested));
+
+	gp = original(kvm, l1_lpid, false);
+	if (gp || !create || l1_lpid < 0 || l1_lpid >> min(table_bits, 30U))
+		return gp;
+
+	new = new_nested(kvm, l1_lpid);
+	if (!new)
+		return NULL;
+	idr_preload(GFP_KERNEL_ACCOUNT);
+	spin_lock(&kvm->mmu_lock);
+	gp = idr_find(&kvm->arch.kvm_nested_guest_idr, l1_lpid);
+	if (!gp && idr_alloc(&kvm->arch.kvm_nested_guest_idr, new, l1_lpid, l1_lpid + 1,
+			     GFP_NOWAIT) == l1_lpid) {
+		swap(gp, new);
+		gp->refcnt++;	/* until L1 ends it */
+	}
+	if (gp)
+		gp->refcnt++;
+	spin_unlock(&kvm->mmu_lock);
+	idr_preload_end();
+
+	if (new)
+		free_nested(new);
+	return gp;
 }

@@ -120,6 +120,7 @@ static void link(unsigned long *word, struct kvm_ext_rmap_node *node)
 	struct kvm_ext_rmap_node *next = node_at(*word);
 
 	node->entry.list.next = &next->entry.list;
+	node->depth = next ? next->depth + 1 : 1;
 	node->pprev = (struct llist_node **)word;
 	if (next)
 		next->pprev = &node->entry.list.next;
@@ -134,6 +135,21 @@ static void unlink(struct kvm_ext_rmap_node *node)
 	if (next)
 		next->pprev = node->pprev;
 }
+
+/* Nodes go from the middle of the list too: only a count tells. */
+bool kvm_ext_rmap_crowded(unsigned long word)
+{
+	struct kvm_ext_rmap_node *head = node_at(word), *node;
+	unsigned int nr = 0;
+
+	if (!word || word & RMAP_NESTED_IS_SINGLE_ENTRY || head->depth < KVM_EXT_RMAP_MOST)
+		return false;
+	for (node = head; node; node = next_of(node))
+		nr++;
+	head->depth = nr;
+	return nr >= KVM_EXT_RMAP_MOST;
+}
+EXPORT_SYMBOL_FOR_KUNIT(kvm_ext_rmap_crowded);
 
 /* Where the index has what a word says. */
 static struct xarray *pages_of(const struct kvm_ext_nested_rmap *r, unsigned long entry)

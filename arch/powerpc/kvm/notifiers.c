@@ -20,7 +20,8 @@ bool kvm_ext_unmap_gfn_range(struct kvm_ext_vm *vm, struct kvm_gfn_range *range)
 		return kvm_ext_stock.unmap_gfn_range(vm->kvm, range);
 
 	kvm_ext_mmu(vm->kvm)->unmap(vm, range->slot, range->start, range->end,
-				    vm->pins.on);
+				    (range->may_block ? KVM_EXT_MAY_SLEEP : 0) |
+				    (vm->pins.on ? KVM_EXT_SPARE_PINNED : 0));
 	return false;
 }
 
@@ -66,14 +67,19 @@ void kvm_ext_flush_radix_memslot(struct kvm *kvm, const struct kvm_memory_slot *
 	void (*original)(struct kvm *kvm, const struct kvm_memory_slot *slot) =
 		kvm_ext_original(KVM_EXT_FLUSH_MEMSLOT);
 	struct kvm_ext_vm *vm = kvm_ext_vm_find(kvm);
+	const struct kvm_memory_slot *new;
 
 	/* as it was before the switch */
 	if (kvm->arch.secure_guest) {
-		if (!WARN_ON_ONCE(!original))
-			original(kvm, slot);
+		original(kvm, slot);
 	} else if (slot->flags & KVM_MEM_LOG_DIRTY_PAGES) {
 		kvm_ext_radix_join(vm, slot);
-	} else if (!kvm_dirty_log_manual_protect_and_init_set(kvm)) {
-		kvm_ext_radix_clean(vm, slot, NULL, 0, slot->npages);
+	} else if (!kvm_dirty_log_manual_protect_and_init_set(kvm) &&
+		   !kvm_ext_radix_clean(vm, slot, NULL, 0, slot->npages)) {
+		/* stores may go on unseen: the first log has every page */
+		new = id_to_memslot(kvm_memslots(kvm), slot->id);
+		if (new && new->dirty_bitmap)
+			memset(new->dirty_bitmap, 0xff, kvm_dirty_bitmap_bytes(
+				(struct kvm_memory_slot *)new));
 	}
 }

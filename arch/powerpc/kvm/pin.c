@@ -2,23 +2,79 @@
 /*
  * Guests that are not paged: which pages are pinned.
  *
- * Lock order: kvm->slots_lock or kvm->srcu, the lock of the pins, then mmap_lock
- * (to pin and to account) or kvm->mmu_lock. Notifiers, which come with mmap_lock
- * held, look pages up under kvm->mmu_lock alone.
+ * Lock order: kvm->slots_lock or kvm->srcu, then the lock of the pins, then
+ * kvm->mmu_lock. Pages are pinned and accounted, which may wait for userspace, without
+ * the lock of the pins.
  */
 #include <linux/kvm_host.h>
 #include <linux/mm.h>
+#include <linux/mmu_notifier.h>
 
 #include "compat.h"
 #include "mmu.h"
 #include "pin.h"
 #include "vm.h"
 
-void kvm_ext_pins_init(struct kvm_ext_pins *pins, bool on)
+/*
+ * KVM's own notifier does not tell ours why memory is invalidated, and pinned pages
+ * stay mapped. This one does: protection that changes must reach the guest. It was
+ * registered first, so it is called after KVM's, when no page fault maps anything of
+ * the range until the end of the invalidation.
+ */
+static int protection_changes(struct mmu_notifier *mn, const struct mmu_notifier_range *range)
 {
-	pins->on = on;
+	struct kvm_ext_vm *vm = container_of(mn, struct kvm_ext_vm, pins.notifier);
+	struct kvm *kvm = vm->kvm;
+	struct kvm_memory_slot *slot;
+	unsigned long start, end;
+	int bkt, idx;
+
+	if (range->event != MMU_NOTIFY_PROTECTION_VMA &&
+	    range->event != MMU_NOTIFY_PROTECTION_PAGE)
+		return 0;
+
+	idx = srcu_read_lock(&kvm->srcu);
+	spin_lock(&kvm->mmu_lock);
+	kvm_for_each_memslot(slot, bkt, kvm_memslots(kvm)) {
+		start = max(range->start, slot->userspace_addr);
+		end = min(range->end, slot->userspace_addr + (slot->npages << PAGE_SHIFT));
+		if (start >= end)
+			continue;
+		start = (start - slot->userspace_addr) >> PAGE_SHIFT;
+		end = PAGE_ALIGN(end - slot->userspace_addr) >> PAGE_SHIFT;
+		kvm_ext_mmu(kvm)->unmap(vm, slot, slot->base_gfn + start, slot->base_gfn + end,
+					mmu_notifier_range_blockable(range) ?
+					KVM_EXT_MAY_SLEEP : 0);
+	}
+	spin_unlock(&kvm->mmu_lock);
+	srcu_read_unlock(&kvm->srcu, idx);
+	return 0;
+}
+
+static const struct mmu_notifier_ops notifier_ops = {
+	.invalidate_range_start = protection_changes,
+};
+
+int kvm_ext_pins_init(struct kvm_ext_pins *pins, struct mm_struct *mm)
+{
+	int err;
+
 	mutex_init(&pins->lock);
 	xa_init(&pins->pages);
+	if (!mm)
+		return 0;
+
+	pins->notifier.ops = &notifier_ops;
+	err = mmu_notifier_register(&pins->notifier, mm);
+	pins->on = !err;
+	return err;
+}
+
+void kvm_ext_pins_release(struct kvm_ext_vm *vm)
+{
+	if (vm->pins.on)
+		mmu_notifier_unregister(&vm->pins.notifier, vm->kvm->mm);
+	kvm_ext_unpin(vm, 0, ULONG_MAX);
 }
 
 /* The guest may have written it, without a trace in any host PTE. */
@@ -32,7 +88,7 @@ static void replace(struct kvm_ext_vm *vm, const struct kvm_memory_slot *slot,
 		    gfn_t gfn, struct page *old, struct page *page)
 {
 	spin_lock(&vm->kvm->mmu_lock);
-	kvm_ext_mmu(vm->kvm)->unmap(vm, slot, gfn, gfn + 1, false);
+	kvm_ext_mmu(vm->kvm)->unmap(vm, slot, gfn, gfn + 1, 0);
 	vm->kvm->mmu_invalidate_seq++;
 	/* cannot fail: there is an entry */
 	xa_store(&vm->pins.pages, gfn, page, GFP_ATOMIC);
@@ -40,52 +96,85 @@ static void replace(struct kvm_ext_vm *vm, const struct kvm_memory_slot *slot,
 	put(old);
 }
 
+/*
+ * The page of an address, as the access needs it. Memory that is only read may be
+ * write-protected, and is pinned as it is; but the zero page is not the guest's.
+ */
+static struct page *get(unsigned long hva, bool writing)
+{
+	struct page *page;
+
+	if (!writing && pin_user_pages_fast(hva, 1, FOLL_LONGTERM, &page) == 1) {
+		if (!is_zero_pfn(page_to_pfn(page)))
+			return page;
+		unpin_user_page(page);
+	}
+	if (pin_user_pages_fast(hva, 1, FOLL_WRITE | FOLL_LONGTERM, &page) != 1)
+		return NULL;
+	return page;
+}
+
+/* Returns 1 if the page is pinned for the first time, for the caller to have it accounted. */
 static int pin_one(struct kvm_ext_vm *vm, const struct kvm_memory_slot *slot,
-		   gfn_t gfn)
+		   gfn_t gfn, bool writing)
 {
 	struct kvm_ext_pins *pins = &vm->pins;
 	struct page *page, *old;
-	int err;
+	int err = 0;
 
-	lockdep_assert_held(&pins->lock);
-
-	if (pin_user_pages_fast(__gfn_to_hva_memslot(slot, gfn), 1,
-				FOLL_WRITE | FOLL_LONGTERM, &page) != 1)
+	page = get(__gfn_to_hva_memslot(slot, gfn), writing);
+	if (!page)
 		return -EFAULT;
 
+	mutex_lock(&pins->lock);
 	old = xa_load(&pins->pages, gfn);
-	if (old == page) {
+	if (old == page)
 		unpin_user_page(page);
-		return 0;
-	}
-	if (old) {
+	else if (old)
 		replace(vm, slot, gfn, old, page);
-		return 0;
-	}
-
-	err = account_locked_vm(vm->kvm->mm, 1, true);
-	if (!err) {
-		err = xa_err(xa_store(&pins->pages, gfn, page, GFP_KERNEL_ACCOUNT));
-		if (err)
-			account_locked_vm(vm->kvm->mm, 1, false);
-	}
-	if (err)
+	else
+		err = xa_err(xa_store(&pins->pages, gfn, page, GFP_KERNEL_ACCOUNT)) ?: 1;
+	mutex_unlock(&pins->lock);
+	if (err < 0)
 		unpin_user_page(page);
 	return err;
 }
 
+static unsigned long not_pinned(const struct kvm_ext_vm *vm, gfn_t start, gfn_t end)
+{
+	unsigned long nr = 0;
+
+	for (; start < end; start++)
+		nr += !xa_load((struct xarray *)&vm->pins.pages, start);
+	return nr;
+}
+
 int kvm_ext_pin(struct kvm_ext_vm *vm, const struct kvm_memory_slot *slot,
-		gfn_t start, gfn_t end)
+		gfn_t start, gfn_t end, bool writing)
 {
 	gfn_t gfn = max(start, slot->base_gfn);
-	int err = 0;
+	long accounted;
+	int err;
 
 	end = min(end, slot->base_gfn + slot->npages);
-	mutex_lock(&vm->pins.lock);
-	for (; gfn < end && !err; gfn++)
-		err = pin_one(vm, slot, gfn);
-	mutex_unlock(&vm->pins.lock);
-	return err;
+	accounted = not_pinned(vm, gfn, end);
+	err = accounted ? account_locked_vm(vm->kvm->mm, accounted, true) : 0;
+	if (err)
+		return err;
+
+	for (; gfn < end; gfn++) {
+		err = pin_one(vm, slot, gfn, writing);
+		if (err < 0)
+			break;
+		accounted -= err;
+		cond_resched();
+	}
+	/* others have pinned pages, and have them accounted, at the same time */
+	if (accounted > 0)
+		account_locked_vm(vm->kvm->mm, accounted, false);
+	else if (accounted < 0)
+		account_locked_vm(vm->kvm->mm, -accounted, true);
+	return min(err, 0);
 }
 
 bool kvm_ext_pinned(struct kvm_ext_vm *vm, gfn_t start, gfn_t end,
@@ -97,7 +186,7 @@ bool kvm_ext_pinned(struct kvm_ext_vm *vm, gfn_t start, gfn_t end,
 
 	for (; start < end; start++, pfn++) {
 		page = xa_load(&vm->pins.pages, start);
-		if (!page || page_to_pfn(page) != pfn)
+		if (!page || page_to_pfn(page) != pfn || PageHWPoison(page))
 			return false;
 	}
 	return true;
@@ -116,6 +205,7 @@ void kvm_ext_unpin(struct kvm_ext_vm *vm, gfn_t start, gfn_t end)
 		xa_erase(&pins->pages, gfn);
 		put(page);
 		nr++;
+		cond_resched();
 	}
 	mutex_unlock(&pins->lock);
 

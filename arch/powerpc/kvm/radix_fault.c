@@ -4,13 +4,11 @@
  * the place of smaller ones.
  *
  * kvmppc_book3s_instantiate_page() chooses the leaf and has it written by
- * kvmppc_create_pte(), whose nine arguments are more than a redirect can pass
- * on. So the leaf is bounded where it is written, by a change of the call's
- * arguments; there is no way into the table past that. The former function is
- * wrapped only so that those who asked for the leaf learn what it became.
+ * kvmppc_create_pte(), which writes those of shadow tables too. Each is bounded
+ * where it is written; there is no way into a table past that. The former function
+ * is wrapped only so that those who asked for the leaf learn what it became.
  */
 #include <linux/kvm_host.h>
-#include <linux/ptrace.h>
 #include <asm/kvm_book3s.h>
 #include <asm/kvm_book3s_64.h>
 
@@ -21,12 +19,10 @@
 #include "pin.h"
 #include "radix_fault.h"
 #include "radix_walk.h"
-#include "redirect.h"
 #include "stock.h"
 #include "vm.h"
-#include "wanted.h"
 
-static notrace unsigned long leaf_size(unsigned int level)
+static unsigned long leaf_size(unsigned int level)
 {
 	switch (level) {
 	case 2:
@@ -38,8 +34,8 @@ static notrace unsigned long leaf_size(unsigned int level)
 	}
 }
 
-static notrace bool inside(const struct kvm_memory_slot *slot, unsigned long gpa,
-			   unsigned int level)
+static bool inside(const struct kvm_memory_slot *slot, unsigned long gpa,
+		   unsigned int level)
 {
 	gfn_t first = round_down(gpa, leaf_size(level)) >> PAGE_SHIFT;
 	gfn_t pages = leaf_size(level) >> PAGE_SHIFT;
@@ -52,15 +48,13 @@ static notrace bool inside(const struct kvm_memory_slot *slot, unsigned long gpa
  * The part of a large leaf that maps @gpa. Guest and host address have the same
  * offset in it, so what @gpa has below it is what the host address has there.
  */
-static notrace pte_t narrow(pte_t pte, unsigned long gpa, unsigned int from,
-			    unsigned int to)
+static pte_t narrow(pte_t pte, unsigned long gpa, unsigned int from, unsigned int to)
 {
 	return __pte(pte_val(pte) | (gpa & (leaf_size(from) - leaf_size(to))));
 }
 
-notrace unsigned int kvm_ext_bound_leaf(const struct kvm_memory_slot *slot,
-					unsigned long gpa, unsigned int level,
-					pte_t *pte)
+unsigned int kvm_ext_bound_leaf(const struct kvm_memory_slot *slot, unsigned long gpa,
+				unsigned int level, pte_t *pte)
 {
 	unsigned int bound = level;
 
@@ -71,6 +65,17 @@ notrace unsigned int kvm_ext_bound_leaf(const struct kvm_memory_slot *slot,
 	return bound;
 }
 EXPORT_SYMBOL_FOR_KUNIT(kvm_ext_bound_leaf);
+
+/* The level of a leaf that maps @gpa already, or -1. */
+static int level_at(struct kvm *kvm, unsigned long gpa)
+{
+	struct kvm_ext_walk w;
+
+	kvm_ext_walk_init(&w, kvm->arch.pgtable, gpa, gpa + 1, UINT_MAX);
+	if (!kvm_ext_walk_next(&w))
+		return -1;
+	return w.shift == PUD_SHIFT ? 2 : w.shift == PMD_SHIFT ? 1 : 0;
+}
 
 /*
  * Are there smaller leaves where one of this level is wanted? None can come up
@@ -83,10 +88,30 @@ static bool occupied(struct kvm *kvm, unsigned long gpa, unsigned int level)
 	unsigned long start = round_down(gpa, leaf_size(level));
 	struct kvm_ext_walk w;
 
-	lockdep_assert_held(&kvm->mmu_lock);
 	kvm_ext_walk_init(&w, kvm->arch.pgtable, start, start + leaf_size(level),
 			  UINT_MAX);
 	return kvm_ext_walk_next(&w) && 1UL << w.shift < leaf_size(level);
+}
+
+/*
+ * The largest leaf, up to @level, that takes nothing away. One that is there already,
+ * because another fault or a join was quicker, gets what the access needs.
+ */
+static unsigned int free_level(struct kvm_ext_vm *vm, unsigned long gpa, unsigned int level)
+{
+	struct kvm *kvm = vm->kvm;
+	int present;
+
+	lockdep_assert_held(&kvm->mmu_lock);
+
+	present = level_at(kvm, gpa);
+	if (present >= 0)
+		return min_t(unsigned int, present, level);
+	if (vm->single_pages)
+		return 0;
+	while (level && occupied(kvm, gpa, level))
+		level--;
+	return level;
 }
 
 void kvm_ext_single_pages(struct kvm_ext_vm *vm, bool on)
@@ -98,75 +123,72 @@ void kvm_ext_single_pages(struct kvm_ext_vm *vm, bool on)
 	spin_unlock(&vm->kvm->mmu_lock);
 }
 
-/*
- * The leaf begins as the host's PTE, with a bit that says something about the
- * host's. Where there is a leaf already (a page that was mapped for reading and
- * now is for writing), kvm-hv does not expect such a bit to be another, and warns.
- */
-static notrace void drop_host_bits(struct pt_regs *regs)
+/* A leaf of the guest's own table, and its level. */
+static int bound_own(struct kvm_ext_vm *vm, pte_t *pte, unsigned long gpa, unsigned int *level)
 {
-	regs->gpr[5] &= ~(__force unsigned long)cpu_to_be64(_PAGE_SOFT_DIRTY);
-}
-
-/* In the guest's own table. */
-static notrace void adjust_own(struct kvm_ext_vm *vm, struct pt_regs *regs)
-{
-	struct kvm *kvm = vm->kvm;
-	unsigned long gpa = regs->gpr[6];
-	unsigned int level = regs->gpr[7];
 	const struct kvm_vcpu *vcpu = kvm_get_running_vcpu();
 	const struct kvm_memory_slot *slot;
-	pte_t pte;
+	struct kvm *kvm = vm->kvm;
+	unsigned int level_free;
 
-	if (WARN_ON_ONCE(!vcpu || vcpu->kvm != kvm))
-		return;
+	/* Notifiers, the log and the deletion of the memslot would not find it. */
+	if (!kvm_ext_tree_holds(gpa))
+		return -EFAULT;
+	if (!kvm_ext_notifiers || WARN_ON_ONCE(!vcpu || vcpu->kvm != kvm))
+		return 0;
 	if (test_bit(vcpu->vcpu_idx, vm->only_read))
-		regs->gpr[5] &= ~(__force unsigned long)cpu_to_be64(_PAGE_DIRTY);
-	if (!level)
-		return;
+		*pte = pte_mkclean(*pte);
+	if (!*level)
+		return 0;
 
 	slot = gfn_to_memslot(kvm, gpa >> PAGE_SHIFT);
+	*level = kvm_ext_bound_leaf(slot, gpa, *level, pte);
 	spin_lock(&kvm->mmu_lock);
-	if (vm->single_pages || occupied(kvm, gpa, level))
-		slot = NULL;
+	level_free = free_level(vm, gpa, *level);
 	spin_unlock(&kvm->mmu_lock);
-
-	pte = __pte_raw((__force __be64)regs->gpr[5]);
-	level = kvm_ext_bound_leaf(slot, gpa, level, &pte);
-	regs->gpr[5] = (__force unsigned long)pte_raw(pte);
-	regs->gpr[7] = level;
-	vm->leaf_level[vcpu->vcpu_idx] = level;
+	*pte = narrow(*pte, gpa, *level, level_free);
+	*level = level_free;
+	vm->leaf_level[vcpu->vcpu_idx] = *level;
+	return 0;
 }
 
-/* In a shadow table. A sequence count that is not now's lets the guest try again. */
-static notrace void adjust_shadow(struct kvm_ext_vm *vm, struct pt_regs *regs)
+int kvm_ext_create_pte(struct kvm *kvm, pgd_t *root, pte_t pte, unsigned long gpa,
+		       unsigned int level, unsigned long mmu_seq, kvm_ext_lpid_t lpid,
+		       unsigned long *rmapp, struct rmap_nested **n_rmap)
 {
-	const struct kvm_vcpu *vcpu = kvm_get_running_vcpu();
-	struct kvm_nested_guest *gp = vcpu ? vcpu->arch.nested : NULL;
-
-	if (WARN_ON_ONCE(!gp || gp->shadow_pgtable != (pgd_t *)regs->gpr[4]) ||
-	    !kvm_ext_make_room(vm, gp, regs->gpr[6], ilog2(leaf_size(regs->gpr[7])),
-			       __pte_raw((__force __be64)regs->gpr[5])))
-		regs->gpr[8] = vm->kvm->mmu_invalidate_seq - 1;
-}
-
-/*
- * r3 kvm, r4 table, r5 leaf (as it stands in the table), r6 gpa, r7 level, r8
- * sequence count
- */
-notrace void kvm_ext_adjust_create_pte(struct pt_regs *regs)
-{
-	struct kvm *kvm = (struct kvm *)regs->gpr[3];
-	pgd_t *root = (pgd_t *)regs->gpr[4];
+	typeof(kvmppc_create_pte) *original = kvm_ext_original(KVM_EXT_CREATE_PTE);
 	struct kvm_ext_vm *vm = kvm_ext_vm_find(kvm);
+	const struct kvm_vcpu *vcpu = kvm_get_running_vcpu();
+	struct kvm_nested_guest *gp = NULL;
+	int err, tables;
 
-	if (!vm || kvm_ext_called_by_us(regs))
-		return;
-	drop_host_bits(regs);
-	if (root != kvm->arch.pgtable && kvm_ext_nested)
-		adjust_shadow(vm, regs);
-	else if (root == kvm->arch.pgtable && kvm_ext_notifiers)
-		adjust_own(vm, regs);
+	BUILD_BUG_ON(!__same_type(kvm_ext_create_pte, kvmppc_create_pte));
+
+	/*
+	 * The leaf begins as the host's PTE, with a bit that says something about the
+	 * host's. Where there is a leaf already (a page that was mapped for reading and
+	 * now is for writing), kvm-hv does not expect such a bit to be another, and warns.
+	 */
+	pte = __pte(pte_val(pte) & ~_PAGE_SOFT_DIRTY);
+
+	if (root == kvm->arch.pgtable) {
+		err = bound_own(vm, &pte, gpa, &level);
+		if (err)
+			return err;
+	} else if (kvm_ext_nested) {
+		gp = vcpu ? vcpu->arch.nested : NULL;
+		if (WARN_ON_ONCE(!gp || gp->shadow_pgtable != root))
+			return -EAGAIN;
+		gpa = kvm_ext_tree_address(gpa);
+		err = kvm_ext_make_room(vm, gp, gpa, ilog2(leaf_size(level)), pte, &tables);
+		if (err)
+			return err;
+	}
+
+	err = original(kvm, root, pte, gpa, level, mmu_seq, lpid, rmapp, n_rmap);
+	if (err && gp)
+		kvm_ext_unmake_tables(vm, gp, tables);
+	return err;
 }
 
 /* kvm-hv has counted what it meant to insert. */
@@ -204,10 +226,8 @@ int kvm_ext_instantiate_page(struct kvm_vcpu *vcpu, unsigned long gpa,
 	BUILD_BUG_ON(!__same_type(kvm_ext_instantiate_page,
 				  kvmppc_book3s_instantiate_page));
 
-	if (WARN_ON_ONCE(!original))
-		return -EFAULT;
 	if (vm->pins.on)
-		err = kvm_ext_pin(vm, memslot, gfn, gfn + 1);
+		err = kvm_ext_pin(vm, memslot, gfn, gfn + 1, writing);
 	if (err)
 		return err;
 
@@ -238,7 +258,7 @@ int kvm_ext_instantiate_page(struct kvm_vcpu *vcpu, unsigned long gpa,
 	if (vm->pins.on && bound) {
 		gfn = round_down(gpa, leaf_size(bound)) >> PAGE_SHIFT;
 		err = kvm_ext_pin(vm, memslot, gfn,
-				  gfn + (leaf_size(bound) >> PAGE_SHIFT));
+				  gfn + (leaf_size(bound) >> PAGE_SHIFT), writing);
 	}
 	return err;
 }

@@ -1,15 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Gathering of partition-scoped TLB invalidations, and the three ways to
- * issue them: tlbie on bare metal (Power ISA v3.0B book III, 5.9.3.3), and as
- * a guest the hypercalls H_RPT_INVALIDATE (PAPR; Linux 5.14, "KVM: PPC: Book3S
- * HV: Nested support in H_RPT_INVALIDATE") or H_TLB_INVALIDATE (nested API v1;
- * Linux 4.20, "KVM: PPC: Book3S HV: Implement H_TLB_INVALIDATE hcall").
+ * Gathering of partition-scoped TLB invalidations, and the ways to issue them:
+ * tlbie on bare metal (Power ISA v3.0B book III, 5.9.3.3), and as a guest the
+ * hypercalls H_RPT_INVALIDATE (PAPR; Linux 5.14, "KVM: PPC: Book3S HV: Nested
+ * support in H_RPT_INVALIDATE") or H_TLB_INVALIDATE (nested API v1; Linux 4.20,
+ * "KVM: PPC: Book3S HV: Implement H_TLB_INVALIDATE hcall"). Where the hypervisor
+ * serves neither, CPUs leave their guests.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
 #include <linux/kvm_host.h>
 #include <linux/of.h>
+#include <linux/sched.h>
+#include <linux/smp.h>
 #include <asm/firmware.h>
 #include <asm/hvcall.h>
 #include <asm/kvm_ppc.h>
@@ -31,21 +34,21 @@
 /* Above so many tlbie, the kernel's own flushes prefer one of all. */
 #define TLBIE_CEILING		33
 
-static int bare_range(u64 lpid, unsigned long start, unsigned long end,
-		      unsigned int shift)
+static long bare_range(u64 lpid, unsigned long start, unsigned long end,
+		       unsigned int shift)
 {
 	radix__flush_tlb_lpid_page(lpid, start, 1UL << shift);
 	return 0;
 }
 
-static int bare_lpid(u64 lpid)
+static long bare_lpid(u64 lpid)
 {
 	radix__flush_all_lpid(lpid);
 	return 0;
 }
 
-static int rpt_invalidate(u64 lpid, u64 type, unsigned long start, unsigned long end,
-			  u64 pgsize)
+static long rpt_invalidate(u64 lpid, u64 type, unsigned long start, unsigned long end,
+			   u64 pgsize)
 {
 	long rc;
 
@@ -57,23 +60,23 @@ static int rpt_invalidate(u64 lpid, u64 type, unsigned long start, unsigned long
 					pgsize, start, end);
 	} while (rc == H_BUSY);
 
-	return rc == H_SUCCESS ? 0 : -EIO;
+	return rc;
 }
 
-static int rpt_range(u64 lpid, unsigned long start, unsigned long end,
-		     unsigned int shift)
+static long rpt_range(u64 lpid, unsigned long start, unsigned long end,
+		      unsigned int shift)
 {
 	return rpt_invalidate(lpid, H_RPTI_TYPE_TLB, start, end,
 			      psize_to_rpti_pgsize(shift_to_mmu_psize(shift)));
 }
 
-static int rpt_lpid(u64 lpid)
+static long rpt_lpid(u64 lpid)
 {
 	return rpt_invalidate(lpid, H_RPTI_TYPE_TLB | H_RPTI_TYPE_PWC, 0, -1UL,
 			      H_RPTI_PAGE_ALL);
 }
 
-static int tlbi_invalidate(u64 lpid, unsigned long ric, unsigned long rb)
+static long tlbi_invalidate(u64 lpid, unsigned long ric, unsigned long rb)
 {
 	long rc;
 
@@ -83,18 +86,18 @@ static int tlbi_invalidate(u64 lpid, unsigned long ric, unsigned long rb)
 					lpid, rb);
 	} while (rc == H_BUSY);
 
-	return rc == H_SUCCESS ? 0 : -EIO;
+	return rc;
 }
 
-static int tlbi_range(u64 lpid, unsigned long start, unsigned long end,
-		      unsigned int shift)
+static long tlbi_range(u64 lpid, unsigned long start, unsigned long end,
+		       unsigned int shift)
 {
 	unsigned long ap = mmu_get_ap(shift_to_mmu_psize(shift));
 
 	return tlbi_invalidate(lpid, RIC_FLUSH_TLB, start | (ap << PPC_BITLSHIFT(58)));
 }
 
-static int tlbi_lpid(u64 lpid)
+static long tlbi_lpid(u64 lpid)
 {
 	return tlbi_invalidate(lpid, RIC_FLUSH_ALL, TLBIEL_INVAL_SET_LPID);
 }
@@ -126,6 +129,30 @@ static const struct kvm_ext_flush_backend backend_tlbi = {
 	.lpid = tlbi_lpid,
 };
 
+/*
+ * The hypervisor serves neither request. It drops a guest's translations whenever
+ * that is entered, or kvm-hv would not work there, which counts on that as well.
+ */
+static long leave_guests(u64 lpid)
+{
+	kick_all_cpus_sync();
+	return 0;
+}
+
+static long leave_guests_range(u64 lpid, unsigned long start, unsigned long end,
+			       unsigned int shift)
+{
+	return leave_guests(lpid);
+}
+
+static const struct kvm_ext_flush_backend backend_none = {
+	.name = "entry into the guest",
+	.range_pages = 1,
+	.ceiling = 1,
+	.range = leave_guests_range,
+	.lpid = leave_guests,
+};
+
 static bool kvm_below(void)
 {
 	struct device_node *np = of_find_node_by_path("/hypervisor");
@@ -135,35 +162,44 @@ static bool kvm_below(void)
 	return kvm;
 }
 
+/* Does the hypervisor serve the request? One invalidation too many harms nobody. */
+static bool is_served(const struct kvm_ext_flush_backend *backend)
+{
+	const u64 any_lpid = 1;
+
+	return backend->range(any_lpid, 0, PAGE_SIZE, PAGE_SHIFT) != H_FUNCTION;
+}
+
 void kvm_ext_flush_probe(unsigned int ceiling)
 {
 	if (!kvmhv_on_pseries()) {
 		this_machine = backend_bare;
-	} else if (firmware_has_feature(FW_FEATURE_RPT_INVALIDATE)) {
+	} else if (firmware_has_feature(FW_FEATURE_RPT_INVALIDATE) &&
+		   is_served(&backend_rpt)) {
 		this_machine = backend_rpt;
-	} else {
+	} else if (is_served(&backend_tlbi)) {
 		this_machine = backend_tlbi;
 		if (kvm_below())
 			this_machine.ceiling = 0;
+	} else {
+		this_machine = backend_none;
+		pr_info("the hypervisor serves neither H_RPT_INVALIDATE nor H_TLB_INVALIDATE: all CPUs leave their guests instead\n");
 	}
 	if (ceiling)
 		this_machine.ceiling = ceiling;
 }
 
-void kvm_ext_flush_init(struct kvm_ext_flush *f,
-			struct kvm_ext_flush_debug *debug,
-			const struct kvm_ext_flush_backend *backend)
+void kvm_ext_flush_init(struct kvm_ext_flush *f, struct kvm_ext_flusher *flusher)
 {
-	f->backend = backend;
-	f->debug = debug;
+	f->flusher = flusher;
 }
 EXPORT_SYMBOL_FOR_KUNIT(kvm_ext_flush_init);
 
 void kvm_ext_flush_begin(struct kvm_ext_flush *f, u64 lpid, unsigned long total)
 {
-	/* What could not be invalidated the last time is still to be. */
-	f->whole = f->failed && f->lpid == lpid;
-	f->failed = false;
+	/* What was refused the last time is still to be invalidated. */
+	f->whole = f->refused && f->lpid == lpid;
+	f->refused = false;
 	f->lpid = lpid;
 	f->total = total;
 	f->pages = 0;
@@ -172,45 +208,53 @@ void kvm_ext_flush_begin(struct kvm_ext_flush *f, u64 lpid, unsigned long total)
 }
 EXPORT_SYMBOL_FOR_KUNIT(kvm_ext_flush_begin);
 
-int kvm_ext_flush_lpid(const struct kvm_ext_flush *f, u64 lpid)
+bool kvm_ext_flush_lpid(struct kvm_ext_flusher *flusher, u64 lpid)
 {
-	if (f->backend->lpid(lpid)) {
-		pr_err_ratelimited("%s refused to invalidate LPID %llu\n",
-				   f->backend->name, (unsigned long long)lpid);
-		return -EIO;
+	long rc = flusher->backend->lpid(lpid);
+
+	if (rc) {
+		if (atomic_inc_return(&flusher->refusals) == 1)
+			pr_warn("pid %d: %s refused LPID %llu with %ld: its CPUs are made to leave the guest instead, and a dirty log reports pages once more\n",
+				flusher->pid, flusher->backend->name,
+				(unsigned long long)lpid, rc);
+		kick_all_cpus_sync();
 	}
-	kvm_ext_flush_debug_paid(f->debug, lpid, 0, -1UL);
-	return 0;
+	/* What can be done has been done. */
+	kvm_ext_flush_debug_paid(flusher->debug, lpid, 0, -1UL);
+	return !rc;
 }
 
 static void flush_whole(struct kvm_ext_flush *f)
 {
-	if (kvm_ext_flush_lpid(f, f->lpid))
-		f->failed = true;
+	if (!kvm_ext_flush_lpid(f->flusher, f->lpid))
+		f->refused = true;
 }
 
 /* Issue the requests of one range. True if all were served. */
-static bool issue_range(struct kvm_ext_flush *f, unsigned int i)
+static bool issue_range(struct kvm_ext_flush *f, unsigned int i, bool may_sleep)
 {
+	const struct kvm_ext_flush_backend *backend = f->flusher->backend;
 	unsigned int shift = f->range[i].shift;
-	unsigned long step = (unsigned long)f->backend->range_pages << shift;
+	unsigned long step = (unsigned long)backend->range_pages << shift;
 	unsigned long start = f->range[i].start, end;
 
 	for (; start < f->range[i].end; start = end) {
 		end = min(start + step, f->range[i].end);
-		if (f->backend->range(f->lpid, start, end, shift))
+		if (backend->range(f->lpid, start, end, shift))
 			return false;
-		kvm_ext_flush_debug_paid(f->debug, f->lpid, start, end);
+		kvm_ext_flush_debug_paid(f->flusher->debug, f->lpid, start, end);
+		if (may_sleep)
+			cond_resched();
 	}
 	return true;
 }
 
-static void issue(struct kvm_ext_flush *f)
+static void issue(struct kvm_ext_flush *f, bool may_sleep)
 {
 	unsigned int i;
 
 	for (i = 0; i < f->nr; i++) {
-		if (!issue_range(f, i)) {
+		if (!issue_range(f, i, may_sleep)) {
 			flush_whole(f);
 			break;
 		}
@@ -218,18 +262,26 @@ static void issue(struct kvm_ext_flush *f)
 	f->nr = 0;
 }
 
+void kvm_ext_flush_issue(struct kvm_ext_flush *f)
+{
+	might_sleep();
+	if (!f->whole)
+		issue(f, true);
+}
+EXPORT_SYMBOL_FOR_KUNIT(kvm_ext_flush_issue);
+
 static unsigned long requests(const struct kvm_ext_flush *f, unsigned int i)
 {
 	unsigned long pages = (f->range[i].end - f->range[i].start) >>
 			      f->range[i].shift;
 
-	return DIV_ROUND_UP(pages, f->backend->range_pages);
+	return DIV_ROUND_UP(pages, f->flusher->backend->range_pages);
 }
 
 static bool whole_is_better(const struct kvm_ext_flush *f)
 {
-	if (f->backend->ceiling)
-		return f->requests > f->backend->ceiling;
+	if (f->flusher->backend->ceiling)
+		return f->requests > f->flusher->backend->ceiling;
 	return f->pages > f->total / 2;
 }
 
@@ -246,7 +298,7 @@ void kvm_ext_flush_add(struct kvm_ext_flush *f, unsigned long gpa,
 		f->requests -= requests(f, last);
 	} else {
 		if (f->nr == KVM_EXT_FLUSH_RANGES)
-			issue(f);
+			issue(f, false);
 		last = f->nr++;
 		f->range[last].start = gpa;
 		f->range[last].shift = shift;
@@ -259,14 +311,13 @@ void kvm_ext_flush_add(struct kvm_ext_flush *f, unsigned long gpa,
 }
 EXPORT_SYMBOL_FOR_KUNIT(kvm_ext_flush_add);
 
-int kvm_ext_flush_finish(struct kvm_ext_flush *f)
+void kvm_ext_flush_finish(struct kvm_ext_flush *f)
 {
 	if (f->whole)
 		flush_whole(f);
 	else
-		issue(f);
+		issue(f, false);
 	f->nr = 0;
 	f->whole = false;
-	return f->failed ? -EIO : 0;
 }
 EXPORT_SYMBOL_FOR_KUNIT(kvm_ext_flush_finish);

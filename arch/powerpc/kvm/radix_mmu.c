@@ -24,8 +24,8 @@
 #include "vm.h"
 
 /*
- * Table entries looked at in one hold of mmu_lock. Some 50 us on a POWER9,
- * which a vCPU may have to wait in its page fault.
+ * Table entries looked at in one hold of mmu_lock, and after how many shadow PTEs it
+ * ends. Some 50 us on a POWER9, which a vCPU may have to wait in its page fault.
  */
 #define CHUNK	2048
 
@@ -58,30 +58,45 @@ static unsigned long visit_leaf(struct kvm_ext_pass *p,
 	return seen;
 }
 
-/* The page of a leaf goes, or its table; the next collection finds its C bit here. */
+/* The table of a leaf goes, and no vCPU runs: the next collection finds its C bit here. */
 static void accumulate(const struct kvm_memory_slot *slot,
 		       const struct kvm_ext_walk *leaf)
 {
 	unsigned long gfn;
 
-	if (slot->dirty_bitmap)
-		for (gfn = first_gfn(slot, leaf); gfn < end_gfn(slot, leaf); gfn++)
-			set_bit_le(gfn - slot->base_gfn, slot->dirty_bitmap);
+	for (gfn = first_gfn(slot, leaf); gfn < end_gfn(slot, leaf); gfn++)
+		set_bit_le(gfn - slot->base_gfn, slot->dirty_bitmap);
 }
 
+/**
+ * struct collection - C bits of a memslot are collected
+ * @vm:		whose
+ * @slot:	the memslot
+ * @map:	where they are collected
+ * @clear:	_PAGE_DIRTY, or 0 to leave them set
+ * @refused:	the hypervisor refused to invalidate a shadow LPID
+ */
+struct collection {
+	struct kvm_ext_vm *vm;
+	const struct kvm_memory_slot *slot;
+	unsigned long *map;
+	unsigned long clear;
+	bool refused;
+};
+
 /* One hold of mmu_lock. Returns where to go on, or @end. */
-static unsigned long collect_chunk(struct kvm_ext_vm *vm,
-				   const struct kvm_memory_slot *slot,
-				   unsigned long start, unsigned long end,
-				   unsigned long *map, unsigned long clear, int *err)
+static unsigned long collect_chunk(struct collection *c, unsigned long start,
+				   unsigned long end)
 {
 	struct kvm_ext_pass p = {
-		.vm = vm,
+		.vm = c->vm,
 		.look = _PAGE_DIRTY,
-		.clear = clear,
-		.flush = &vm->flush,
+		.clear = c->clear,
+		.flush = &c->vm->flush,
+		.flush_later = true,
 	};
-	struct kvm *kvm = vm->kvm;
+	const struct kvm_memory_slot *slot = c->slot;
+	struct kvm *kvm = c->vm->kvm;
 	struct kvm_ext_walk w;
 	unsigned long gfn;
 
@@ -91,41 +106,43 @@ static unsigned long collect_chunk(struct kvm_ext_vm *vm,
 	/* C of a shadow PTE may be set where that of the leaf is not */
 	if (!kvm->arch.nested_enable)
 		w.only = p.look;
-	while (kvm_ext_walk_next(&w)) {
+	while (!kvm_ext_flush_full(p.flush) && p.visits < CHUNK && kvm_ext_walk_next(&w)) {
 		if (!visit_leaf(&p, slot, &w))
 			continue;
 		for (gfn = first_gfn(slot, &w); gfn < end_gfn(slot, &w); gfn++)
-			__set_bit_le(gfn - slot->base_gfn, map);
+			__set_bit_le(gfn - slot->base_gfn, c->map);
 	}
 	kvm_ext_pass_finish(&p);
 
 	spin_unlock(&kvm->mmu_lock);
 
-	if (p.err)
-		*err = p.err;
+	c->refused |= p.refused;
 	return kvm_ext_walk_done(&w) ? end : w.next;
 }
 
-/* The flush that all C bits cleared since it was begun have to wait for. */
-static int finish_clearing(struct kvm_ext_vm *vm, int err)
+/*
+ * The flush that all C bits cleared since it was begun have to wait for. Returns
+ * false if the hypervisor refused it.
+ */
+static bool finish_clearing(struct kvm_ext_vm *vm)
 {
-	if (kvm_ext_flush_finish(&vm->flush))
-		err = -EIO;
-	if (!err && IS_ENABLED(CONFIG_KVM_HV_EXT_DEBUG)) {
+	kvm_ext_flush_issue(&vm->flush);
+	kvm_ext_flush_finish(&vm->flush);
+	if (IS_ENABLED(CONFIG_KVM_HV_EXT_DEBUG)) {
 		/* who changes leaves under mmu_lock has paid when it is dropped */
 		spin_lock(&vm->kvm->mmu_lock);
 		kvm_ext_flush_debug_settled(&vm->debug);
 		spin_unlock(&vm->kvm->mmu_lock);
 	}
-	return err;
+	return !vm->flush.refused;
 }
 
-static int collect(struct kvm_ext_vm *vm, const struct kvm_memory_slot *slot,
-		   unsigned long *map, unsigned long clear)
+static bool collect(struct kvm_ext_vm *vm, const struct kvm_memory_slot *slot,
+		    unsigned long *map, unsigned long clear)
 {
+	struct collection c = { .vm = vm, .slot = slot, .map = map, .clear = clear };
 	unsigned long gpa = slot->base_gfn << PAGE_SHIFT;
 	unsigned long end = gpa + (slot->npages << PAGE_SHIFT);
-	int err = 0;
 
 	lockdep_assert_held(&vm->kvm->arch.mmu_setup_lock);
 	lockdep_assert_held(&vm->kvm->slots_lock);
@@ -133,26 +150,34 @@ static int collect(struct kvm_ext_vm *vm, const struct kvm_memory_slot *slot,
 	kvm_ext_flush_begin(&vm->flush, vm->kvm->arch.lpid,
 			    vm->kvm->nr_memslot_pages);
 	while (gpa < end) {
-		gpa = collect_chunk(vm, slot, gpa, end, map, clear, &err);
+		gpa = collect_chunk(&c, gpa, end);
+		if (kvm_ext_flush_full(&vm->flush))
+			kvm_ext_flush_issue(&vm->flush);
 		cond_resched();
 	}
-	return finish_clearing(vm, err);
+	return finish_clearing(vm) && !c.refused;
 }
 
-int kvm_ext_radix_harvest(struct kvm_ext_vm *vm,
-			  const struct kvm_memory_slot *slot,
-			  unsigned long *map)
+bool kvm_ext_radix_harvest(struct kvm_ext_vm *vm,
+			   const struct kvm_memory_slot *slot,
+			   unsigned long *map)
 {
 	return collect(vm, slot, map, _PAGE_DIRTY);
 }
 EXPORT_SYMBOL_FOR_KUNIT(kvm_ext_radix_harvest);
 
-int kvm_ext_radix_peek(struct kvm_ext_vm *vm, const struct kvm_memory_slot *slot,
-		       unsigned long *map)
+void kvm_ext_radix_peek(struct kvm_ext_vm *vm, const struct kvm_memory_slot *slot,
+			unsigned long *map)
 {
-	return collect(vm, slot, map, 0);
+	collect(vm, slot, map, 0);
 }
 EXPORT_SYMBOL_FOR_KUNIT(kvm_ext_radix_peek);
+
+/*
+ * Pages of a bitmap looked at for the next that is named, and pages in a row, before
+ * the lock is let go.
+ */
+#define SCAN	4096
 
 /**
  * struct cleaning - pages of a memslot lose C
@@ -163,7 +188,8 @@ EXPORT_SYMBOL_FOR_KUNIT(kvm_ext_radix_peek);
  * @next:	page to go on at
  * @end:	first page not concerned
  * @no_tables:	there is no memory to split leaves
- * @err:	an invalidation failed
+ * @again:	the hypervisor refuses invalidations: pages that lose C are accumulated
+ * @refused:	the hypervisor refused to flush in one of the passes
  */
 struct cleaning {
 	struct kvm_ext_vm *vm;
@@ -173,37 +199,39 @@ struct cleaning {
 	unsigned long next;
 	unsigned long end;
 	bool no_tables;
-	int err;
+	bool again;
+	bool refused;
 };
 
-/* Go to the next pages in a row. False if there are none. */
+/* Go to the next pages in a row, not too far on. False if there are none as far. */
 static bool next_run(struct cleaning *c, unsigned long *end)
 {
-	*end = c->end;
+	*end = min(c->end, c->next + SCAN);
 	if (c->pages) {
-		c->next = find_next_bit_le(c->pages, c->end, c->next);
-		*end = find_next_zero_bit_le(c->pages, c->end, c->next);
+		c->next = find_next_bit_le(c->pages, *end, c->next);
+		*end = find_next_zero_bit_le(c->pages, *end, c->next);
 	}
-	return c->next < c->end;
+	return c->next < *end;
 }
 
-/* As on stock: the leaf goes. What it knows is accumulated. */
-static void take_large(struct cleaning *c, struct kvm_ext_pass *p,
+/* As on stock: the leaf goes, by a pass of its own. What it knows is accumulated. */
+static void take_large(struct cleaning *c, struct kvm_ext_pass *outer,
 		       const struct kvm_ext_walk *leaf)
 {
-	struct kvm_ext_flush *flush = p->flush;
-	unsigned long clear = p->clear;
 	struct kvm_ext_vm *vm = c->vm;
+	struct kvm_ext_pass p = {
+		.vm = vm,
+		.look = _PAGE_DIRTY,
+		.clear = KVM_EXT_PASS_ALL,
+		.flush = &vm->notifier_flush,
+	};
 
-	kvm_ext_flush_begin(&vm->notifier_flush, vm->kvm->arch.lpid,
-			    vm->kvm->nr_memslot_pages);
-	p->clear = KVM_EXT_PASS_ALL;
-	p->flush = &vm->notifier_flush;
-	if (visit_leaf(p, c->slot, leaf))
-		accumulate(c->slot, leaf);
-	p->clear = clear;
-	p->flush = flush;
-	kvm_ext_flush_finish(&vm->notifier_flush);
+	kvm_ext_pass_finish(outer);
+	kvm_ext_flush_begin(p.flush, vm->kvm->arch.lpid, vm->kvm->nr_memslot_pages);
+	if (visit_leaf(&p, c->slot, leaf))
+		kvm_ext_pass_found_dirty(&p, c->slot, first_gfn(c->slot, leaf),
+				   end_gfn(c->slot, leaf));
+	kvm_ext_pass_finish(&p);
 	kvm_ext_count_leaf(vm->kvm, leaf->shift, -1);
 }
 
@@ -211,14 +239,17 @@ static void take_large(struct cleaning *c, struct kvm_ext_pass *p,
 static bool clean_leaf(struct cleaning *c, struct kvm_ext_pass *p,
 		       struct kvm_ext_split *split, const struct kvm_ext_walk *leaf)
 {
-	if (leaf->shift == PAGE_SHIFT)
-		visit_leaf(p, c->slot, leaf);
-	else if (kvm_ext_split_add(split, p, leaf))
-		return true;
-	else if (c->no_tables && !split->nr)
+	bool again = c->again && c->slot->dirty_bitmap;
+
+	if (leaf->shift == PAGE_SHIFT) {
+		again &= !!visit_leaf(p, c->slot, leaf);
+	} else if (!kvm_ext_split_add(split, p, leaf)) {
+		if (!c->no_tables || split->nr)
+			return false;
 		take_large(c, p, leaf);
-	else
-		return false;
+	}
+	if (again)
+		accumulate(c->slot, leaf);
 	return true;
 }
 
@@ -232,7 +263,8 @@ static bool clean_run(struct cleaning *c, struct kvm_ext_pass *p,
 
 	kvm_ext_walk_init(w, c->vm->kvm->arch.pgtable, start, (base + end) << PAGE_SHIFT,
 			  w->budget - 1);
-	while (clean && kvm_ext_walk_next(w)) {
+	while (clean && !kvm_ext_flush_full(p->flush) && p->visits < CHUNK &&
+	       kvm_ext_walk_next(w)) {
 		clean = clean_leaf(c, p, split, w);
 		/* leaves that are large still, for the next hold of the lock */
 		if (w->shift == PUD_SHIFT)
@@ -240,7 +272,8 @@ static bool clean_run(struct cleaning *c, struct kvm_ext_pass *p,
 		if (!clean)
 			w->next = max(w->gpa, start);
 	}
-	c->next = min((w->next >> PAGE_SHIFT) - base, end);
+	/* The walk may end before the run does: no table reaches RADIX_PGTABLE_RANGE. */
+	c->next = clean && kvm_ext_walk_done(w) ? end : min((w->next >> PAGE_SHIFT) - base, end);
 	return clean;
 }
 
@@ -259,6 +292,7 @@ static bool clean_chunk(struct cleaning *c)
 		.look = _PAGE_DIRTY,
 		.clear = _PAGE_DIRTY,
 		.flush = &c->vm->flush,
+		.flush_later = true,
 	};
 	struct kvm_ext_walk w = { .budget = CHUNK };
 	struct kvm *kvm = c->vm->kvm;
@@ -270,20 +304,19 @@ static bool clean_chunk(struct cleaning *c)
 	if (!kvm_is_radix(kvm))
 		c->next = c->end;
 	/* a walk needs two entries to get on */
-	while (clean && w.budget > 2 && next_run(c, &run_end))
+	while (clean && w.budget > 2 && p.visits < CHUNK && !kvm_ext_flush_full(p.flush) &&
+	       next_run(c, &run_end))
 		clean = clean_run(c, &p, &split, &w, run_end);
-	if (kvm_ext_split_finish(&split))
-		c->err = -EIO;
+	c->refused |= !kvm_ext_split_finish(&split);
 	kvm_ext_pass_finish(&p);
 	spin_unlock(&kvm->mmu_lock);
-	if (p.err)
-		c->err = p.err;
+	c->refused |= p.refused;
 	return clean;
 }
 
-int kvm_ext_radix_clean(struct kvm_ext_vm *vm, const struct kvm_memory_slot *slot,
-			const unsigned long *pages, unsigned long start,
-			unsigned long end)
+bool kvm_ext_radix_clean(struct kvm_ext_vm *vm, const struct kvm_memory_slot *slot,
+			 const unsigned long *pages, unsigned long start,
+			 unsigned long end)
 {
 	struct cleaning c = {
 		.vm = vm,
@@ -292,19 +325,24 @@ int kvm_ext_radix_clean(struct kvm_ext_vm *vm, const struct kvm_memory_slot *slo
 		.start = start,
 		.next = start,
 		.end = end,
+		.again = atomic_read(&vm->flusher.refusals),
 	};
 	unsigned long run_end;
+	bool flushed;
 
 	lockdep_assert_held(&vm->kvm->slots_lock);
 
 	kvm_ext_flush_begin(&vm->flush, vm->kvm->arch.lpid,
 			    vm->kvm->nr_memslot_pages);
-	while (next_run(&c, &run_end)) {
-		if (!clean_chunk(&c))
+	while (c.next < c.end) {
+		if (next_run(&c, &run_end) && !clean_chunk(&c))
 			c.no_tables = vm->more_tables(vm);
+		if (kvm_ext_flush_full(&vm->flush))
+			kvm_ext_flush_issue(&vm->flush);
 		cond_resched();
 	}
-	return finish_clearing(vm, c.err);
+	flushed = finish_clearing(vm) && !c.refused;
+	return flushed || c.again;
 }
 EXPORT_SYMBOL_FOR_KUNIT(kvm_ext_radix_clean);
 
@@ -343,7 +381,7 @@ static bool is_pinned(struct kvm_ext_vm *vm, const struct kvm_memory_slot *slot,
 static unsigned long unmap_chunk(struct kvm_ext_vm *vm,
 				 const struct kvm_memory_slot *slot,
 				 unsigned long start, unsigned long end,
-				 unsigned int budget, bool spare_pinned)
+				 unsigned int how)
 {
 	struct kvm_ext_pass p = {
 		.vm = vm,
@@ -355,15 +393,15 @@ static unsigned long unmap_chunk(struct kvm_ext_vm *vm,
 	struct kvm_ext_walk w;
 
 	kvm_ext_flush_begin(p.flush, kvm->arch.lpid, kvm->nr_memslot_pages);
-	kvm_ext_walk_init(&w, kvm->arch.pgtable, start, end, budget);
-	while (kvm_ext_walk_next(&w)) {
-		if (spare_pinned && is_pinned(vm, slot, &w))
+	kvm_ext_walk_init(&w, kvm->arch.pgtable, start, end,
+			  how & KVM_EXT_MAY_SLEEP ? CHUNK : UINT_MAX);
+	while (!(how & KVM_EXT_MAY_SLEEP && p.visits > CHUNK) && kvm_ext_walk_next(&w)) {
+		if (how & KVM_EXT_SPARE_PINNED && is_pinned(vm, slot, &w))
 			continue;
 		if (visit_leaf(&p, slot, &w))
-			accumulate(slot, &w);
+			kvm_ext_pass_found_dirty(&p, slot, first_gfn(slot, &w), end_gfn(slot, &w));
 		kvm_ext_count_leaf(kvm, w.shift, -1);
 	}
-	kvm_ext_flush_finish(p.flush);
 	kvm_ext_pass_finish(&p);
 	kvm_ext_flush_debug_settled_range(&vm->debug, kvm->arch.lpid, start,
 					  min(end, w.next));
@@ -372,15 +410,18 @@ static unsigned long unmap_chunk(struct kvm_ext_vm *vm,
 
 void kvm_ext_radix_unmap(struct kvm_ext_vm *vm,
 			 const struct kvm_memory_slot *slot, gfn_t start,
-			 gfn_t end, bool spare_pinned)
+			 gfn_t end, unsigned int how)
 {
-	unsigned long gpa = start << PAGE_SHIFT;
+	unsigned long gpa = start << PAGE_SHIFT, end_gpa = end << PAGE_SHIFT;
+	struct kvm *kvm = vm->kvm;
 
-	lockdep_assert_held(&vm->kvm->mmu_lock);
+	lockdep_assert_held(&kvm->mmu_lock);
 
-	while (gpa < end << PAGE_SHIFT)
-		gpa = unmap_chunk(vm, slot, gpa, end << PAGE_SHIFT, UINT_MAX,
-				  spare_pinned);
+	while (gpa < end_gpa && kvm_is_radix(kvm)) {
+		gpa = unmap_chunk(vm, slot, gpa, end_gpa, how);
+		if (how & KVM_EXT_MAY_SLEEP && gpa < end_gpa)
+			cond_resched_lock(&kvm->mmu_lock);
+	}
 }
 EXPORT_SYMBOL_FOR_KUNIT(kvm_ext_radix_unmap);
 
@@ -395,14 +436,12 @@ void kvm_ext_radix_flush_slot(struct kvm_ext_vm *vm,
 		spin_lock(&kvm->mmu_lock);
 		/* A table that goes, goes after the mode has changed. */
 		gpa = kvm_is_radix(kvm) ?
-		      unmap_chunk(vm, slot, gpa, end, CHUNK, false) : end;
+		      unmap_chunk(vm, slot, gpa, end, KVM_EXT_MAY_SLEEP) : end;
 		/* page faults that have looked at the old slot try again */
 		kvm->mmu_invalidate_seq++;
 		spin_unlock(&kvm->mmu_lock);
 		cond_resched();
 	}
-	if (kvm->arch.nested_enable)
-		kvm_ext_rmap_slot_gone(vm, slot);
 }
 EXPORT_SYMBOL_FOR_KUNIT(kvm_ext_radix_flush_slot);
 
@@ -427,7 +466,6 @@ static bool accessed(struct kvm_ext_vm *vm, const struct kvm_memory_slot *slot,
 			  end << PAGE_SHIFT, UINT_MAX);
 	while (kvm_ext_walk_next(&w) && (clear || !seen))
 		seen |= visit_leaf(&p, slot, &w);
-	kvm_ext_flush_finish(p.flush);
 	kvm_ext_pass_finish(&p);
 	return seen;
 }

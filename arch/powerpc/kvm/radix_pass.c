@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A pass over leaves: the only place where one is changed.
+ * A pass over leaves: what it clears, which flush covers it, and when dirty pages
+ * are accumulated.
  *
  * Which flush covers what was cleared. In a shadow PTE: one under its shadow
  * LPID before mmu_lock is dropped, because the nested guest may end and its
@@ -37,8 +38,8 @@ static struct kvm_ext_flush *nested_flush(struct kvm_ext_pass *p, u64 lpid)
 
 	if (p->nested_used == KVM_EXT_NESTED_FLUSHES) {
 		i = KVM_EXT_NESTED_FLUSHES - 1;
-		if (kvm_ext_flush_finish(&nested[i]))
-			p->err = -EIO;
+		kvm_ext_flush_finish(&nested[i]);
+		p->refused |= nested[i].refused;
 	} else {
 		i = p->nested_used++;
 	}
@@ -50,26 +51,89 @@ unsigned long kvm_ext_pass_visit(struct kvm_ext_pass *p, u64 lpid, pte_t *ptep,
 				 unsigned long gpa, unsigned int shift)
 {
 	unsigned long old = pte_val(READ_ONCE(*ptep));
+	bool own = lpid == p->vm->kvm->arch.lpid;
 
 	if (!(old & p->clear))
 		return old & p->look;
 
 	old = __radix_pte_update(ptep, p->clear, 0);
 	kvm_ext_flush_debug_owe(&p->vm->debug, lpid, gpa, shift);
-	kvm_ext_flush_add(lpid == p->vm->kvm->arch.lpid ? p->flush : nested_flush(p, lpid),
-			  gpa, shift);
-	p->cleared = true;
+	kvm_ext_flush_add(own ? p->flush : nested_flush(p, lpid), gpa, shift);
+	p->own_cleared |= own;
 	return old & p->look;
+}
+
+static void accumulate(struct kvm *kvm, const struct kvm_memory_slot *slot, gfn_t gfn,
+		       gfn_t end)
+{
+	for (; gfn < end; gfn++) {
+		const struct kvm_memory_slot *s = slot ?: gfn_to_memslot(kvm, gfn);
+
+		if (s && s->dirty_bitmap)
+			set_bit_le(gfn - s->base_gfn, s->dirty_bitmap);
+	}
+}
+
+/* What was gathered goes out, and then dirty pages are accumulated. */
+static void settle(struct kvm_ext_pass *p)
+{
+	struct kvm_ext_pass_dirty *dirty = &p->vm->dirty;
+	struct kvm *kvm = p->vm->kvm;
+	unsigned int i;
+	int idx;
+
+	while (p->nested_used) {
+		struct kvm_ext_flush *nested = &p->vm->nested[--p->nested_used];
+
+		kvm_ext_flush_finish(nested);
+		p->refused |= nested->refused;
+	}
+	if (p->flush && !p->flush_later)
+		kvm_ext_flush_finish(p->flush);
+
+	if (!dirty->nr)
+		return;
+	idx = srcu_read_lock(&kvm->srcu);
+	for (i = 0; i < dirty->nr; i++) {
+		kvm_ext_flush_debug_settled_range(&p->vm->debug, kvm->arch.lpid,
+						  dirty->range[i].gfn << PAGE_SHIFT,
+						  dirty->range[i].end << PAGE_SHIFT);
+		accumulate(kvm, dirty->range[i].slot, dirty->range[i].gfn,
+			   dirty->range[i].end);
+	}
+	srcu_read_unlock(&kvm->srcu, idx);
+	dirty->nr = 0;
+}
+
+void kvm_ext_pass_found_dirty(struct kvm_ext_pass *p, const struct kvm_memory_slot *slot,
+			      gfn_t gfn, gfn_t end)
+{
+	struct kvm_ext_pass_dirty *dirty = &p->vm->dirty;
+	unsigned int last = dirty->nr - 1;
+
+	lockdep_assert_held(&p->vm->kvm->mmu_lock);
+
+	if (slot && !slot->dirty_bitmap)
+		return;
+	if (dirty->nr && dirty->range[last].slot == slot && dirty->range[last].end == gfn) {
+		dirty->range[last].end = end;
+		return;
+	}
+	if (dirty->nr == KVM_EXT_PASS_RANGES) {
+		settle(p);
+		if (p->flush && !p->flush_later)
+			kvm_ext_flush_begin(p->flush, p->vm->kvm->arch.lpid,
+					    p->vm->kvm->nr_memslot_pages);
+	}
+	last = dirty->nr++;
+	dirty->range[last].slot = slot;
+	dirty->range[last].gfn = gfn;
+	dirty->range[last].end = end;
 }
 
 void kvm_ext_pass_finish(struct kvm_ext_pass *p)
 {
-	while (p->nested_used) {
-		p->nested_used--;
-		if (kvm_ext_flush_finish(&p->vm->nested[p->nested_used]))
-			p->err = -EIO;
-	}
-
-	if (p->cleared && p->vm->kvm->arch.nested_enable)
+	settle(p);
+	if (p->own_cleared && p->vm->kvm->arch.nested_enable)
 		p->vm->kvm->mmu_invalidate_seq++;
 }

@@ -186,7 +186,7 @@ bool kvm_ext_split_add(struct kvm_ext_split *s, struct kvm_ext_pass *p,
 	s->nr++;
 	kvm_ext_flush_debug_owe(&vm->debug, kvm->arch.lpid, leaf->gpa, leaf->shift);
 	kvm_ext_flush_add(&vm->notifier_flush, leaf->gpa, leaf->shift);
-	p->cleared = true;
+	p->own_cleared = true;
 	return true;
 }
 EXPORT_SYMBOL_FOR_KUNIT(kvm_ext_split_add);
@@ -222,19 +222,19 @@ static void put_in(struct kvm_ext_split *s, unsigned int nr)
 	kvm_ext_count_leaf(s->vm->kvm, smaller, 1 << (shift - smaller));
 }
 
-int kvm_ext_split_finish(struct kvm_ext_split *s)
+bool kvm_ext_split_finish(struct kvm_ext_split *s)
 {
 	unsigned int i;
-	int err = 0;
 
 	lockdep_assert_held(&s->vm->kvm->mmu_lock);
 
-	if (s->nr)
-		err = kvm_ext_flush_finish(&s->vm->notifier_flush);
+	if (!s->nr)
+		return true;
+	kvm_ext_flush_finish(&s->vm->notifier_flush);
 	for (i = 0; i < s->nr; i++)
 		put_in(s, i);
 	s->nr = 0;
-	return err;
+	return !s->vm->notifier_flush.refused;
 }
 EXPORT_SYMBOL_FOR_KUNIT(kvm_ext_split_finish);
 
@@ -243,17 +243,18 @@ static pte_t host_leaf(struct kvm *kvm, const struct kvm_memory_slot *slot,
 		       unsigned long gpa)
 {
 	unsigned long hva = __gfn_to_hva_memslot(slot, gpa >> PAGE_SHIFT);
+	unsigned long flags;
 	unsigned int shift;
 	pte_t *ptep, pte;
 
-	/* The host does not free its tables while we have mmu_lock. */
 	if (!IS_ALIGNED(hva, PMD_SIZE) ||
 	    mmu_invalidate_retry(kvm, kvm->mmu_invalidate_seq))
 		return __pte(0);
+	/* The host frees its tables after the next interrupt of this CPU. */
+	local_irq_save(flags);
 	ptep = __find_linux_pte(kvm->mm->pgd, hva, NULL, &shift);
-	if (!ptep || shift < PMD_SHIFT)
-		return __pte(0);
-	pte = READ_ONCE(*ptep);
+	pte = ptep && shift >= PMD_SHIFT ? READ_ONCE(*ptep) : __pte(0);
+	local_irq_restore(flags);
 	if (!pte_present(pte))
 		return __pte(0);
 	return __pte(pte_val(pte) | (hva & ((1UL << shift) - 1) & PMD_MASK));
@@ -324,7 +325,7 @@ static unsigned long join_chunk(struct kvm_ext_vm *vm, const struct kvm_memory_s
 		*entry[nr] = __pte(0);
 		nr++;
 	}
-	refused = nr && kvm_ext_flush_lpid(&vm->notifier_flush, kvm->arch.lpid);
+	refused = nr && !kvm_ext_flush_lpid(&vm->flusher, kvm->arch.lpid);
 	for (i = 0; i < nr; i++) {
 		spare = entry_at(vm->spare_tables, spare_address(PMD_SHIFT, i),
 				 PMD_SHIFT);
@@ -336,6 +337,9 @@ static unsigned long join_chunk(struct kvm_ext_vm *vm, const struct kvm_memory_s
 		*entry[i] = __pte(kvm_ext_joined(entries_of(spare, PMD_SHIFT), host[i]));
 		kvm_ext_count_leaf(kvm, PMD_SHIFT, 1);
 	}
+	/* A page fault that has decided for a single page would take the leaf away. */
+	if (nr)
+		kvm->mmu_invalidate_seq++;
 	spin_unlock(&kvm->mmu_lock);
 	if (nr)
 		kvm_ext_free_tables(vm);
@@ -345,8 +349,8 @@ static unsigned long join_chunk(struct kvm_ext_vm *vm, const struct kvm_memory_s
 void kvm_ext_radix_join(struct kvm_ext_vm *vm, const struct kvm_memory_slot *slot)
 {
 	unsigned long gpa = ALIGN(slot->base_gfn << PAGE_SHIFT, PMD_SIZE);
-	unsigned long end = ALIGN_DOWN((slot->base_gfn + slot->npages) << PAGE_SHIFT,
-				       PMD_SIZE);
+	unsigned long end = ALIGN_DOWN(min((slot->base_gfn + slot->npages) << PAGE_SHIFT,
+					   RADIX_PGTABLE_RANGE), PMD_SIZE);
 
 	if (!IS_ALIGNED(slot->userspace_addr ^ (slot->base_gfn << PAGE_SHIFT), PMD_SIZE))
 		return;
@@ -359,3 +363,4 @@ void kvm_ext_radix_join(struct kvm_ext_vm *vm, const struct kvm_memory_slot *slo
 	}
 	kvm_ext_free_tables(vm);
 }
+EXPORT_SYMBOL_FOR_KUNIT(kvm_ext_radix_join);

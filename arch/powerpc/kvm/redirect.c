@@ -7,9 +7,10 @@
  * and guest entry.
  *
  * This file and wanted.c are built without tracing (see the Makefile): the callback
- * and the predicates run inside ftrace, where a traced function would recurse. They
- * need no recursion guard then, and have none, because a guard that skips
- * would be a silent way past us.
+ * and the predicates run inside ftrace, where a traced function would recurse. ftrace
+ * calls the ops of a module through its list function, whose recursion guard lets the
+ * callback through: no function that is redirected is called from a callback in the
+ * same context.
  *
  * FTRACE_OPS_FL_PERMANENT makes kernel.ftrace_enabled=0 fail while redirects
  * are registered. What remains as a way past us is a CPU with ftrace switched
@@ -18,6 +19,7 @@
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
+#include <linux/delay.h>
 #include <linux/kallsyms.h>
 #include <linux/kprobes.h>
 #include <linux/module.h>
@@ -26,38 +28,19 @@
 #include "kunit.h"
 #include "redirect.h"
 
-/* Does @ip lie in the prologue of the function that a row names? */
-static bool is_in(const struct kvm_ext_redirect *r, unsigned long ip, unsigned long *offset)
-{
-	char name[KSYM_SYMBOL_LEN], *plus;
-
-	/* "name+0xoffset/0xsize [module]" */
-	sprint_symbol(name, ip);
-	plus = strchr(name, '+');
-	return plus && sscanf(plus, "+0x%lx/", offset) == 1 &&
-	       !strncmp(name, r->name, plus - name) && !r->name[plus - name];
-}
-
 static bool applies(const struct kvm_ext_redirect *r)
 {
 	return !r->facet || *r->facet;
 }
 
-/* The row of a function that is called, by name the first time. */
-static struct kvm_ext_redirect *row_at(const struct kvm_ext_redirects *t, unsigned long ip)
+static const struct kvm_ext_redirect *row_at(const struct kvm_ext_redirects *t,
+					     unsigned long ip)
 {
-	struct kvm_ext_redirect *r;
-	unsigned long offset;
+	const struct kvm_ext_redirect *r;
 
 	for (r = t->row; r < t->row + t->nr; r++)
-		if (READ_ONCE(r->ip) == ip)
+		if (r->ip == ip)
 			return r;
-	for (r = t->row; r < t->row + t->nr; r++) {
-		if (applies(r) && is_in(r, ip, &offset)) {
-			WRITE_ONCE(r->ip, ip);
-			return r;
-		}
-	}
 	return NULL;
 }
 
@@ -65,34 +48,40 @@ static void redirect_callback(unsigned long ip, unsigned long parent_ip,
 			      struct ftrace_ops *ops, struct ftrace_regs *fregs)
 {
 	const struct kvm_ext_redirects *t = container_of(ops, struct kvm_ext_redirects, ops);
+	const struct kvm_ext_redirect *r = row_at(t, ip);
 	struct pt_regs *regs = ftrace_get_regs(fregs);
-	struct kvm_ext_redirect *r = row_at(t, ip);
 
-	if (WARN_ON_ONCE(!r))
-		return;
-	if (r->adjust)
-		r->adjust(regs);
-	else if (r->wanted(regs))
+	if (!WARN_ON_ONCE(!r) && r->wanted(regs))
 		regs_set_return_ip(regs, (unsigned long)r->stub);
 }
 
 /*
- * Where a function calls ftrace; 0 if this cannot be told before it is called
- * (CONFIG_KPROBES). Who puts a probe there is told; it is never armed.
+ * Where a function calls ftrace, and where it begins: who puts a probe there is told;
+ * it is never armed.
  */
-static unsigned long call_site(const char *name)
+static int locate(struct kvm_ext_redirect *r)
 {
 	struct kprobe probe = {
-		.symbol_name = name,
+		.symbol_name = r->name,
 		.flags = KPROBE_FLAG_DISABLED,
 	};
-	unsigned long ip;
+	char symbol[KSYM_SYMBOL_LEN], *plus;
+	unsigned long offset;
+	int err;
 
-	if (register_kprobe(&probe))
-		return 0;
-	ip = (unsigned long)probe.addr;
+	err = register_kprobe(&probe);
+	if (err)
+		return err;
+	r->ip = (unsigned long)probe.addr;
 	unregister_kprobe(&probe);
-	return ip;
+
+	/* "name+0xoffset/0xsize [module]" */
+	sprint_symbol(symbol, r->ip);
+	plus = strrchr(symbol, '+');
+	if (!plus || sscanf(plus, "+0x%lx/", &offset) != 1)
+		return -ENOENT;
+	r->original = (void *)(r->ip - offset);
+	return 0;
 }
 
 static void init_ops(struct ftrace_ops *ops)
@@ -108,10 +97,8 @@ static int add_function(struct ftrace_ops *ops, struct kvm_ext_redirect *r)
 {
 	int err;
 
-	/* For a name, ftrace compares those of all functions that can be traced. */
-	r->ip = call_site(r->name);
-	err = r->ip ? ftrace_set_filter_ip(ops, r->ip, 0, 0) :
-		ftrace_set_filter(ops, (unsigned char *)r->name, strlen(r->name), 0);
+	/* For a name, ftrace would compare those of all functions that can be traced. */
+	err = locate(r) ?: ftrace_set_filter_ip(ops, r->ip, 0, 0);
 	if (err)
 		pr_err("cannot redirect %s: no such function in this kernel, or it cannot be traced (%d)\n",
 		       r->name, err);
@@ -151,6 +138,7 @@ int kvm_ext_redirect_register(struct kvm_ext_redirects *t)
 	init_ops(&t->ops);
 	for (r = t->row; r < t->row + t->nr && !err; r++) {
 		r->original = NULL;
+		r->ip = 0;
 		if (!applies(r))
 			continue;
 		err = add_function(&t->ops, r);
@@ -176,27 +164,17 @@ EXPORT_SYMBOL_FOR_KUNIT(kvm_ext_redirect_register);
 void kvm_ext_redirect_unregister(struct kvm_ext_redirects *t)
 {
 	/* nothing was registered if no row applies */
-	if (t->ops.flags & FTRACE_OPS_FL_ENABLED)
-		unregister_ftrace_function(&t->ops);
+	if (t->ops.flags & FTRACE_OPS_FL_ENABLED && unregister_ftrace_function(&t->ops)) {
+		pr_emerg("ftrace was disabled by a fault and does not let go: this module cannot be removed, the host goes on with it; reboot when you can\n");
+		for (;;)
+			ssleep(3600);
+	}
 	ftrace_free_filter(&t->ops);
 }
 EXPORT_SYMBOL_FOR_KUNIT(kvm_ext_redirect_unregister);
 
-static void *find_original(const struct kvm_ext_redirect *r)
+void *kvm_ext_redirect_original(const struct kvm_ext_redirect *r)
 {
-	unsigned long ip = READ_ONCE(r->ip), offset;
-
-	return is_in(r, ip, &offset) ? (void *)(ip - offset) : NULL;
-}
-
-void *kvm_ext_redirect_original(struct kvm_ext_redirect *r)
-{
-	void *original = READ_ONCE(r->original);
-
-	if (!original) {
-		original = find_original(r);
-		WRITE_ONCE(r->original, original);
-	}
-	return original;
+	return r->original;
 }
 EXPORT_SYMBOL_FOR_KUNIT(kvm_ext_redirect_original);

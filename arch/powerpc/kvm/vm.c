@@ -24,15 +24,22 @@ int kvm_ext_vm_init(struct kvm_ext_vm *vm, struct kvm *kvm)
 	}
 	vm->hpt_backend = kvm_ext_hpt_default();
 	vm->kvm = kvm;
-	kvm_ext_pins_init(&vm->pins, !READ_ONCE(kvm_ext_paging));
+	if (kvm_ext_pins_init(&vm->pins, READ_ONCE(kvm_ext_paging) ? NULL : kvm->mm)) {
+		kvfree(vm->hptes);
+		return -ENOMEM;
+	}
 	xa_init(&vm->vcpus);
+	xa_init_flags(&vm->area_pages, XA_FLAGS_ACCOUNT);
 	kvm_ext_rmap_init(&vm->rmap);
-	spin_lock_init(&vm->spare_lock);
-	kvm_ext_flush_init(&vm->flush, &vm->debug, kvm_ext_flush_default);
-	kvm_ext_flush_init(&vm->notifier_flush, &vm->debug, kvm_ext_flush_default);
+	mutex_init(&vm->spare_lock);
+	kvm_ext_hpt_life_init(&vm->hpt_life);
+	vm->flusher.backend = kvm_ext_flush_default;
+	vm->flusher.debug = &vm->debug;
+	vm->flusher.pid = kvm->userspace_pid;
+	kvm_ext_flush_init(&vm->flush, &vm->flusher);
+	kvm_ext_flush_init(&vm->notifier_flush, &vm->flusher);
 	for (i = 0; i < KVM_EXT_NESTED_FLUSHES; i++)
-		kvm_ext_flush_init(&vm->nested[i], &vm->debug,
-				   kvm_ext_flush_default);
+		kvm_ext_flush_init(&vm->nested[i], &vm->flusher);
 	kvm_ext_flush_debug_init(&vm->debug);
 	return 0;
 }
@@ -41,9 +48,10 @@ EXPORT_SYMBOL_FOR_KUNIT(kvm_ext_vm_init);
 void kvm_ext_vm_release(struct kvm_ext_vm *vm)
 {
 	WARN_ON_ONCE(!xa_empty(&vm->vcpus));
+	xa_destroy(&vm->area_pages);
 	WARN_ON_ONCE(vm->rmap.entries || vm->rmap.nodes);
 	kvfree(vm->spare_root);
-	kvm_ext_unpin(vm, 0, ULONG_MAX);
+	kvm_ext_pins_release(vm);
 	kvm_ext_flush_debug_destroy(&vm->debug);
 	kvfree(vm->hptes);
 }

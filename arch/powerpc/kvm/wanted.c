@@ -3,6 +3,7 @@
  * Which calls of redirected functions are ours. Built without tracing, as is the
  * callback in redirect.c, which asks.
  */
+#include <linux/fs.h>
 #include <linux/kvm_host.h>
 #include <linux/module.h>
 #include <asm/hvcall.h>
@@ -45,6 +46,23 @@ bool kvm_ext_redirect_hpt_vcpu(const struct pt_regs *regs)
 	const struct kvm_vcpu *vcpu = (const struct kvm_vcpu *)regs->gpr[3];
 
 	return !vcpu->kvm->arch.radix && kvm_ext_redirect_vcpu(regs);
+}
+
+/* compared, not followed: it may be the HPT of a resize, and lie in no struct kvm */
+bool kvm_ext_redirect_hpt(const struct pt_regs *regs)
+{
+	const struct kvm *kvm = container_of((struct kvm_hpt_info *)regs->gpr[3],
+					     struct kvm, arch.hpt);
+
+	return !kvm_ext_called_by_us(regs) && kvm_ext_vm_find(kvm);
+}
+
+bool kvm_ext_redirect_htab_file(const struct pt_regs *regs)
+{
+	const struct file *file = (const struct file *)regs->gpr[3];
+
+	return !kvm_ext_called_by_us(regs) &&
+	       kvm_ext_vm_find(kvm_ext_htab_kvm(file->private_data));
 }
 
 /* r3 kvm, r4 nested (a bool, of which the ABI defines one byte) */

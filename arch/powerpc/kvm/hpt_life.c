@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The life of an HPT.
+ */
+#include <linux/fs.h>
+#include <linux/kvm_host.h>
+#include <linux/srcu.h>
+#include <asm/kvm_book3s.h>
+#include <asm/kvm_ppc.h>
+
+#include "compat.h"
+#include "dirty_log.h"
+#include "hpt_life.h"
+#include "mmu.h"
+#include "stock.h"
+#include "vm.h"
+
+void kvm_ext_hpt_life_init(struct kvm_ext_hpt_life *life)
+{
+	init_rwsem(&life->readers);
+	mutex_init(&life->begin);
+	atomic_set(&life->closed, 0);
+}
+
+/*
+ * mmu_ready is false: vCPUs look at it before they enter the guest, and wait in
+ * kvm_ext_setup_mmu() then. kvm-hv excludes them in the same way, for a shorter time.
+ */
+static bool keep_vcpus_out(struct kvm *kvm)
+{
+	bool out = true;
+
+	mutex_lock(&kvm->arch.mmu_setup_lock);
+	if (kvm->arch.mmu_ready) {
+		kvm->arch.mmu_ready = 0;
+		/* pairs with the barrier after vcpus_running is raised */
+		smp_mb();
+		out = !atomic_read(&kvm->arch.vcpus_running);
+		kvm->arch.mmu_ready = !out;
+	}
+	mutex_unlock(&kvm->arch.mmu_setup_lock);
+	return out;
+}
+
+int kvm_ext_hpt_stop(struct kvm_ext_vm *vm)
+{
+	struct kvm_ext_hpt_life *life = &vm->hpt_life;
+
+	if (down_write_killable(&life->readers))
+		return -EINTR;
+	mutex_lock(&life->begin);
+	vm->hpt_life.was_ready = READ_ONCE(vm->kvm->arch.mmu_ready);
+	if (keep_vcpus_out(vm->kvm) && !kvm_is_radix(vm->kvm))
+		kvm_ext_dirty_log_save(vm, &kvm_ext_hpt);
+	return 0;
+}
+
+void kvm_ext_hpt_start(struct kvm_ext_vm *vm, bool untouched)
+{
+	struct kvm *kvm = vm->kvm;
+
+	if (untouched && vm->hpt_life.was_ready) {
+		mutex_lock(&kvm->arch.mmu_setup_lock);
+		kvm->arch.mmu_ready = 1;
+		mutex_unlock(&kvm->arch.mmu_setup_lock);
+	}
+	mutex_unlock(&vm->hpt_life.begin);
+	up_write(&vm->hpt_life.readers);
+}
+
+int kvm_ext_hpt_close(struct kvm_ext_vm *vm)
+{
+	if (down_write_killable(&vm->hpt_life.readers))
+		return -EINTR;
+	atomic_inc(&vm->hpt_life.closed);
+	synchronize_srcu_expedited(&vm->kvm->srcu);
+	return 0;
+}
+
+void kvm_ext_hpt_open(struct kvm_ext_vm *vm)
+{
+	atomic_dec(&vm->hpt_life.closed);
+	up_write(&vm->hpt_life.readers);
+}
+
+bool kvm_ext_hpt_closed(struct kvm *kvm)
+{
+	const struct kvm_ext_vm *vm = kvm_ext_vm_find(kvm);
+	const struct kvm_vcpu *vcpu;
+
+	if (!atomic_read(&vm->hpt_life.closed))
+		return false;
+	vcpu = kvm_get_running_vcpu();
+	return vcpu && vcpu->kvm == kvm && vcpu->arch.hcall_needed;
+}
+
+int kvm_ext_setup_mmu(struct kvm_vcpu *vcpu)
+{
+	int (*original)(struct kvm_vcpu *vcpu) = kvm_ext_original(KVM_EXT_SETUP_MMU);
+	struct kvm_ext_vm *vm = kvm_ext_vm_find(vcpu->kvm);
+	int err;
+
+	if (mutex_lock_killable(&vm->hpt_life.begin))
+		return -EINTR;
+	err = original(vcpu);
+	mutex_unlock(&vm->hpt_life.begin);
+	return err;
+}
+
+/* What was entered through KVM_PPC_GET_HTAB_FD since kvm_ext_hpt_stop() is found here. */
+void kvm_ext_free_hpt(struct kvm_hpt_info *info)
+{
+	void (*original)(struct kvm_hpt_info *info) = kvm_ext_original(KVM_EXT_FREE_HPT);
+	struct kvm *kvm = container_of(info, struct kvm, arch.hpt);
+
+	if (!kvm_is_radix(kvm))
+		kvm_ext_dirty_log_save(kvm_ext_vm_find(kvm), &kvm_ext_hpt);
+	original(info);
+}
+
+ssize_t kvm_ext_htab_read(struct file *file, char __user *buf, size_t count, loff_t *ppos)
+{
+	ssize_t (*original)(struct file *file, char __user *buf, size_t count, loff_t *ppos) =
+		kvm_ext_original(KVM_EXT_HTAB_READ);
+	struct kvm_ext_vm *vm = kvm_ext_vm_find(kvm_ext_htab_kvm(file->private_data));
+	ssize_t ret;
+
+	if (down_read_killable(&vm->hpt_life.readers))
+		return -EINTR;
+	ret = original(file, buf, count, ppos);
+	up_read(&vm->hpt_life.readers);
+	return ret;
+}

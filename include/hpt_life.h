@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The life of an HPT: nobody follows a chain of the reverse map, or an index, into
+ * one that has gone.
+ *
+ * A guest gets another HPT by KVM_PPC_ALLOCATE_HTAB and by KVM_PPC_RESIZE_HPT_COMMIT,
+ * and loses it when it becomes a radix guest. kvm-hv keeps vCPUs out of all three, but
+ * looks at the reverse map only when the old HPT has been freed, lets hypercalls that
+ * have begun go on, and does not keep readers of KVM_PPC_GET_HTAB_FD out.
+ *
+ * Lock order: the lock of readers, that of vCPUs that begin, kvm->arch.mmu_setup_lock.
+ */
+#ifndef KVM_EXT_HPT_LIFE_H
+#define KVM_EXT_HPT_LIFE_H
+
+#include <linux/atomic.h>
+#include <linux/mutex.h>
+#include <linux/rwsem.h>
+#include <linux/types.h>
+
+struct file;
+struct kvm;
+struct kvm_ext_vm;
+struct kvm_hpt_info;
+struct kvm_vcpu;
+
+/**
+ * struct kvm_ext_hpt_life - what protects the HPT of a VM
+ * @readers:	read-held by who reads the HPT for userspace
+ * @begin:	held by who makes a VM's MMU ready, and by who replaces its HPT
+ * @closed:	the HPT is replaced while vCPUs run: no HPTE is entered
+ * @was_ready:	of kvm_ext_hpt_stop(), for kvm_ext_hpt_start(); @begin
+ */
+struct kvm_ext_hpt_life {
+	struct rw_semaphore readers;	/* see above, as the other two */
+	struct mutex begin;		/* see above */
+	atomic_t closed;
+	bool was_ready;
+};
+
+void kvm_ext_hpt_life_init(struct kvm_ext_hpt_life *life);
+
+/**
+ * kvm_ext_hpt_stop() - before the HPT of a VM is replaced
+ * @vm:		a VM of ours
+ *
+ * Unless a vCPU runs, none begins to until kvm_ext_hpt_start(), and what the HPT knows
+ * of stores is accumulated; no chain leads into it any more. If one runs, kvm-hv will
+ * refuse.
+ *
+ * Context: may sleep.
+ * Return: 0; -EINTR if the caller is to die.
+ */
+int kvm_ext_hpt_stop(struct kvm_ext_vm *vm);
+
+/**
+ * kvm_ext_hpt_start() - after kvm_ext_hpt_stop() and what kvm-hv did
+ * @vm:		a VM of ours
+ * @untouched:	kvm-hv refused before it looked at the VM
+ */
+void kvm_ext_hpt_start(struct kvm_ext_vm *vm, bool untouched);
+
+/**
+ * kvm_ext_hpt_close() - before the HPT of a VM is replaced while vCPUs run
+ * @vm:		a VM of ours
+ *
+ * On return no H_ENTER is under way, nor a page fault, and until kvm_ext_hpt_open()
+ * none puts an HPTE into the HPT. On POWER8 hypercalls are served in real mode, where kvm-hv's
+ * own way to stop them works.
+ *
+ * Context: may sleep.
+ * Return: 0; -EINTR if the caller is to die.
+ */
+int kvm_ext_hpt_close(struct kvm_ext_vm *vm);
+
+/**
+ * kvm_ext_hpt_open() - after kvm_ext_hpt_close()
+ * @vm:		a VM of ours
+ */
+void kvm_ext_hpt_open(struct kvm_ext_vm *vm);
+
+/**
+ * kvm_ext_hpt_closed() - must H_ENTER wait?
+ * @kvm:	a VM of ours
+ *
+ * Who maps the VRMA or writes to KVM_PPC_GET_HTAB_FD has kvm->arch.mmu_setup_lock and
+ * so excludes a replacement: only hypercalls have to wait.
+ *
+ * Context: kvm->srcu held.
+ * Return: true for a hypercall between kvm_ext_hpt_close() and kvm_ext_hpt_open().
+ */
+bool kvm_ext_hpt_closed(struct kvm *kvm);
+
+/**
+ * kvm_ext_setup_mmu() - kvmhv_setup_mmu() of VMs of ours
+ * @vcpu:	a vCPU that is about to run, while the MMU is not ready
+ *
+ * Context: vCPU thread, may sleep.
+ * Return: of stock; -EINTR if the caller is to die.
+ */
+int kvm_ext_setup_mmu(struct kvm_vcpu *vcpu);
+
+/**
+ * kvm_ext_free_hpt() - kvmppc_free_hpt() of VMs of ours
+ * @info:	the HPT in use, of a VM of ours
+ *
+ * Context: kvm->arch.mmu_setup_lock held, or at the end of the VM; no vCPU runs.
+ */
+void kvm_ext_free_hpt(struct kvm_hpt_info *info);
+
+/**
+ * kvm_ext_htab_read() - read() of KVM_PPC_GET_HTAB_FD
+ * @file:	such a file of a VM of ours
+ * @buf:	as for read()
+ * @count:	as for read()
+ * @ppos:	as for read()
+ *
+ * Return: of stock; -EINTR.
+ */
+ssize_t kvm_ext_htab_read(struct file *file, char __user *buf, size_t count, loff_t *ppos);
+
+#endif /* KVM_EXT_HPT_LIFE_H */
