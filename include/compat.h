@@ -6,10 +6,8 @@
 #ifndef KVM_EXT_COMPAT_H
 #define KVM_EXT_COMPAT_H
 
-#include <linux/types.h>
+#include <linux/kvm_host.h>
 #include <linux/version.h>
-
-struct kvm;
 
 /* Major and minor number, to be compared with KERNEL_VERSION(a, b, 0) >> 8. */
 #define kvm_ext_kernel	(LINUX_VERSION_CODE >> 8)
@@ -58,11 +56,15 @@ struct kvm;
  * guest's since @seq? The range is kept in host or in guest addresses. With
  * kvm->mmu_lock held.
  */
+static inline bool kvm_ext_invalidate_retry(struct kvm *kvm, unsigned long seq,
+					    unsigned long hva, gfn_t gfn)
+{
 #if kvm_ext_kernel == KERNEL_VERSION(6, 1, 0) >> 8
-#define kvm_ext_invalidate_retry(kvm, seq, hva, gfn) mmu_invalidate_retry_hva(kvm, seq, hva)
+	return mmu_invalidate_retry_hva(kvm, seq, hva);
 #else
-#define kvm_ext_invalidate_retry(kvm, seq, hva, gfn) mmu_invalidate_retry_gfn(kvm, seq, gfn)
+	return mmu_invalidate_retry_gfn(kvm, seq, gfn);
 #endif
+}
 
 /*
  * That a host PTE is about to name another page is an operation of its own on
@@ -72,9 +74,9 @@ struct kvm;
 
 /* The type of an LPID in prototypes: 6.7 and later have guest ids of 64 bits. */
 #if kvm_ext_kernel == KERNEL_VERSION(6, 1, 0) >> 8
-typedef unsigned int kvm_ext_lpid_t;
+#define KVM_EXT_LPID	unsigned int
 #else
-typedef u64 kvm_ext_lpid_t;
+#define KVM_EXT_LPID	u64
 #endif
 
 /*

@@ -60,7 +60,7 @@ unsigned int kvm_ext_bound_leaf(const struct kvm_memory_slot *slot,
  * cannot map the address (kvm_ext_tree_holds()); -ENOMEM.
  */
 int kvm_ext_create_pte(struct kvm *kvm, pgd_t *root, pte_t pte, unsigned long gpa,
-		       unsigned int level, unsigned long mmu_seq, kvm_ext_lpid_t lpid,
+		       unsigned int level, unsigned long mmu_seq, KVM_EXT_LPID lpid,
 		       unsigned long *rmapp, struct rmap_nested **n_rmap);
 
 /**

@@ -207,18 +207,17 @@ static void note_page(struct kvm_ext_vm *vm, unsigned long gpa, long change)
 {
 	struct xarray *pages = &vm->area_pages;
 	gfn_t gfn = gpa >> PAGE_SHIFT;
-	unsigned long nr;
 	void *entry;
+	long nr;
 
 	if (!gpa)
 		return;
 	xa_lock(pages);
 	entry = xa_load(pages, gfn);
-	nr = entry ? xa_to_value(entry) : 0;
-	if (nr + change == 0)
+	nr = (entry ? xa_to_value(entry) : 0) + change;
+	if (nr <= 0)	/* less: there was no memory to note it */
 		__xa_erase(pages, gfn);
-	else if ((nr || change > 0) && xa_err(__xa_store(pages, gfn, xa_mk_value(nr + change),
-						   GFP_ATOMIC | __GFP_NOWARN)))
+	else if (xa_err(__xa_store(pages, gfn, xa_mk_value(nr), GFP_ATOMIC | __GFP_NOWARN)))
 		WRITE_ONCE(vm->areas_anywhere, true);
 	xa_unlock(pages);
 }

@@ -273,13 +273,14 @@ static int clear_dirty_log(struct kvm_ext_vm *vm, void __user *arg)
 	return kvm_ext_clear_dirty_log(vm, &log);
 }
 
-typedef typeof(kvm_ext_stock.arch_vm_ioctl(NULL, 0, 0)) vm_ioctl_ret_t;
+/* long or int */
+#define VM_IOCTL_RET	typeof(kvm_ext_stock.arch_vm_ioctl(NULL, 0, 0))
 
 /* The guest gets a new HPT, or an empty one. */
-static vm_ioctl_ret_t allocate_htab(struct kvm_ext_vm *vm, struct file *filp,
-				    unsigned long arg)
+static VM_IOCTL_RET allocate_htab(struct kvm_ext_vm *vm, struct file *filp,
+				  unsigned long arg)
 {
-	vm_ioctl_ret_t ret;
+	VM_IOCTL_RET ret;
 
 	/* it changes nothing then */
 	if (fault_in_readable((const char __user *)arg, sizeof(u32)))
@@ -292,10 +293,10 @@ static vm_ioctl_ret_t allocate_htab(struct kvm_ext_vm *vm, struct file *filp,
 }
 
 /* The guest gets the HPT that it has prepared, while its vCPUs run. */
-static vm_ioctl_ret_t commit_hpt(struct kvm_ext_vm *vm, struct file *filp,
-				 unsigned long arg)
+static VM_IOCTL_RET commit_hpt(struct kvm_ext_vm *vm, struct file *filp,
+			       unsigned long arg)
 {
-	vm_ioctl_ret_t ret;
+	VM_IOCTL_RET ret;
 
 	if (kvm_ext_hpt_close(vm))
 		return -EINTR;
@@ -305,8 +306,8 @@ static vm_ioctl_ret_t commit_hpt(struct kvm_ext_vm *vm, struct file *filp,
 }
 
 /* And KVM_CLEAR_DIRTY_LOG, which stock does not know. */
-static vm_ioctl_ret_t ext_arch_vm_ioctl(struct file *filp, unsigned int ioctl,
-					unsigned long arg)
+static VM_IOCTL_RET ext_arch_vm_ioctl(struct file *filp, unsigned int ioctl,
+				      unsigned long arg)
 {
 	struct kvm *kvm = filp->private_data;
 	struct held held __cleanup(let_go) = hold(kvm);

@@ -173,7 +173,8 @@ static bool drop_entries(struct kvm_ext_vm *vm, struct kvm_ext_shadow *shadow, p
 		ptep = find_leaf(root, index << PAGE_SHIFT, &shift);
 		gfn = kvm_ext_shadow_gfn(entry);
 		if (ptep && pte_dirty(*ptep))
-			kvm_ext_pass_found_dirty(&p, NULL, gfn, gfn + (1UL << (shift - PAGE_SHIFT)));
+			kvm_ext_pass_found_dirty(&p, NULL, gfn,
+						 gfn + (1UL << (shift - PAGE_SHIFT)));
 		kvm_ext_rmap_remove(&vm->rmap, shadow->gp, index << PAGE_SHIFT);
 	}
 	kvm_ext_pass_finish(&p);

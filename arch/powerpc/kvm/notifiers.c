@@ -67,7 +67,7 @@ void kvm_ext_flush_radix_memslot(struct kvm *kvm, const struct kvm_memory_slot *
 	void (*original)(struct kvm *kvm, const struct kvm_memory_slot *slot) =
 		kvm_ext_original(KVM_EXT_FLUSH_MEMSLOT);
 	struct kvm_ext_vm *vm = kvm_ext_vm_find(kvm);
-	const struct kvm_memory_slot *new;
+	struct kvm_memory_slot *new;
 
 	/* as it was before the switch */
 	if (kvm->arch.secure_guest) {
@@ -79,7 +79,6 @@ void kvm_ext_flush_radix_memslot(struct kvm *kvm, const struct kvm_memory_slot *
 		/* stores may go on unseen: the first log has every page */
 		new = id_to_memslot(kvm_memslots(kvm), slot->id);
 		if (new && new->dirty_bitmap)
-			memset(new->dirty_bitmap, 0xff, kvm_dirty_bitmap_bytes(
-				(struct kvm_memory_slot *)new));
+			memset(new->dirty_bitmap, 0xff, kvm_dirty_bitmap_bytes(new));
 	}
 }

@@ -153,7 +153,7 @@ static int bound_own(struct kvm_ext_vm *vm, pte_t *pte, unsigned long gpa, unsig
 }
 
 int kvm_ext_create_pte(struct kvm *kvm, pgd_t *root, pte_t pte, unsigned long gpa,
-		       unsigned int level, unsigned long mmu_seq, kvm_ext_lpid_t lpid,
+		       unsigned int level, unsigned long mmu_seq, KVM_EXT_LPID lpid,
 		       unsigned long *rmapp, struct rmap_nested **n_rmap)
 {
 	typeof(kvmppc_create_pte) *original = kvm_ext_original(KVM_EXT_CREATE_PTE);

@@ -230,7 +230,7 @@ static void take_large(struct cleaning *c, struct kvm_ext_pass *outer,
 	kvm_ext_flush_begin(p.flush, vm->kvm->arch.lpid, vm->kvm->nr_memslot_pages);
 	if (visit_leaf(&p, c->slot, leaf))
 		kvm_ext_pass_found_dirty(&p, c->slot, first_gfn(c->slot, leaf),
-				   end_gfn(c->slot, leaf));
+					 end_gfn(c->slot, leaf));
 	kvm_ext_pass_finish(&p);
 	kvm_ext_count_leaf(vm->kvm, leaf->shift, -1);
 }
