@@ -9,9 +9,9 @@
  * vcpu->arch.dtl_ptr and .dtl_index, which keep their stock meaning. What is
  * ours is who sets them: registration, pinning, dirty state, unpinning.
  *
- * Life of an area: a request (by hypercall or ONE_REG) notes the address and
- * sets update_pending; the vCPU's own thread applies it before its next entry
- * into the guest. So pinned_addr changes only where the writer cannot run.
+ * Life of an area: a request (by hypercall, which is stock's, or ONE_REG) notes the
+ * address and sets update_pending; the vCPU's own thread applies it before its next
+ * entry into the guest. So pinned_addr changes only where the writer cannot run.
  *
  * Lock order: kvm->mmu_lock, then vcpu->arch.vpa_update_lock (spinlocks).
  * Pages are pinned and unpinned without either, both may sleep.
@@ -41,15 +41,21 @@ enum kvm_ext_area_update {
 /**
  * struct kvm_ext_area_state - what we know of an area beside struct kvmppc_vpa
  * @page:	page pinned for it, or NULL
+ * @noted:	guest real address where notifiers look for it; 0: nowhere
  * @update:	what the pending update means
  * @failed:	the memory could not be pinned; tried again when the memslots or
  *		the mappings change
+ * @restored:	guest real address that userspace has asked for last
+ * @restored_len: and the length
  * @seen:	what the host had written at the last collection
  */
 struct kvm_ext_area_state {
 	struct page *page;
+	unsigned long noted;
 	enum kvm_ext_area_update update;
 	bool failed;
+	unsigned long restored;
+	unsigned long restored_len;
 	struct {
 		u64 dispatch;
 		u64 dtl_index;
@@ -60,9 +66,21 @@ struct kvm_ext_area_state {
 /**
  * struct kvm_ext_vcpu - our part of a vCPU; vcpu->arch.vpa_update_lock
  * @area:	indexed by enum kvm_ext_area
+ * @asked:	areas with a request that kvm-hv has noted, as bits
+ * @look:	areas whose memory has changed or gone, as bits
+ * @hidden:	areas of which what follows is to be restored, as bits
+ * @vpa_addr:	vpa.pinned_addr, hidden from kvm-hv between its first call and the last
+ * @dtl_ptr:	what kvm-hv changes after its call for the DTL
+ * @dtl_index:	the same
  */
 struct kvm_ext_vcpu {
 	struct kvm_ext_area_state area[KVM_EXT_NR_AREAS];
+	unsigned long asked;
+	unsigned long look;
+	unsigned long hidden;
+	void *vpa_addr;
+	struct dtl_entry *dtl_ptr;
+	unsigned long dtl_index;
 };
 
 /**
@@ -84,36 +102,6 @@ int kvm_ext_vcpu_create(struct kvm_ext_vm *vm, struct kvm_vcpu *vcpu);
 void kvm_ext_vcpu_free(struct kvm_ext_vm *vm, struct kvm_vcpu *vcpu);
 
 /**
- * kvm_ext_h_register_vpa() - the hypercall H_REGISTER_VPA
- * @vcpu:	vCPU of a VM of ours; r4 to r6 are its arguments
- *
- * PAPR, H_REGISTER_VPA: r4 flags with the sub-function, r5 processor number,
- * r6 logical address. The result is left in r3.
- *
- * Context: may sleep; takes kvm->srcu and the target's vpa_update_lock.
- * Return: RESUME_GUEST, or RESUME_HOST if userspace has disabled the hypercall.
- */
-int kvm_ext_h_register_vpa(struct kvm_vcpu *vcpu);
-
-/**
- * kvm_ext_area_request() - note a request of the guest
- * @vm:		a VM of ours
- * @target:	vCPU that the area is for
- * @func:	sub-function of H_REGISTER_VPA
- * @gpa:	where the area is, for registration; aligned and not 0
- * @len:	its length in bytes, as found in guest memory
- * @room:	bytes from @gpa to the end of its host page
- *
- * Context: takes @target's vpa_update_lock.
- * Return: H_SUCCESS; H_PARAMETER for an unknown sub-function or a length that
- * is too short or does not fit into the page; H_RESOURCE if the order rules are
- * broken (no DTL or SLB shadow without a VPA).
- */
-long kvm_ext_area_request(struct kvm_ext_vm *vm, struct kvm_vcpu *target,
-			  unsigned long func, unsigned long gpa,
-			  unsigned long len, unsigned long room);
-
-/**
  * kvm_ext_set_area_reg() - KVM_SET_ONE_REG of an area
  * @vm:		a VM of ours
  * @vcpu:	the vCPU; its mutex is held, so it does not run
@@ -132,12 +120,15 @@ int kvm_ext_set_area_reg(struct kvm_ext_vm *vm, struct kvm_vcpu *vcpu, u64 id,
 			 const union kvmppc_one_reg *val);
 
 /**
- * kvm_ext_update_areas() - apply what is pending, before entry into the guest
- * @vcpu:	vCPU of a VM of ours, in its own thread
+ * kvm_ext_update_vpa() - kvmppc_update_vpa() of VMs of ours
+ * @vcpu:	a vCPU that is about to enter the guest, in its own thread
+ * @vpap:	the area with a request: VPA, DTL, SLB shadow, in this order
+ * @old_vpap:	where to leave what kvm-hv is to unpin; not there before Linux 6.12
  *
- * Context: may sleep.
+ * Context: vcpu->arch.vpa_update_lock held, which is let go meanwhile; may sleep.
  */
-void kvm_ext_update_areas(struct kvm_vcpu *vcpu);
+void kvm_ext_update_vpa(struct kvm_vcpu *vcpu, struct kvmppc_vpa *vpap,
+			struct kvmppc_vpa *old_vpap);
 
 /**
  * kvm_ext_areas_invalidate() - memory under areas has changed or gone

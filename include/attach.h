@@ -37,8 +37,7 @@ void kvm_ext_detach(void);
 /* Entry stubs of the redirects (redirect_stub.S), and what they call. */
 void kvm_ext_stub_self_test(void);
 void kvm_ext_stub_free_radix(void);
-void kvm_ext_stub_h_register_vpa(void);
-void kvm_ext_stub_update_areas(void);
+void kvm_ext_stub_update_vpa(void);
 void kvm_ext_stub_instantiate_page(void);
 void kvm_ext_stub_create_pte(void);
 void kvm_ext_stub_flush_memslot(void);
@@ -53,7 +52,7 @@ void kvm_ext_stub_get_nested(void);
 void kvm_ext_stub_insert_nest_rmap(void);
 void kvm_ext_stub_remove_nest_rmap(void);
 void kvm_ext_stub_update_nest_rmap_rc(void);
-void kvm_ext_stub_nested_set_rc(void);
+void kvm_ext_stub_find_nested_pte(void);
 void kvm_ext_stub_unmap_shadow_pte(void);
 void kvm_ext_stub_free_shadow_table(void);
 void kvm_ext_stub_release_all_nested(void);

@@ -72,6 +72,9 @@ static inline bool kvm_ext_invalidate_retry(struct kvm *kvm, unsigned long seq,
  */
 #define KVM_EXT_HAS_SET_SPTE_GFN	(kvm_ext_kernel == KERNEL_VERSION(6, 1, 0) >> 8)
 
+/* kvmppc_update_vpa() hands what was pinned to its caller (6.12), or unpins it. */
+#define KVM_EXT_UPDATE_VPA_HAS_OLD	(kvm_ext_kernel != KERNEL_VERSION(6, 1, 0) >> 8)
+
 /* The type of an LPID in prototypes: 6.7 and later have guest ids of 64 bits. */
 #if kvm_ext_kernel == KERNEL_VERSION(6, 1, 0) >> 8
 #define KVM_EXT_LPID	unsigned int

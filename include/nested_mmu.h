@@ -107,20 +107,21 @@ bool kvm_ext_enter_shadow_pte(struct kvm_ext_vm *vm, unsigned long *word,
 			      struct kvm_nested_guest *gp, unsigned long n_gpa);
 
 /**
- * kvm_ext_set_shadow_rc() - set R, and C, in a shadow PTE
+ * kvm_ext_shadow_pte_for_rc() - a shadow PTE that may have R, and C, set
  * @vm:		a VM of ours
  * @gp:		the nested guest
  * @writing:	C as well as R
  * @n_gpa:	guest real address of the nested guest
+ * @shift:	where to leave log2 of the size of the shadow PTE
  *
  * Context: kvm->mmu_lock held.
- * Return: false, and nothing set, if there is no shadow PTE or not such a one, or
- * if the guest's leaf of the page that it maps has not got these bits: kvm-hv has
- * set them for the page that the nested guest's hypervisor says now, which may be
- * another. The caller takes the shadow PTE away then.
+ * Return: NULL if there is no shadow PTE or not such a one, or if the guest's leaf of
+ * the page that it maps has not got these bits: kvm-hv has set them for the page that
+ * the nested guest's hypervisor says now, which may be another. The caller takes the
+ * shadow PTE away then.
  */
-bool kvm_ext_set_shadow_rc(struct kvm_ext_vm *vm, const struct kvm_nested_guest *gp,
-			   bool writing, unsigned long n_gpa);
+pte_t *kvm_ext_shadow_pte_for_rc(struct kvm_ext_vm *vm, const struct kvm_nested_guest *gp,
+				 bool writing, unsigned long n_gpa, unsigned int *shift);
 
 /*
  * In place of functions of kvm-hv, for VMs of ours; kvm->mmu_lock held but for
@@ -168,17 +169,18 @@ void kvm_ext_update_nest_rmap_rc(struct kvm *kvm, unsigned long *rmapp,
 				 unsigned long hpa, unsigned long nbytes);
 
 /**
- * kvm_ext_nested_set_rc() - kvmppc_hv_handle_set_rc() of a shadow PTE
+ * kvm_ext_find_nested_pte() - find_kvm_nested_guest_pte()
  * @kvm:	the VM
- * @nested:	true
- * @writing:	C as well as R
+ * @l1_lpid:	LPID that L1 gave the nested guest
  * @n_gpa:	guest real address of the nested guest
- * @l1_lpid:	LPID that L1 gave it
+ * @shift:	where to leave log2 of the size of what is found
  *
- * kvm_ext_set_shadow_rc() for the vCPU that runs.
+ * For kvmppc_hv_handle_set_rc(), which is about to set R, or R and C, in what it finds,
+ * after a fault of the nested guest that the running vCPU has run:
+ * kvm_ext_shadow_pte_for_rc() for that. Others who look for a shadow PTE find it.
  */
-bool kvm_ext_nested_set_rc(struct kvm *kvm, bool nested, bool writing,
-			   unsigned long n_gpa, u64 l1_lpid);
+pte_t *kvm_ext_find_nested_pte(struct kvm *kvm, unsigned long l1_lpid, unsigned long n_gpa,
+			       unsigned int *shift);
 
 /**
  * kvm_ext_unmap_shadow_pte() - kvmppc_unmap_pte() of a shadow PTE

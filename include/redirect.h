@@ -26,17 +26,23 @@
  *		return address (in r0) whether this call is redirected.
  *		Called with preemption disabled, from any context the function
  *		is called in; must be notrace and call nothing that is redirected.
+ * @caller:	symbol name of the only function whose calls are redirected; NULL: all
  * @facet:	the row applies only if this is true; NULL: always
  * @original:	private: entry point of the function
  * @ip:		private: where the function calls ftrace
+ * @caller_start: private: where @caller begins
+ * @caller_size: private: its size in bytes
  */
 struct kvm_ext_redirect {
 	const char *name;
 	void (*stub)(void);
 	bool (*wanted)(const struct pt_regs *regs);
+	const char *caller;
 	const bool *facet;
 	void *original;
 	unsigned long ip;
+	unsigned long caller_start;
+	unsigned long caller_size;
 };
 
 /**

@@ -86,24 +86,6 @@ bool kvm_ext_redirect_check_manual(const struct pt_regs *regs);
 bool kvm_ext_redirect_enable_manual(const struct pt_regs *regs);
 
 /**
- * kvm_ext_redirect_h_register_vpa() - predicate: H_REGISTER_VPA of a VM of ours
- * @regs:	registers of the call; r3 is the vCPU that made a hypercall
- *
- * Context: that of a row's predicate.
- * Return: true if the hypercall is ours to serve.
- */
-bool kvm_ext_redirect_h_register_vpa(const struct pt_regs *regs);
-
-/**
- * kvm_ext_redirect_nested_set_rc() - predicate: R or C of a nested guest's page
- * @regs:	registers of the call; r3 is the VM, r4 tells if it is about a nested one
- *
- * Context: that of a row's predicate.
- * Return: true if the call is ours to serve.
- */
-bool kvm_ext_redirect_nested_set_rc(const struct pt_regs *regs);
-
-/**
  * kvm_ext_redirect_shadow_pte() - predicate: a leaf of a shadow table goes
  * @regs:	registers of the call; r3 is the VM, r8 the LPID of the table
  *

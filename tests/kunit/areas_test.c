@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Registration of per-vCPU areas: every sub-function in every state, every
- * boundary of address and length, what can be read while it is pending; and
- * the dirty state that an area leaves behind.
+ * Per-vCPU areas: what can be read while a request is pending, in which order kvm-hv
+ * asks for requests to be applied, and the dirty state that an area leaves behind.
  */
 #include <kunit/test.h>
 #include <linux/kvm_host.h>
 #include <linux/mm.h>
 #include <asm/dtl.h>
-#include <asm/hvcall.h>
 #include <asm/lppaca.h>
 
 #include "areas.h"
@@ -19,12 +17,6 @@
 #define VPA_LEN	sizeof(struct lppaca)
 #define DTL_LEN	sizeof(struct dtl_entry)
 #define SLOT_PAGES	64UL
-
-/* Sub-functions of H_REGISTER_VPA, as PAPR numbers them. */
-enum { REG_VPA = 1, REG_DTL, REG_SLB, DEREG_VPA = 5, DEREG_DTL, DEREG_SLB };
-
-/* What an area can be in before a request. */
-enum state { NONE, ASKED, APPLIED, FAILED, TO_GO, NR_STATES };
 
 struct fixture {
 	struct kvm *kvm;
@@ -60,6 +52,7 @@ static int fixture_init(struct kunit *test)
 	f->vm = must(test, sizeof(*f->vm));
 	f->slot = must(test, sizeof(*f->slot));
 	f->slot->npages = SLOT_PAGES;
+	f->slot->flags = KVM_MEMSLOT_INVALID;	/* nothing is pinned there */
 	f->slot->dirty_bitmap = must(test, 2 * SLOT_PAGES / 8);
 	KUNIT_ASSERT_EQ(test, init_srcu_struct(&f->kvm->srcu), 0);
 	test->priv = f;
@@ -68,6 +61,7 @@ static int fixture_init(struct kunit *test)
 	f->vcpu->kvm = f->kvm;
 	spin_lock_init(&f->vcpu->arch.vpa_update_lock);
 	KUNIT_ASSERT_EQ(test, 0, kvm_ext_vm_init(f->vm, f->kvm));
+	kvm_ext_vm_publish(f->vm);
 	KUNIT_ASSERT_EQ(test, kvm_ext_vcpu_create(f->vm, f->vcpu), 0);
 	f->ext = xa_load(&f->vm->vcpus, (unsigned long)f->vcpu);
 	KUNIT_ASSERT_NOT_NULL(test, f->ext);
@@ -82,6 +76,8 @@ static void fixture_exit(struct kunit *test)
 		return;
 	if (f->ext) {
 		kvm_ext_vcpu_free(f->vm, f->vcpu);
+		kvm_ext_vm_unpublish(f->vm);
+		synchronize_rcu();
 		kvm_ext_vm_release(f->vm);
 	}
 	cleanup_srcu_struct(&f->kvm->srcu);
@@ -96,133 +92,6 @@ static struct kvmppc_vpa *area(struct fixture *f, enum kvm_ext_area a)
 	};
 
 	return areas[a];
-}
-
-static void set_state(struct fixture *f, enum kvm_ext_area a, enum state s)
-{
-	struct kvmppc_vpa *v = area(f, a);
-
-	memset(v, 0, sizeof(*v));
-	memset(&f->ext->area[a], 0, sizeof(f->ext->area[a]));
-	v->update_pending = s == ASKED || s == TO_GO;
-	f->ext->area[a].failed = s == FAILED;
-	if (s == ASKED || s == APPLIED || s == FAILED) {
-		v->next_gpa = 0x4000 + 0x400 * a;
-		v->len = 0x280;
-	}
-}
-
-static bool counts_as_registered(enum state s)
-{
-	return s == ASKED || s == APPLIED;
-}
-
-/* What PAPR says, written down a second time. */
-static long want(unsigned long func, const enum state *s, unsigned long len,
-		 unsigned long room)
-{
-	bool fits = len >= 8 && len <= room;
-
-	switch (func) {
-	case REG_VPA:
-		return fits && len >= VPA_LEN ? H_SUCCESS : H_PARAMETER;
-	case REG_DTL:
-		if (!fits || len < DTL_LEN)
-			return H_PARAMETER;
-		return counts_as_registered(s[KVM_EXT_VPA]) ? H_SUCCESS : H_RESOURCE;
-	case REG_SLB:
-		if (!fits)
-			return H_PARAMETER;
-		return counts_as_registered(s[KVM_EXT_VPA]) ? H_SUCCESS : H_RESOURCE;
-	case DEREG_VPA:
-		return counts_as_registered(s[KVM_EXT_DTL]) ||
-		       counts_as_registered(s[KVM_EXT_SLB]) ? H_RESOURCE : H_SUCCESS;
-	case DEREG_DTL:
-	case DEREG_SLB:
-		return H_SUCCESS;
-	default:
-		return H_PARAMETER;
-	}
-}
-
-static void one_request(struct kunit *test, const enum state *s, unsigned long func,
-			unsigned long len, unsigned long room)
-{
-	static const enum kvm_ext_area target[] = {
-		[REG_VPA] = KVM_EXT_VPA, [DEREG_VPA] = KVM_EXT_VPA,
-		[REG_DTL] = KVM_EXT_DTL, [DEREG_DTL] = KVM_EXT_DTL,
-		[REG_SLB] = KVM_EXT_SLB, [DEREG_SLB] = KVM_EXT_SLB,
-	};
-	struct fixture *f = test->priv;
-	struct kvmppc_vpa before[KVM_EXT_NR_AREAS];
-	enum kvm_ext_area a;
-	long rc;
-
-	for (a = 0; a < KVM_EXT_NR_AREAS; a++) {
-		set_state(f, a, s[a]);
-		before[a] = *area(f, a);
-	}
-
-	rc = kvm_ext_area_request(f->vm, f->vcpu, func, GPA, len, room);
-	KUNIT_ASSERT_EQ_MSG(test, rc, want(func, s, len, room),
-			    "func %lu len %lu room %lu states %d %d %d",
-			    func, len, room, s[0], s[1], s[2]);
-
-	for (a = 0; a < KVM_EXT_NR_AREAS; a++) {
-		struct kvmppc_vpa *v = area(f, a);
-
-		if (rc != H_SUCCESS || target[func] != a) {
-			KUNIT_ASSERT_EQ(test, memcmp(v, &before[a], sizeof(*v)), 0);
-			continue;
-		}
-		KUNIT_ASSERT_EQ(test, v->update_pending, 1);
-		KUNIT_ASSERT_EQ(test, f->ext->area[a].update, KVM_EXT_AREA_NEW);
-		KUNIT_ASSERT_FALSE(test, f->ext->area[a].failed);
-		if (func >= DEREG_VPA) {
-			KUNIT_ASSERT_EQ(test, v->next_gpa, 0);
-			KUNIT_ASSERT_EQ(test, v->len, 0);
-		} else {
-			KUNIT_ASSERT_EQ(test, v->next_gpa, GPA);
-			KUNIT_ASSERT_EQ(test, v->len,
-					func == REG_DTL ? len - len % DTL_LEN : len);
-		}
-		/* what is pinned is the owner's until the vCPU applies this */
-		KUNIT_ASSERT_PTR_EQ(test, v->pinned_addr, before[a].pinned_addr);
-	}
-}
-
-static void every_state(struct kunit *test)
-{
-	enum state s[KVM_EXT_NR_AREAS];
-	unsigned long func;
-
-	for (s[0] = 0; s[0] < NR_STATES; s[0]++)
-		for (s[1] = 0; s[1] < NR_STATES; s[1]++)
-			for (s[2] = 0; s[2] < NR_STATES; s[2]++)
-				for (func = 0; func < 8; func++)
-					one_request(test, s, func, 1024, PAGE_SIZE);
-}
-
-static void every_boundary(struct kunit *test)
-{
-	static const enum state registered[] = { APPLIED, NONE, NONE };
-	unsigned long lengths[] = {
-		0, 1, 7, 8, 9, DTL_LEN - 1, DTL_LEN, DTL_LEN + 1, 2 * DTL_LEN - 1,
-		VPA_LEN - 1, VPA_LEN, VPA_LEN + 1, 4095, 4096, 4097,
-		PAGE_SIZE - 128, PAGE_SIZE - 1, PAGE_SIZE, PAGE_SIZE + 1,
-		0xffff, 0x10000, 0xffffffff,
-	};
-	unsigned long room, func;
-	unsigned int i;
-
-	for (room = 128; room <= PAGE_SIZE; room += 128)
-		for (func = REG_VPA; func <= REG_SLB; func++) {
-			for (i = 0; i < ARRAY_SIZE(lengths); i++)
-				one_request(test, registered, func, lengths[i], room);
-			one_request(test, registered, func, room - 1, room);
-			one_request(test, registered, func, room, room);
-			one_request(test, registered, func, room + 1, room);
-		}
 }
 
 static const u64 reg_id[] = {
@@ -254,7 +123,6 @@ static void expect_reg(struct kunit *test, enum kvm_ext_area a, u64 gpa, u64 len
 static void get_while_pending(struct kunit *test)
 {
 	struct fixture *f = test->priv;
-	unsigned long func;
 	enum kvm_ext_area a;
 
 	for (a = 0; a < KVM_EXT_NR_AREAS; a++) {
@@ -266,14 +134,6 @@ static void get_while_pending(struct kunit *test)
 		KUNIT_ASSERT_EQ(test, set_reg(f, a, 2 * GPA, 7 * DTL_LEN), 0);
 		expect_reg(test, a, 2 * GPA, 7 * DTL_LEN);
 	}
-	for (func = REG_VPA; func <= REG_SLB; func++)
-		KUNIT_ASSERT_EQ(test, kvm_ext_area_request(f->vm, f->vcpu, func, 3 * GPA,
-							   VPA_LEN, PAGE_SIZE),
-				H_SUCCESS);
-	expect_reg(test, KVM_EXT_VPA, 3 * GPA, 0);
-	expect_reg(test, KVM_EXT_DTL, 3 * GPA, rounddown(VPA_LEN, DTL_LEN));
-	expect_reg(test, KVM_EXT_SLB, 3 * GPA, VPA_LEN);
-
 	/* Unregistering waits for no vCPU. */
 	for (a = KVM_EXT_NR_AREAS; a--;) {
 		KUNIT_ASSERT_EQ(test, set_reg(f, a, 0, 0), 0);
@@ -291,10 +151,13 @@ static struct page *pin(struct kunit *test, enum kvm_ext_area a)
 
 	KUNIT_ASSERT_NOT_NULL(test, page);
 	page_ref_add(page, GUP_PIN_COUNTING_BIAS);
-	set_state(f, a, APPLIED);
+	memset(v, 0, sizeof(*v));
+	memset(&f->ext->area[a], 0, sizeof(f->ext->area[a]));
 	f->ext->area[a].page = page;
+	f->ext->area[a].noted = GPA;
 	v->next_gpa = GPA;
 	v->gpa = GPA;
+	v->len = VPA_LEN;
 	v->pinned_addr = page_address(page);
 	v->pinned_end = v->pinned_addr + v->len;
 	return page;
@@ -313,6 +176,13 @@ static void write_area(struct fixture *f, enum kvm_ext_area a, enum written w)
 		vpa->yield_count = cpu_to_be32(be32_to_cpu(vpa->yield_count) + 1);
 	else if (w == DATA_ONLY && a == KVM_EXT_DTL)
 		f->vcpu->arch.dtl_index++;
+}
+
+static void expect_gone(struct kunit *test, struct page *page)
+{
+	KUNIT_EXPECT_EQ(test, page_ref_count(page), 1);
+	ClearPageDirty(page);
+	__free_page(page);
 }
 
 /* An area that goes leaves a bit where the next collection finds it. */
@@ -343,17 +213,114 @@ static void hand_over(struct kunit *test)
 			KUNIT_EXPECT_NULL(test, area(f, a)->pinned_addr);
 			KUNIT_EXPECT_NULL(test, f->vcpu->arch.dtl_ptr);
 			/* ours is the last reference; the owner must not lose data */
-			KUNIT_EXPECT_EQ(test, page_ref_count(page), 1);
 			KUNIT_EXPECT_TRUE(test, PageDirty(page));
-			ClearPageDirty(page);
-			__free_page(page);
+			expect_gone(test, page);
 		}
 	}
 }
 
+/* As kvm-hv asks before a vCPU enters the guest. Returns whether it initialised a VPA. */
+static bool apply(struct fixture *f)
+{
+	struct kvmppc_vpa old = { .pinned_addr = f };
+	struct kvm_vcpu *vcpu = f->vcpu;
+	bool initialised = false;
+
+	spin_lock(&vcpu->arch.vpa_update_lock);
+	if (vcpu->arch.vpa.update_pending) {
+		kvm_ext_update_vpa(vcpu, &vcpu->arch.vpa, &old);
+		initialised = vcpu->arch.vpa.pinned_addr;
+	}
+	if (vcpu->arch.dtl.update_pending) {
+		kvm_ext_update_vpa(vcpu, &vcpu->arch.dtl, &old);
+		vcpu->arch.dtl_ptr = vcpu->arch.dtl.pinned_addr;
+		vcpu->arch.dtl_index = 0;
+	}
+	if (vcpu->arch.slb_shadow.update_pending)
+		kvm_ext_update_vpa(vcpu, &vcpu->arch.slb_shadow, &old);
+	spin_unlock(&vcpu->arch.vpa_update_lock);
+	if (KVM_EXT_UPDATE_VPA_HAS_OLD && old.pinned_addr != f)
+		initialised |= !!old.pinned_addr;
+	return initialised;
+}
+
+/*
+ * A guest unregisters its VPA; nothing else of the vCPU changes, and the log goes on. No
+ * memory can be pinned here: what is asked for anew has none.
+ */
+static void one_request_at_a_time(struct kunit *test)
+{
+	struct page *pages[KVM_EXT_NR_AREAS];
+	struct fixture *f = test->priv;
+	enum kvm_ext_area asked, a;
+	unsigned int gone;
+
+	for (asked = 0; asked < KVM_EXT_NR_AREAS; asked++) {
+		for (gone = 0; gone < 2; gone++) {
+			for (a = 0; a < KVM_EXT_NR_AREAS; a++)
+				pages[a] = pin(test, a);
+			f->vcpu->arch.dtl_ptr = f->vcpu->arch.dtl.pinned_addr;
+			f->vcpu->arch.dtl_index = 7;
+			f->ext->area[KVM_EXT_DTL].seen.dtl_index = 7;
+
+			area(f, asked)->next_gpa = gone ? 0 : 3 * GPA;
+			area(f, asked)->update_pending = 1;
+			KUNIT_EXPECT_FALSE(test, apply(f));
+			for (a = 0; a < KVM_EXT_NR_AREAS; a++) {
+				KUNIT_EXPECT_FALSE(test, area(f, a)->update_pending);
+				KUNIT_EXPECT_PTR_EQ(test, area(f, a)->pinned_addr, a == asked ?
+						    NULL : page_address(pages[a]));
+				KUNIT_EXPECT_EQ(test, f->ext->area[a].failed,
+						a == asked && !gone);
+			}
+			if (asked == KVM_EXT_DTL)
+				KUNIT_EXPECT_NULL(test, f->vcpu->arch.dtl_ptr);
+			else
+				KUNIT_EXPECT_EQ(test, f->vcpu->arch.dtl_index, 7);
+			for (a = 0; a < KVM_EXT_NR_AREAS; a++) {
+				struct kvmppc_vpa *v = area(f, a);
+
+				v->next_gpa = 0;
+				v->update_pending = 1;
+			}
+			KUNIT_EXPECT_FALSE(test, apply(f));
+			for (a = 0; a < KVM_EXT_NR_AREAS; a++)
+				expect_gone(test, pages[a]);
+			KUNIT_EXPECT_TRUE(test, xa_empty(&f->vm->area_pages));
+		}
+	}
+}
+
+/* Memory under areas goes, and kvm-hv has no request of its own. */
+static void looked_at_again(struct kunit *test)
+{
+	struct page *pages[KVM_EXT_NR_AREAS];
+	struct fixture *f = test->priv;
+	enum kvm_ext_area a;
+
+	for (a = 0; a < KVM_EXT_NR_AREAS; a++) {
+		pages[a] = pin(test, a);
+		xa_store(&f->vm->area_pages, GPA >> PAGE_SHIFT, xa_mk_value(a + 1), GFP_KERNEL);
+	}
+	KUNIT_EXPECT_FALSE(test, apply(f));
+	for (a = 0; a < KVM_EXT_NR_AREAS; a++)
+		KUNIT_EXPECT_PTR_EQ(test, area(f, a)->pinned_addr, page_address(pages[a]));
+
+	/* as kvm_ext_areas_invalidate() does for one of a VM's vCPUs */
+	f->ext->look = BIT(KVM_EXT_VPA) | BIT(KVM_EXT_DTL) | BIT(KVM_EXT_SLB);
+	f->vcpu->arch.slb_shadow.update_pending = 1;
+	KUNIT_EXPECT_FALSE(test, apply(f));
+	for (a = 0; a < KVM_EXT_NR_AREAS; a++) {
+		KUNIT_EXPECT_NULL(test, area(f, a)->pinned_addr);
+		KUNIT_EXPECT_EQ(test, area(f, a)->next_gpa, GPA);
+		KUNIT_EXPECT_TRUE(test, f->ext->area[a].failed);
+		expect_gone(test, pages[a]);
+	}
+}
+
 static struct kunit_case cases[] = {
-	KUNIT_CASE(every_state),
-	KUNIT_CASE(every_boundary),
+	KUNIT_CASE(one_request_at_a_time),
+	KUNIT_CASE(looked_at_again),
 	KUNIT_CASE(get_while_pending),
 	KUNIT_CASE(hand_over),
 	{}

@@ -104,12 +104,16 @@ static void clear_truth_table(struct kunit *test)
 static bool set_rc(struct test_vm *f, bool writing, unsigned long n_gpa,
 		   const struct kvm_nested_guest *gp)
 {
-	bool set;
+	unsigned int shift;
+	pte_t *ptep;
 
+	/* as kvm-hv does it */
 	spin_lock(&f->kvm->mmu_lock);
-	set = kvm_ext_set_shadow_rc(f->vm, gp, writing, n_gpa);
+	ptep = kvm_ext_shadow_pte_for_rc(f->vm, gp, writing, n_gpa, &shift);
+	if (ptep)
+		__radix_pte_update(ptep, 0, writing ? TEST_RC : TEST_R);
 	spin_unlock(&f->kvm->mmu_lock);
-	return set;
+	return ptep;
 }
 
 /* R and C are set only if the guest's leaf of the page has them. */

@@ -160,6 +160,28 @@ static void nine_arguments(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, kvm_ext_test_call_nine_locally(1, 2, 3, 4, 5, 6, 7, 8, 9), stock);
 }
 
+/* Calls from one function only. */
+static void one_caller(struct kunit *test)
+{
+	static struct kvm_ext_redirect local = {
+		.name = "kvm_ext_test_victim",
+		.caller = "kvm_ext_test_call_locally",
+		.stub = test_stub_replacement,
+		.wanted = wanted,
+	};
+	static struct kvm_ext_redirects locals = { .row = &local, .nr = 1 };
+
+	KUNIT_ASSERT_EQ(test, kvm_ext_redirect_register(&locals), 0);
+	KUNIT_EXPECT_EQ(test, call_locally(test, 1), ext_result(1));
+	KUNIT_EXPECT_EQ(test, call_globally(1), stock_result(1));
+	kvm_ext_redirect_unregister(&locals);
+
+	local.caller = "kvm_ext_no_such_function";
+	KUNIT_EXPECT_EQ(test, kvm_ext_redirect_register(&locals), -ENOENT);
+	local.caller = "kvm_ext_test_call_locally";
+	expect_stock(test);
+}
+
 /* A table of rows like the one above. */
 static struct kvm_ext_redirects *some(struct kunit *test, unsigned int nr)
 {
@@ -301,6 +323,7 @@ static struct kunit_case cases[] = {
 	KUNIT_CASE(not_wanted),
 	KUNIT_CASE(original_is_callable),
 	KUNIT_CASE(nine_arguments),
+	KUNIT_CASE(one_caller),
 	KUNIT_CASE(all_or_nothing),
 	KUNIT_CASE(one_owner),
 	KUNIT_CASE(two_functions),

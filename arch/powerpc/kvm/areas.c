@@ -14,13 +14,19 @@
  * behind a write barrier after each entry.
  *
  * The SLB shadow is never written by the host.
+ *
+ * Where this takes hold. kvm-hv applies requests before a vCPU enters the guest, area
+ * by area, in kvmppc_update_vpa(), which is called only if there is one; the SLB shadow
+ * comes last. What kvm-hv does after each call (the VPA is initialised, the log begins
+ * anew) would be wrong for an area that goes on. So the calls for VPA and DTL only note
+ * the request and ask for one more call, that for the SLB shadow, and there all is done.
+ * The SLB shadow's request is also how an invalidation has areas looked at again.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
 #include <linux/kvm_host.h>
 #include <linux/mm.h>
 #include <asm/dtl.h>
-#include <asm/hvcall.h>
 #include <asm/kvm_book3s.h>
 #include <asm/lppaca.h>
 
@@ -29,16 +35,6 @@
 #include "kunit.h"
 #include "stock.h"
 #include "vm.h"
-
-/* The sub-function is in bits 16 to 18 of the flags (PAPR, IBM numbering). */
-#define FUNC_SHIFT	45
-#define FUNC_MASK	7
-enum {
-	REG_VPA = 1, REG_DTL, REG_SLB,
-	DEREG_VPA = 5, DEREG_DTL, DEREG_SLB,
-};
-
-#define MIN_LENGTH	8	/* what contains the length itself */
 
 static struct kvmppc_vpa *area_of(struct kvm_vcpu *vcpu, enum kvm_ext_area a)
 {
@@ -75,8 +71,7 @@ EXPORT_SYMBOL_FOR_KUNIT(kvm_ext_vcpu_create);
  * Pin the page of an area for as long as the guest lives. Memory that cannot
  * be pinned for long (files of some filesystems) is pinned as stock does.
  */
-static struct page *pin_page(struct kvm *kvm, unsigned long gpa, bool long_term,
-			     unsigned long *hvap)
+static struct page *pin_page(struct kvm *kvm, unsigned long gpa, unsigned long *hvap)
 {
 	struct kvm_memory_slot *slot;
 	struct page *page = NULL;
@@ -88,8 +83,7 @@ static struct page *pin_page(struct kvm *kvm, unsigned long gpa, bool long_term,
 	if (slot && !(slot->flags & KVM_MEMSLOT_INVALID)) {
 		hva = gfn_to_hva_memslot(slot, gpa >> PAGE_SHIFT);
 		*hvap = hva;
-		if (long_term)
-			nr = pin_user_pages_fast(hva, 1, FOLL_WRITE | FOLL_LONGTERM, &page);
+		nr = pin_user_pages_fast(hva, 1, FOLL_WRITE | FOLL_LONGTERM, &page);
 		if (nr < 1)
 			nr = pin_user_pages_fast(hva, 1, FOLL_WRITE, &page);
 	}
@@ -277,69 +271,142 @@ static void unpin(struct page *page, bool written)
 }
 
 /*
- * What pin_page() finds may be on its way out already: its invalidation has
- * begun, and was told to us, before we looked, but the page is still mapped.
- * KVM's sequence count tells, as it does for page faults. A vCPU that has a signal
- * does not wait: it leaves KVM_RUN before it enters the guest.
+ * What a request that kvm-hv has noted means. Userspace restores an area by ONE_REG; if
+ * the guest has registered another since, that is new.
  */
-static void update_area(struct kvm_vcpu *vcpu, enum kvm_ext_area a,
-			struct kvm_ext_area_state *state)
+static enum kvm_ext_area_update kind_of(const struct kvmppc_vpa *area,
+					struct kvm_ext_area_state *state)
 {
+	unsigned long restored = state->restored;
+
+	state->restored = 0;
+	return restored && restored == area->next_gpa && state->restored_len == area->len ?
+	       KVM_EXT_AREA_RESTORED : KVM_EXT_AREA_NEW;
+}
+
+/*
+ * Have the memory of an area pinned, or let it go. The caller holds vpa_update_lock,
+ * which is let go meanwhile. Returns false if a signal came first: the vCPU leaves
+ * KVM_RUN then before it enters the guest.
+ *
+ * What pin_page() finds may be on its way out already: its invalidation has begun, and
+ * was told to us, before we looked, but the page is still mapped. KVM's sequence count
+ * tells, as it does for page faults.
+ */
+static bool update_area(struct kvm_vcpu *vcpu, struct kvm_ext_vcpu *ext, enum kvm_ext_area a)
+{
+	struct kvm_ext_vm *vm = kvm_ext_vm_find(vcpu->kvm);
+	struct kvm_ext_area_state *state = &ext->area[a];
 	struct kvmppc_vpa *area = area_of(vcpu, a);
 	struct kvm *kvm = vcpu->kvm;
-	unsigned long gpa, len, seq, hva;
+	unsigned long gpa, len, seq, hva = 0;
 	struct page *page, *old;
-	bool written;
+	bool again;
 
-	while (READ_ONCE(area->update_pending)) {
-		spin_lock(&vcpu->arch.vpa_update_lock);
-		area->update_pending = 0;
-		gpa = area->next_gpa;
-		len = area->len;
-		spin_unlock(&vcpu->arch.vpa_update_lock);
-
-		seq = READ_ONCE(kvm->mmu_invalidate_seq);
-		smp_rmb();	/* count before page tables */
-		hva = 0;
-		page = gpa && len <= room_at(gpa) ? pin_page(kvm, gpa, true, &hva) : NULL;
-
-		spin_lock(&kvm->mmu_lock);
-		spin_lock(&vcpu->arch.vpa_update_lock);
-		if (gpa && kvm_ext_invalidate_retry(kvm, seq, hva, gpa >> PAGE_SHIFT))
-			area->update_pending = 1;
-		written = false;
-		if (area->update_pending) {
-			/* asked for again meanwhile, or the memory has moved */
-			old = page;
-		} else {
-			state->failed = gpa && !page;
-			old = install(vcpu, a, state, page, gpa);
-			written = old != page;
-		}
-		spin_unlock(&vcpu->arch.vpa_update_lock);
-		spin_unlock(&kvm->mmu_lock);
-
-		unpin(old, written);
-		if (area->update_pending && signal_pending(current))
-			return;
-		cond_resched();
+	if (ext->asked & BIT(a))
+		state->update = kind_of(area, state);
+	ext->asked &= ~BIT(a);
+	ext->look &= ~BIT(a);
+	gpa = area->next_gpa;
+	len = area->len;
+	if (gpa != state->noted) {
+		note_page(vm, gpa, 1);
+		note_page(vm, state->noted, -1);
+		state->noted = gpa;
 	}
+	spin_unlock(&vcpu->arch.vpa_update_lock);
 
-	if (state->failed)
-		pr_warn_ratelimited("pid %d vCPU %d: no memory that can be pinned for an area at %#lx\n",
-				    kvm->userspace_pid, vcpu->vcpu_id,
-				    area->next_gpa);
+	seq = READ_ONCE(kvm->mmu_invalidate_seq);
+	smp_rmb();	/* count before page tables */
+	page = gpa && len <= room_at(gpa) ? pin_page(kvm, gpa, &hva) : NULL;
+
+	spin_lock(&kvm->mmu_lock);
+	spin_lock(&vcpu->arch.vpa_update_lock);
+	if (gpa && kvm_ext_invalidate_retry(kvm, seq, hva, gpa >> PAGE_SHIFT))
+		ext->look |= BIT(a);
+	if (area->update_pending) {	/* asked for again meanwhile */
+		area->update_pending = 0;
+		ext->asked |= BIT(a);
+	}
+	again = (ext->asked | ext->look) & BIT(a);
+	if (again) {
+		old = page;
+	} else {
+		state->failed = gpa && !page;
+		old = install(vcpu, a, state, page, gpa);
+	}
+	spin_unlock(&vcpu->arch.vpa_update_lock);
+	spin_unlock(&kvm->mmu_lock);
+
+	unpin(old, old != page);
+	cond_resched();
+	spin_lock(&vcpu->arch.vpa_update_lock);
+	return !again || !signal_pending(current);
 }
 
-void kvm_ext_update_areas(struct kvm_vcpu *vcpu)
+/* All that is to be done; with vpa_update_lock held. */
+static void update_areas(struct kvm_vcpu *vcpu, struct kvm_ext_vcpu *ext)
 {
-	struct kvm_ext_vcpu *ext = ext_vcpu(kvm_ext_vm_find(vcpu->kvm), vcpu);
 	enum kvm_ext_area a;
 
-	for (a = 0; a < KVM_EXT_NR_AREAS; a++)
-		if (area_of(vcpu, a)->update_pending)
-			update_area(vcpu, a, &ext->area[a]);
+	for (a = 0; a < KVM_EXT_NR_AREAS; a++) {
+		while ((ext->asked | ext->look) & BIT(a)) {
+			if (update_area(vcpu, ext, a))
+				continue;
+			/* kvm-hv comes here again */
+			vcpu->arch.slb_shadow.update_pending = 1;
+			return;
+		}
+		if (ext->area[a].failed)
+			pr_warn_ratelimited("pid %d vCPU %d: no memory that can be pinned for an area at %#lx\n",
+					    vcpu->kvm->userspace_pid, vcpu->vcpu_id,
+					    area_of(vcpu, a)->next_gpa);
+	}
 }
+
+void kvm_ext_update_vpa(struct kvm_vcpu *vcpu, struct kvmppc_vpa *vpap,
+			struct kvmppc_vpa *old_vpap)
+{
+	struct kvm_ext_vcpu *ext = ext_vcpu(kvm_ext_vm_find(vcpu->kvm), vcpu);
+
+	lockdep_assert_held(&vcpu->arch.vpa_update_lock);
+
+	/* what kvm-hv would unpin */
+	if (KVM_EXT_UPDATE_VPA_HAS_OLD)
+		old_vpap->pinned_addr = NULL;
+	vpap->update_pending = 0;
+
+	if (vpap == &vcpu->arch.vpa) {
+		ext->asked |= BIT(KVM_EXT_VPA);
+		ext->hidden |= BIT(KVM_EXT_VPA);
+		ext->vpa_addr = vpap->pinned_addr;
+		vpap->pinned_addr = NULL;
+		vcpu->arch.slb_shadow.update_pending = 1;
+		return;
+	}
+	if (vpap == &vcpu->arch.dtl) {
+		ext->asked |= BIT(KVM_EXT_DTL);
+		ext->hidden |= BIT(KVM_EXT_DTL);
+		ext->dtl_ptr = vcpu->arch.dtl_ptr;
+		ext->dtl_index = vcpu->arch.dtl_index;
+		vcpu->arch.slb_shadow.update_pending = 1;
+		return;
+	}
+
+	/* the last call: what was hidden from kvm-hv, or changed by it, comes back */
+	if (ext->hidden & BIT(KVM_EXT_VPA))
+		vcpu->arch.vpa.pinned_addr = ext->vpa_addr;
+	if (ext->hidden & BIT(KVM_EXT_DTL)) {
+		vcpu->arch.dtl_ptr = ext->dtl_ptr;
+		vcpu->arch.dtl_index = ext->dtl_index;
+	}
+	ext->hidden = 0;
+	if (vpap->next_gpa != ext->area[KVM_EXT_SLB].noted || ext->area[KVM_EXT_SLB].failed ||
+	    (vpap->next_gpa && vpap->pinned_end != vpap->pinned_addr + vpap->len))
+		ext->asked |= BIT(KVM_EXT_SLB);
+	update_areas(vcpu, ext);
+}
+EXPORT_SYMBOL_FOR_KUNIT(kvm_ext_update_vpa);
 
 void kvm_ext_vcpu_free(struct kvm_ext_vm *vm, struct kvm_vcpu *vcpu)
 {
@@ -352,144 +419,19 @@ void kvm_ext_vcpu_free(struct kvm_ext_vm *vm, struct kvm_vcpu *vcpu)
 	for (a = 0; a < KVM_EXT_NR_AREAS; a++) {
 		spin_lock(&vcpu->arch.vpa_update_lock);
 		old = install(vcpu, a, &ext->area[a], NULL, 0);
-		note_page(vm, area_of(vcpu, a)->next_gpa, -1);
-		area_of(vcpu, a)->next_gpa = 0;
 		spin_unlock(&vcpu->arch.vpa_update_lock);
+		note_page(vm, ext->area[a].noted, -1);
 		unpin(old, true);
 	}
 	kfree(ext);
 }
 EXPORT_SYMBOL_FOR_KUNIT(kvm_ext_vcpu_free);
 
-static bool registered(const struct kvmppc_vpa *area,
-		       const struct kvm_ext_area_state *state)
-{
-	return area->next_gpa && !state->failed;
-}
-
-/* Note a request; the caller holds vpa_update_lock. */
-static void request(struct kvm_ext_vm *vm, struct kvmppc_vpa *area,
-		    struct kvm_ext_area_state *state, enum kvm_ext_area_update update,
-		    unsigned long gpa, unsigned long len)
-{
-	note_page(vm, gpa, 1);
-	note_page(vm, area->next_gpa, -1);
-	area->next_gpa = gpa;
-	area->len = len;
-	area->update_pending = 1;
-	state->update = update;
-	state->failed = false;
-}
-
-long kvm_ext_area_request(struct kvm_ext_vm *vm, struct kvm_vcpu *target,
-			  unsigned long func, unsigned long gpa,
-			  unsigned long len, unsigned long room)
-{
-	struct kvm_ext_vcpu *ext = ext_vcpu(vm, target);
-	struct kvm_ext_area_state *state = ext->area;
-	enum kvm_ext_area a;
-	long rc = H_SUCCESS;
-
-	switch (func) {
-	case REG_VPA: case DEREG_VPA:
-		a = KVM_EXT_VPA;
-		break;
-	case REG_DTL: case DEREG_DTL:
-		a = KVM_EXT_DTL;
-		break;
-	case REG_SLB: case DEREG_SLB:
-		a = KVM_EXT_SLB;
-		break;
-	default:
-		return H_PARAMETER;
-	}
-
-	if (func >= DEREG_VPA) {
-		gpa = 0;
-		len = 0;
-	} else if (len < MIN_LENGTH || len > room ||
-		   (func == REG_VPA && len < sizeof(struct lppaca)) ||
-		   (func == REG_DTL && len < sizeof(struct dtl_entry))) {
-		return H_PARAMETER;
-	}
-	if (func == REG_DTL)
-		len = rounddown(len, sizeof(struct dtl_entry));
-
-	spin_lock(&target->arch.vpa_update_lock);
-	switch (func) {
-	case REG_DTL: case REG_SLB:
-		if (!registered(&target->arch.vpa, &state[KVM_EXT_VPA]))
-			rc = H_RESOURCE;
-		break;
-	case DEREG_VPA:
-		if (registered(&target->arch.dtl, &state[KVM_EXT_DTL]) ||
-		    registered(&target->arch.slb_shadow, &state[KVM_EXT_SLB]))
-			rc = H_RESOURCE;
-		break;
-	}
-	if (rc == H_SUCCESS)
-		request(vm, area_of(target, a), &state[a], KVM_EXT_AREA_NEW, gpa, len);
-	spin_unlock(&target->arch.vpa_update_lock);
-	return rc;
-}
-EXPORT_SYMBOL_FOR_KUNIT(kvm_ext_area_request);
-
-/* The length stands in the area itself, big endian, at offset 4. */
-static long read_length(struct kvm *kvm, unsigned long func, unsigned long gpa,
-			unsigned long *len)
-{
-	unsigned long hva;
-	struct page *page;
-	const void *p;
-
-	if (!gpa || !IS_ALIGNED(gpa, L1_CACHE_BYTES))
-		return H_PARAMETER;
-
-	/* Memory that cannot be written is refused here already. */
-	page = pin_page(kvm, gpa, false, &hva);
-	if (!page)
-		return H_PARAMETER;
-	p = page_address(page) + offset_in_page(gpa) + 4;
-	*len = func == REG_VPA ? be16_to_cpup(p) : be32_to_cpup(p);
-	unpin_user_page(page);
-	return H_SUCCESS;
-}
-
-static long h_register_vpa(struct kvm_vcpu *vcpu, unsigned long flags,
-			   unsigned long id, unsigned long gpa)
-{
-	unsigned long func = flags >> FUNC_SHIFT & FUNC_MASK, len = 0;
-	struct kvm_vcpu *target = kvm_get_vcpu_by_id(vcpu->kvm, id);
-	long rc;
-
-	if (id > INT_MAX || !target)
-		return H_PARAMETER;
-
-	if (func >= REG_VPA && func <= REG_SLB) {
-		rc = read_length(vcpu->kvm, func, gpa, &len);
-		if (rc)
-			return rc;
-	}
-	return kvm_ext_area_request(kvm_ext_vm_find(vcpu->kvm), target, func,
-				    gpa, len, room_at(gpa));
-}
-
-int kvm_ext_h_register_vpa(struct kvm_vcpu *vcpu)
-{
-	if (!test_bit(H_REGISTER_VPA / 4, vcpu->kvm->arch.enabled_hcalls))
-		return RESUME_HOST;
-
-	kvmppc_set_gpr(vcpu, 3, h_register_vpa(vcpu, kvmppc_get_gpr(vcpu, 4),
-					       kvmppc_get_gpr(vcpu, 5),
-					       kvmppc_get_gpr(vcpu, 6)));
-	vcpu->arch.hcall_needed = 0;
-	return RESUME_GUEST;
-}
-
 int kvm_ext_set_area_reg(struct kvm_ext_vm *vm, struct kvm_vcpu *vcpu, u64 id,
 			 const union kvmppc_one_reg *val)
 {
 	struct kvm_ext_vcpu *ext = ext_vcpu(vm, vcpu);
+	struct kvm_ext_area_state *state;
 	unsigned long gpa, len;
 	struct kvmppc_vpa *area;
 	enum kvm_ext_area a;
@@ -521,19 +463,27 @@ int kvm_ext_set_area_reg(struct kvm_ext_vm *vm, struct kvm_vcpu *vcpu, u64 id,
 		len = 0;
 
 	area = area_of(vcpu, a);
+	state = &ext->area[a];
 	spin_lock(&vcpu->arch.vpa_update_lock);
 	if (a == KVM_EXT_VPA ? !gpa && (vcpu->arch.slb_shadow.next_gpa ||
 					vcpu->arch.dtl.next_gpa) :
-			       gpa && !vcpu->arch.vpa.next_gpa)
+			       gpa && !vcpu->arch.vpa.next_gpa) {
 		err = -EINVAL;
-	else if (gpa != area->next_gpa || len != area->len)
-		request(vm, area, &ext->area[a], KVM_EXT_AREA_RESTORED, gpa, len);
-	else if (ext->area[a].failed)
+	} else if (gpa != area->next_gpa || len != area->len) {
+		area->next_gpa = gpa;
+		area->len = len;
+		state->restored = gpa;
+		state->restored_len = len;
+		state->failed = false;
+		area->update_pending = !!gpa;
+		if (!gpa) {
+			ext->asked |= BIT(a);
+			update_areas(vcpu, ext);
+		}
+	} else if (state->failed) {
 		area->update_pending = 1;
+	}
 	spin_unlock(&vcpu->arch.vpa_update_lock);
-
-	if (!err && !gpa)
-		update_area(vcpu, a, &ext->area[a]);
 	return err;
 }
 EXPORT_SYMBOL_FOR_KUNIT(kvm_ext_set_area_reg);
@@ -547,20 +497,23 @@ void kvm_ext_areas_invalidate(struct kvm_ext_vm *vm, gfn_t gfn, gfn_t end)
 	if (!are_near(vm, gfn, end))
 		return;
 	kvm_for_each_vcpu(i, vcpu, vm->kvm) {
+		struct kvm_ext_vcpu *ext = ext_vcpu(vm, vcpu);
 		bool hit = false;
 
+		if (!ext)
+			continue;
+		spin_lock(&vcpu->arch.vpa_update_lock);
 		for (a = 0; a < KVM_EXT_NR_AREAS; a++) {
-			struct kvmppc_vpa *area = area_of(vcpu, a);
-			unsigned long next = READ_ONCE(area->next_gpa);
+			gfn_t at = ext->area[a].noted >> PAGE_SHIFT;
 
-			if (!next || next >> PAGE_SHIFT < gfn ||
-			    next >> PAGE_SHIFT >= end)
+			if (!ext->area[a].noted || at < gfn || at >= end)
 				continue;
-			spin_lock(&vcpu->arch.vpa_update_lock);
-			area->update_pending = 1;
-			spin_unlock(&vcpu->arch.vpa_update_lock);
+			ext->look |= BIT(a);
 			hit = true;
 		}
+		if (hit)
+			vcpu->arch.slb_shadow.update_pending = 1;
+		spin_unlock(&vcpu->arch.vpa_update_lock);
 		if (hit)
 			kvm_ext_stock.fast_vcpu_kick(vcpu);
 	}

@@ -42,9 +42,10 @@ static struct kvmppc_ops *ops;
 
 DEFINE_STATIC_SRCU(attach_srcu);
 
-/* Facets of rows that only HPT guests need, who cannot be on every host. */
+/* There can be HPT guests on this host, and something of theirs is ours. */
 static bool hpt_guests;
-static bool hpt_notifiers;
+
+static int place_hpt_redirects(void);
 
 /*
  * A VM while it is in one of our members; vm is NULL for those of stock. It is let
@@ -79,6 +80,12 @@ static int ext_init_vm(struct kvm *kvm)
 	err = kvm_ext_stock.init_vm(kvm);
 	if (err)
 		return err;
+
+	/* On a host with the hash MMU; elsewhere a VM begins as a radix guest. */
+	if (!kvm_is_radix(kvm) && place_hpt_redirects()) {
+		pr_warn_once("virtual machines stay on kvm-hv alone: functions that HPT guests need are held, see above\n");
+		return 0;
+	}
 
 	/* Refused only when we are being unloaded: the VM stays on stock. */
 	if (!try_module_get(THIS_MODULE))
@@ -315,7 +322,7 @@ static VM_IOCTL_RET ext_arch_vm_ioctl(struct file *filp, unsigned int ioctl,
 	if (held.vm && kvm_ext_dirty_log && ioctl == KVM_CLEAR_DIRTY_LOG)
 		return clear_dirty_log(held.vm, (void __user *)arg);
 	if (held.vm && hpt_guests && ioctl == KVM_PPC_ALLOCATE_HTAB)
-		return allocate_htab(held.vm, filp, arg);
+		return place_hpt_redirects() ?: allocate_htab(held.vm, filp, arg);
 	if (held.vm && hpt_guests && ioctl == KVM_PPC_RESIZE_HPT_COMMIT)
 		return commit_hpt(held.vm, filp, arg);
 	return kvm_ext_stock.arch_vm_ioctl(filp, ioctl, arg);
@@ -327,6 +334,11 @@ static int ext_configure_mmu(struct kvm *kvm, struct kvm_ppc_mmuv3_cfg *cfg)
 	struct held held __cleanup(let_go) = hold(kvm);
 	int err;
 
+	if (held.vm && !(cfg->flags & KVM_PPC_MMUV3_RADIX)) {
+		err = place_hpt_redirects();
+		if (err)
+			return err;
+	}
 	if (!held.vm || !hpt_guests || !(cfg->flags & KVM_PPC_MMUV3_RADIX) ||
 	    kvm_is_radix(kvm))
 		return kvm_ext_stock.configure_mmu(kvm, cfg);
@@ -457,19 +469,9 @@ static struct kvm_ext_redirect redirected[] = {
 		.wanted = kvm_ext_redirect_kvm,
 		.facet = &kvm_ext_dirty_log,
 	},
-	[KVM_EXT_H_REGISTER_VPA] = {
-		.name = "kvmppc_pseries_do_hcall",
-		.stub = kvm_ext_stub_h_register_vpa,
-		.wanted = kvm_ext_redirect_h_register_vpa,
-		.facet = &kvm_ext_areas,
-	},
-	/*
-	 * Also when nothing is pending: something may be by the time the
-	 * original looks, and it would unpin our page as if it were its own.
-	 */
-	[KVM_EXT_UPDATE_VPAS] = {
-		.name = "kvmppc_update_vpas",
-		.stub = kvm_ext_stub_update_areas,
+	[KVM_EXT_UPDATE_VPA] = {
+		.name = "kvmppc_update_vpa",
+		.stub = kvm_ext_stub_update_vpa,
 		.wanted = kvm_ext_redirect_vcpu,
 		.facet = &kvm_ext_areas,
 	},
@@ -503,36 +505,6 @@ static struct kvm_ext_redirect redirected[] = {
 		.wanted = kvm_ext_redirect_enable_manual,
 		.facet = &kvm_ext_dirty_log,
 	},
-	[KVM_EXT_H_ENTER] = {
-		.name = "kvmppc_do_h_enter",
-		.stub = kvm_ext_stub_h_enter,
-		.wanted = kvm_ext_redirect_kvm,
-		.facet = &hpt_notifiers,
-	},
-	[KVM_EXT_HPT_FAULT] = {
-		.name = "kvmppc_book3s_hv_page_fault",
-		.stub = kvm_ext_stub_hpt_page_fault,
-		.wanted = kvm_ext_redirect_hpt_vcpu,
-		.facet = &hpt_notifiers,
-	},
-	[KVM_EXT_SETUP_MMU] = {
-		.name = "kvmhv_setup_mmu",
-		.stub = kvm_ext_stub_setup_mmu,
-		.wanted = kvm_ext_redirect_vcpu,
-		.facet = &hpt_guests,
-	},
-	[KVM_EXT_FREE_HPT] = {
-		.name = "kvmppc_free_hpt",
-		.stub = kvm_ext_stub_free_hpt,
-		.wanted = kvm_ext_redirect_hpt,
-		.facet = &hpt_guests,
-	},
-	[KVM_EXT_HTAB_READ] = {
-		.name = "kvm_htab_read",
-		.stub = kvm_ext_stub_htab_read,
-		.wanted = kvm_ext_redirect_htab_file,
-		.facet = &hpt_guests,
-	},
 	[KVM_EXT_GET_NESTED] = {
 		.name = "kvmhv_get_nested",
 		.stub = kvm_ext_stub_get_nested,
@@ -557,10 +529,12 @@ static struct kvm_ext_redirect redirected[] = {
 		.wanted = kvm_ext_redirect_kvm,
 		.facet = &kvm_ext_nested,
 	},
-	[KVM_EXT_NESTED_SET_RC] = {
-		.name = "kvmppc_hv_handle_set_rc",
-		.stub = kvm_ext_stub_nested_set_rc,
-		.wanted = kvm_ext_redirect_nested_set_rc,
+	/* kvmppc_hv_handle_set_rc() itself is called for each R and C of any radix guest */
+	[KVM_EXT_FIND_NESTED_PTE] = {
+		.name = "find_kvm_nested_guest_pte",
+		.caller = "kvmppc_hv_handle_set_rc",
+		.stub = kvm_ext_stub_find_nested_pte,
+		.wanted = kvm_ext_redirect_kvm,
 		.facet = &kvm_ext_nested,
 	},
 	[KVM_EXT_UNMAP_PTE] = {
@@ -586,12 +560,68 @@ static struct kvm_ext_redirect redirected[] = {
 		.wanted = kvm_ext_redirect_tlbie_all,
 		.facet = &kvm_ext_nested,
 	},
+
+	/*
+	 * What only HPT guests need. On bare metal radix guests call some of these at
+	 * each page fault, so they are placed when the first HPT guest of ours appears.
+	 */
+	[KVM_EXT_H_ENTER] = {
+		.name = "kvmppc_do_h_enter",
+		.stub = kvm_ext_stub_h_enter,
+		.wanted = kvm_ext_redirect_kvm,
+		.facet = &kvm_ext_notifiers,
+	},
+	[KVM_EXT_HPT_FAULT] = {
+		.name = "kvmppc_book3s_hv_page_fault",
+		.stub = kvm_ext_stub_hpt_page_fault,
+		.wanted = kvm_ext_redirect_hpt_vcpu,
+		.facet = &kvm_ext_notifiers,
+	},
+	[KVM_EXT_SETUP_MMU] = {
+		.name = "kvmhv_setup_mmu",
+		.stub = kvm_ext_stub_setup_mmu,
+		.wanted = kvm_ext_redirect_vcpu,
+	},
+	[KVM_EXT_FREE_HPT] = {
+		.name = "kvmppc_free_hpt",
+		.stub = kvm_ext_stub_free_hpt,
+		.wanted = kvm_ext_redirect_hpt,
+	},
+	[KVM_EXT_HTAB_READ] = {
+		.name = "kvm_htab_read",
+		.stub = kvm_ext_stub_htab_read,
+		.wanted = kvm_ext_redirect_htab_file,
+	},
 };
 
 static struct kvm_ext_redirects redirects = {
 	.row = redirected,
-	.nr = ARRAY_SIZE(redirected),
+	.nr = KVM_EXT_FIRST_HPT,
 };
+
+static struct kvm_ext_redirects hpt_redirects = {
+	.row = &redirected[KVM_EXT_FIRST_HPT],
+	.nr = ARRAY_SIZE(redirected) - KVM_EXT_FIRST_HPT,
+};
+
+static DEFINE_MUTEX(hpt_redirects_lock);
+static bool hpt_redirects_placed;
+
+/* A VM of ours is about to have an HPT. They stay until the module goes. */
+static int place_hpt_redirects(void)
+{
+	int err = 0;
+
+	if (!hpt_guests || smp_load_acquire(&hpt_redirects_placed))
+		return 0;
+	mutex_lock(&hpt_redirects_lock);
+	if (!hpt_redirects_placed) {
+		err = kvm_ext_redirect_register(&hpt_redirects);
+		smp_store_release(&hpt_redirects_placed, !err);
+	}
+	mutex_unlock(&hpt_redirects_lock);
+	return err;
+}
 
 /* Take a reference on kvm-hv and find its table; both or neither. */
 static int get_stock(void)
@@ -664,7 +694,6 @@ int kvm_ext_attach(void)
 
 	kvm_ext_stock_init(ops, redirected);
 	hpt_guests = (kvm_ext_dirty_log || kvm_ext_notifiers) && kvm_ext_has_hpt_guests();
-	hpt_notifiers = kvm_ext_notifiers && kvm_ext_has_hpt_guests();
 
 	err = kvm_ext_redirect_register(&redirects);
 	if (err)
@@ -696,6 +725,8 @@ void kvm_ext_detach(void)
 
 	synchronize_rcu_tasks();
 	synchronize_srcu(&attach_srcu);
+	if (hpt_redirects_placed)
+		kvm_ext_redirect_unregister(&hpt_redirects);
 	kvm_ext_redirect_unregister(&redirects);
 	synchronize_rcu_tasks();
 

@@ -577,40 +577,42 @@ void kvm_ext_update_nest_rmap_rc(struct kvm *kvm, unsigned long *rmapp,
 }
 EXPORT_SYMBOL_FOR_KUNIT(kvm_ext_update_nest_rmap_rc);
 
-bool kvm_ext_set_shadow_rc(struct kvm_ext_vm *vm, const struct kvm_nested_guest *gp,
-			   bool writing, unsigned long n_gpa)
+pte_t *kvm_ext_shadow_pte_for_rc(struct kvm_ext_vm *vm, const struct kvm_nested_guest *gp,
+				 bool writing, unsigned long n_gpa, unsigned int *shift)
 {
 	unsigned long bits = _PAGE_ACCESSED | (writing ? _PAGE_DIRTY : 0);
-	unsigned int shift, leaf_shift;
+	unsigned int leaf_shift;
 	pte_t *ptep, *leaf;
 	gfn_t gfn;
 
 	lockdep_assert_held(&vm->kvm->mmu_lock);
 
 	n_gpa = kvm_ext_tree_address(n_gpa);
-	ptep = find_leaf(gp->shadow_pgtable, n_gpa, &shift);
+	ptep = find_leaf(gp->shadow_pgtable, n_gpa, shift);
 	if (!ptep || (writing && !pte_write(*ptep)))
-		return false;
-	if (!kvm_ext_rmap_find(&vm->rmap, gp, aligned(n_gpa, shift), &gfn))
-		return false;
+		return NULL;
+	if (!kvm_ext_rmap_find(&vm->rmap, gp, aligned(n_gpa, *shift), &gfn))
+		return NULL;
 
 	leaf = find_leaf(vm->kvm->arch.pgtable, gfn << PAGE_SHIFT, &leaf_shift);
 	if (!leaf || bits & ~pte_val(*leaf) ||
-	    !agree(pte_val(*ptep), shift, pte_val(*leaf), leaf_shift))
-		return false;
-	__radix_pte_update(ptep, 0, bits);
-	return true;
+	    !agree(pte_val(*ptep), *shift, pte_val(*leaf), leaf_shift))
+		return NULL;
+	return ptep;
 }
-EXPORT_SYMBOL_FOR_KUNIT(kvm_ext_set_shadow_rc);
+EXPORT_SYMBOL_FOR_KUNIT(kvm_ext_shadow_pte_for_rc);
 
-bool kvm_ext_nested_set_rc(struct kvm *kvm, bool nested, bool writing,
-			   unsigned long n_gpa, u64 l1_lpid)
+pte_t *kvm_ext_find_nested_pte(struct kvm *kvm, unsigned long l1_lpid, unsigned long n_gpa,
+			       unsigned int *shift)
 {
 	const struct kvm_vcpu *vcpu = kvm_get_running_vcpu();
 
-	return !WARN_ON_ONCE(!vcpu || vcpu->kvm != kvm || !vcpu->arch.nested) &&
-	       kvm_ext_set_shadow_rc(kvm_ext_vm_find(kvm), vcpu->arch.nested, writing,
-				     n_gpa);
+	BUILD_BUG_ON(!__same_type(kvm_ext_find_nested_pte, find_kvm_nested_guest_pte));
+
+	if (WARN_ON_ONCE(!vcpu || vcpu->kvm != kvm || !vcpu->arch.nested))
+		return NULL;
+	return kvm_ext_shadow_pte_for_rc(kvm_ext_vm_find(kvm), vcpu->arch.nested,
+					 vcpu->arch.fault_dsisr & DSISR_ISSTORE, n_gpa, shift);
 }
 
 /* A shadow PTE that no address leads to: its entry tells where it is. */

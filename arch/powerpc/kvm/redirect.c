@@ -44,6 +44,12 @@ static const struct kvm_ext_redirect *row_at(const struct kvm_ext_redirects *t,
 	return NULL;
 }
 
+/* The function's prologue has copied the return address to r0 (kvm_ext_called_by_us()). */
+static bool is_called_by(const struct kvm_ext_redirect *r, const struct pt_regs *regs)
+{
+	return !r->caller || regs->gpr[0] - r->caller_start < r->caller_size;
+}
+
 static void redirect_callback(unsigned long ip, unsigned long parent_ip,
 			      struct ftrace_ops *ops, struct ftrace_regs *fregs)
 {
@@ -51,18 +57,19 @@ static void redirect_callback(unsigned long ip, unsigned long parent_ip,
 	const struct kvm_ext_redirect *r = row_at(t, ip);
 	struct pt_regs *regs = ftrace_get_regs(fregs);
 
-	if (!WARN_ON_ONCE(!r) && r->wanted(regs))
+	if (!WARN_ON_ONCE(!r) && is_called_by(r, regs) && r->wanted(regs))
 		regs_set_return_ip(regs, (unsigned long)r->stub);
 }
 
 /*
- * Where a function calls ftrace, and where it begins: who puts a probe there is told;
- * it is never armed.
+ * Where a function calls ftrace, where it begins, and its size: who puts a probe there
+ * is told; it is never armed.
  */
-static int locate(struct kvm_ext_redirect *r)
+static int locate(const char *name, unsigned long *ip, unsigned long *start,
+		  unsigned long *size)
 {
 	struct kprobe probe = {
-		.symbol_name = r->name,
+		.symbol_name = name,
 		.flags = KPROBE_FLAG_DISABLED,
 	};
 	char symbol[KSYM_SYMBOL_LEN], *plus;
@@ -72,15 +79,15 @@ static int locate(struct kvm_ext_redirect *r)
 	err = register_kprobe(&probe);
 	if (err)
 		return err;
-	r->ip = (unsigned long)probe.addr;
+	*ip = (unsigned long)probe.addr;
 	unregister_kprobe(&probe);
 
 	/* "name+0xoffset/0xsize [module]" */
-	sprint_symbol(symbol, r->ip);
+	sprint_symbol(symbol, *ip);
 	plus = strrchr(symbol, '+');
-	if (!plus || sscanf(plus, "+0x%lx/", &offset) != 1)
+	if (!plus || sscanf(plus, "+0x%lx/0x%lx", &offset, size) != 2)
 		return -ENOENT;
-	r->original = (void *)(r->ip - offset);
+	*start = *ip - offset;
 	return 0;
 }
 
@@ -95,13 +102,21 @@ static void init_ops(struct ftrace_ops *ops)
 
 static int add_function(struct ftrace_ops *ops, struct kvm_ext_redirect *r)
 {
+	unsigned long ip, size, original = 0;
+	const char *name = r->name;
 	int err;
 
 	/* For a name, ftrace would compare those of all functions that can be traced. */
-	err = locate(r) ?: ftrace_set_filter_ip(ops, r->ip, 0, 0);
+	err = locate(name, &r->ip, &original, &size) ?:
+	      ftrace_set_filter_ip(ops, r->ip, 0, 0);
+	r->original = (void *)original;
+	if (!err && r->caller) {
+		name = r->caller;
+		err = locate(name, &ip, &r->caller_start, &r->caller_size);
+	}
 	if (err)
 		pr_err("cannot redirect %s: no such function in this kernel, or it cannot be traced (%d)\n",
-		       r->name, err);
+		       name, err);
 	return err == -EINVAL ? -ENOENT : err;
 }
 

@@ -6,7 +6,6 @@
 #include <linux/fs.h>
 #include <linux/kvm_host.h>
 #include <linux/module.h>
-#include <asm/hvcall.h>
 #include <asm/kvm_book3s.h>
 
 #include "compat.h"
@@ -25,13 +24,6 @@ bool kvm_ext_redirect_kvm(const struct pt_regs *regs)
 {
 	return !kvm_ext_called_by_us(regs) &&
 	       kvm_ext_vm_find((const struct kvm *)regs->gpr[3]);
-}
-
-bool kvm_ext_redirect_h_register_vpa(const struct pt_regs *regs)
-{
-	const struct kvm_vcpu *vcpu = (const struct kvm_vcpu *)regs->gpr[3];
-
-	return vcpu->arch.regs.gpr[3] == H_REGISTER_VPA && kvm_ext_vm_find(vcpu->kvm);
 }
 
 bool kvm_ext_redirect_vcpu(const struct pt_regs *regs)
@@ -63,12 +55,6 @@ bool kvm_ext_redirect_htab_file(const struct pt_regs *regs)
 
 	return !kvm_ext_called_by_us(regs) &&
 	       kvm_ext_vm_find(kvm_ext_htab_kvm(file->private_data));
-}
-
-/* r3 kvm, r4 nested (a bool, of which the ABI defines one byte) */
-bool kvm_ext_redirect_nested_set_rc(const struct pt_regs *regs)
-{
-	return (u8)regs->gpr[4] && kvm_ext_redirect_kvm(regs);
 }
 
 static bool is_shadow(const struct pt_regs *regs, unsigned int lpid)
