@@ -38,18 +38,20 @@ struct kvm_ext_hpt_life {
 	bool was_ready;
 };
 
+/* VMs between kvm_ext_hpt_close() and kvm_ext_hpt_open(). */
+extern atomic_t kvm_ext_hpts_closed;
+
 void kvm_ext_hpt_life_init(struct kvm_ext_hpt_life *life);
 
 /**
  * kvm_ext_hpt_stop() - before the HPT of a VM is replaced
  * @vm:		a VM of ours
  *
- * Unless a vCPU runs, none begins to until kvm_ext_hpt_start(), and what the HPT knows
- * of stores is accumulated; no chain leads into it any more. If one runs, kvm-hv will
- * refuse.
+ * No vCPU begins to run until kvm_ext_hpt_start(), and what the HPT knows of stores is
+ * accumulated; no chain leads into it any more.
  *
  * Context: may sleep.
- * Return: 0; -EINTR if the caller is to die.
+ * Return: 0; -EBUSY if a vCPU runs, as kvm-hv has it; -EINTR if the caller is to die.
  */
 int kvm_ext_hpt_stop(struct kvm_ext_vm *vm);
 
@@ -102,7 +104,7 @@ int kvm_ext_setup_mmu(struct kvm_vcpu *vcpu);
 
 /**
  * kvm_ext_free_hpt() - kvmppc_free_hpt() of VMs of ours
- * @info:	the HPT in use, of a VM of ours
+ * @info:	the HPT in use, of a VM of ours; or one that has been replaced
  *
  * Context: kvm->arch.mmu_setup_lock held, or at the end of the VM; no vCPU runs.
  */

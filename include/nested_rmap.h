@@ -61,11 +61,13 @@ struct kvm_ext_rmap_node {
  * @pages:	by page frame number of the nested guest: the page of the guest as
  *		a value, if that page has one entry, or the entry's node
  * @tables:	page-table pages below the root of its shadow table
+ * @goes:	the table is being freed, and @pages with it
  */
 struct kvm_ext_shadow {
 	struct kvm_nested_guest *gp;
 	struct xarray pages;
 	unsigned long tables;
+	bool goes;
 };
 
 /**

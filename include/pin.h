@@ -48,12 +48,12 @@ struct kvm_ext_pins {
 int kvm_ext_pins_init(struct kvm_ext_pins *pins, struct mm_struct *mm);
 
 /**
- * kvm_ext_pins_release() - unpin all at the end of a VM
- * @vm:		a VM that nobody uses any more
+ * kvm_ext_pins_stop() - hear no more of protection that changes
+ * @vm:		a VM whose tables are about to be freed, and whose memslots nobody changes
  *
  * Context: may sleep.
  */
-void kvm_ext_pins_release(struct kvm_ext_vm *vm);
+void kvm_ext_pins_stop(struct kvm_ext_vm *vm);
 
 /**
  * kvm_ext_pin() - pin what a memslot has for guest pages

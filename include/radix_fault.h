@@ -69,8 +69,8 @@ int kvm_ext_create_pte(struct kvm *kvm, pgd_t *root, pte_t pte, unsigned long gp
  * @on:		true before page faults may find a memslot unlogged, false when it
  *		has been flushed
  *
- * At the end page faults in flight that have decided for a single page are made
- * to try again: so none comes up beside a large leaf. Those that were inserted
+ * Page faults in flight are made to try again, both times: so no single page comes up
+ * beside a large leaf, nor a large leaf over a single page. Those that were inserted
  * meanwhile stay, and keep large leaves away until they are unmapped.
  *
  * Context: kvm->slots_lock held; takes kvm->mmu_lock.

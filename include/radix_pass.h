@@ -45,6 +45,7 @@ struct kvm_ext_pass_dirty {
  *		if the pass is about shadow tables only
  * @flush_later: the caller finishes @flush; such a pass accumulates nothing
  * @visits:	shadow PTEs looked for
+ * @most_visits: how many at most; 0: all of them
  * @nested_used: gatherers of @vm->nested in use
  * @own_cleared: something was cleared in the guest's own table
  * @refused:	the hypervisor refused to invalidate a shadow LPID
@@ -56,6 +57,7 @@ struct kvm_ext_pass {
 	struct kvm_ext_flush *flush;
 	bool flush_later;
 	unsigned int visits;
+	unsigned int most_visits;
 	unsigned int nested_used;
 	bool own_cleared;
 	bool refused;

@@ -103,6 +103,22 @@ static inline bool kvm_ext_has_hpt_guests(void)
 }
 
 /**
+ * kvm_ext_give_way() - let others have kvm->mmu_lock in the middle of a long work
+ * @kvm:	the VM
+ *
+ * cond_resched_lock() does so only if this CPU has something else to do.
+ *
+ * Context: kvm->mmu_lock held, which is let go and taken again; may sleep.
+ */
+static inline void kvm_ext_give_way(struct kvm *kvm)
+{
+	spin_unlock(&kvm->mmu_lock);
+	cond_resched();
+	cpu_relax();
+	spin_lock(&kvm->mmu_lock);
+}
+
+/**
  * kvm_ext_vm_find() - look a VM up
  * @kvm:	any pointer; compared, not followed
  *

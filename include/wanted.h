@@ -46,7 +46,8 @@ bool kvm_ext_redirect_vcpu(const struct pt_regs *regs);
  * @regs:	registers of the call
  *
  * Context: that of a row's predicate.
- * Return: true if r3 is the struct kvm_hpt_info in use of such a VM.
+ * Return: true if r3 is the struct kvm_hpt_info in use of such a VM, or may be one that
+ * such a VM has just replaced.
  */
 bool kvm_ext_redirect_hpt(const struct pt_regs *regs);
 

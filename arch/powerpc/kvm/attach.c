@@ -31,6 +31,7 @@
 #include "nested_mmu.h"
 #include "notifiers.h"
 #include "params.h"
+#include "pin.h"
 #include "radix_fault.h"
 #include "radix_resize.h"
 #include "redirect.h"
@@ -109,8 +110,10 @@ static void ext_destroy_vm(struct kvm *kvm)
 	struct held held __cleanup(let_go) = hold(kvm);
 	struct kvm_ext_vm *vm = held.vm;
 
-	if (vm)
+	if (vm) {
+		kvm_ext_pins_stop(vm);
 		kvm_ext_free_tables(vm);
+	}
 	kvm_ext_stock.destroy_vm(kvm);
 
 	if (vm) {
@@ -259,7 +262,7 @@ static void ext_commit_memory_region(struct kvm *kvm,
 
 	/* What the memslot has is freed after this, and hypercalls may still use it. */
 	if (KVM_EXT_HPT_HCALLS_WITHOUT_SRCU && held.vm && !kvm_is_radix(kvm) &&
-	    (change == KVM_MR_DELETE || change == KVM_MR_FLAGS_ONLY))
+	    change != KVM_MR_CREATE)
 		synchronize_rcu_tasks();
 }
 
@@ -292,8 +295,9 @@ static VM_IOCTL_RET allocate_htab(struct kvm_ext_vm *vm, struct file *filp,
 	/* it changes nothing then */
 	if (fault_in_readable((const char __user *)arg, sizeof(u32)))
 		return -EFAULT;
-	if (kvm_ext_hpt_stop(vm))
-		return -EINTR;
+	ret = kvm_ext_hpt_stop(vm);
+	if (ret)
+		return ret;
 	ret = kvm_ext_stock.arch_vm_ioctl(filp, KVM_PPC_ALLOCATE_HTAB, arg);
 	kvm_ext_hpt_start(vm, false);
 	return ret;
@@ -343,8 +347,9 @@ static int ext_configure_mmu(struct kvm *kvm, struct kvm_ppc_mmuv3_cfg *cfg)
 	    kvm_is_radix(kvm))
 		return kvm_ext_stock.configure_mmu(kvm, cfg);
 
-	if (kvm_ext_hpt_stop(held.vm))
-		return -EINTR;
+	err = kvm_ext_hpt_stop(held.vm);
+	if (err)
+		return err;
 	err = kvm_ext_stock.configure_mmu(kvm, cfg);
 	kvm_ext_hpt_start(held.vm, err == -EINVAL || err == -ENODEV);
 	return err;

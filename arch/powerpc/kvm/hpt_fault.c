@@ -71,35 +71,79 @@ long kvm_ext_h_enter(struct kvm *kvm, unsigned long flags, long pte_index,
 	return rc;
 }
 
-/*
- * What the HPTE in question maps, before kvm-hv looks whether it may. It may be another
- * one by then; the guest comes again in that case.
- *
- * An HPTE may be older than its memslot: H_ENTER takes anything where there is none.
+/**
+ * struct faulting - what an HPTE that faulted maps
+ * @gfn:	first page; the others follow
+ * @size:	of the guest's page in bytes; 0: none that is known
  */
-static int check_faulting(struct kvm_vcpu *vcpu, struct kvm_ext_vm *vm, bool writing)
-{
-	struct kvm *kvm = vcpu->kvm;
-	unsigned long rpte = READ_ONCE(kvm->arch.hpt.rev[vcpu->arch.pgfault_index].guest_rpte);
-	unsigned long size = kvmppc_actual_pgsz(vcpu->arch.pgfault_hpte[0], rpte);
-	gfn_t gfn = hpte_rpn(rpte, size);
-	const struct kvm_memory_slot *slot = gfn_to_memslot(kvm, gfn);
+struct faulting {
+	gfn_t gfn;
+	unsigned long size;
+};
 
-	if (!size || !slot || slot->flags & KVM_MEMSLOT_INVALID)
-		return 0;
-	if (!kvm_ext_hpt_congruent(slot, gfn << PAGE_SHIFT, size))
-		return -EFAULT;
-	if (!vm->pins.on)
-		return 0;
-	return kvm_ext_pin(vm, slot, gfn, gfn + DIV_ROUND_UP(size, PAGE_SIZE), writing);
+/*
+ * Look at the HPTE that the processor found. False if it is another by now, or the HPT
+ * is: the guest comes again.
+ */
+static bool read_faulting(struct kvm_vcpu *vcpu, struct kvm_ext_vm *vm, struct faulting *f)
+{
+	unsigned long index = vcpu->arch.pgfault_index, v, r, rpte;
+	struct kvm *kvm = vcpu->kvm;
+	__be64 *hptep;
+
+	if (atomic_read(&vm->hpt_life.closed) || !kvm->arch.hpt.virt ||
+	    index >= kvmppc_hpt_npte(&kvm->arch.hpt))
+		return false;
+
+	hptep = (__be64 *)(kvm->arch.hpt.virt + (index << 4));
+	preempt_disable();
+	while (!try_lock_hpte(hptep, HPTE_V_HVLOCK))
+		cpu_relax();
+	v = be64_to_cpu(hptep[0]) & ~HPTE_V_HVLOCK;
+	r = be64_to_cpu(hptep[1]);
+	rpte = kvm->arch.hpt.rev[index].guest_rpte;
+	unlock_hpte(hptep, v);
+	preempt_enable();
+
+	if (cpu_has_feature(CPU_FTR_ARCH_300)) {
+		v = hpte_new_to_old_v(v, r);
+		r = hpte_new_to_old_r(r);
+	}
+	if (v != vcpu->arch.pgfault_hpte[0] || r != vcpu->arch.pgfault_hpte[1])
+		return false;
+	f->size = kvmppc_actual_pgsz(v, rpte);
+	f->gfn = hpte_rpn(rpte, f->size);
+	return true;
 }
 
-/* Has the HPT been replaced, or is it now, since the processor found an HPTE in it? */
-static bool is_replaced(const struct kvm *kvm, const struct kvm_ext_vm *vm,
-			unsigned long index)
+/*
+ * May the page be mapped? An HPTE may be older than its memslot: H_ENTER takes anything
+ * where there is none.
+ */
+static bool is_congruent(struct kvm *kvm, const struct faulting *f)
 {
-	return atomic_read(&vm->hpt_life.closed) || !kvm->arch.hpt.virt ||
-	       index >= kvmppc_hpt_npte((struct kvm_hpt_info *)&kvm->arch.hpt);
+	const struct kvm_memory_slot *slot = gfn_to_memslot(kvm, f->gfn);
+
+	return !slot || kvm_ext_hpt_congruent(slot, f->gfn << PAGE_SHIFT, f->size);
+}
+
+static int pin_faulting(struct kvm_ext_vm *vm, const struct faulting *f, bool writing)
+{
+	const struct kvm_memory_slot *slot = gfn_to_memslot(vm->kvm, f->gfn);
+
+	if (!slot || slot->flags & KVM_MEMSLOT_INVALID)
+		return 0;
+	return kvm_ext_pin(vm, slot, f->gfn, f->gfn + DIV_ROUND_UP(f->size, PAGE_SIZE), writing);
+}
+
+/* A memslot has come between the check and kvm-hv's own look at it. */
+static void take_back(struct kvm_ext_vm *vm, const struct faulting *f)
+{
+	const struct kvm_memory_slot *slot = gfn_to_memslot(vm->kvm, f->gfn);
+
+	spin_lock(&vm->kvm->mmu_lock);
+	kvm_ext_hpt_unmap(vm, slot, f->gfn, f->gfn + 1, 0);
+	spin_unlock(&vm->kvm->mmu_lock);
 }
 
 int kvm_ext_hpt_page_fault(struct kvm_vcpu *vcpu, unsigned long ea,
@@ -107,15 +151,32 @@ int kvm_ext_hpt_page_fault(struct kvm_vcpu *vcpu, unsigned long ea,
 {
 	typeof(kvmppc_book3s_hv_page_fault) *original = kvm_ext_original(KVM_EXT_HPT_FAULT);
 	struct kvm_ext_vm *vm = kvm_ext_vm_find(vcpu->kvm);
-	int err = 0;
+	struct kvm *kvm = vcpu->kvm;
+	struct faulting f = { };
+	int ret = 0;
 
 	BUILD_BUG_ON(!__same_type(kvm_ext_hpt_page_fault,
 				  kvmppc_book3s_hv_page_fault));
 
-	if (ea == vcpu->arch.pgfault_addr && !vcpu->arch.pgfault_cache) {
-		if (is_replaced(vcpu->kvm, vm, vcpu->arch.pgfault_index))
-			return RESUME_GUEST;
-		err = check_faulting(vcpu, vm, dsisr & DSISR_ISSTORE);
+	if (ea != vcpu->arch.pgfault_addr)
+		return original(vcpu, ea, dsisr);
+	if (!read_faulting(vcpu, vm, &f)) {
+		/* with a cache entry of its own the access may be MMIO all the same */
+		return vcpu->arch.pgfault_cache ? original(vcpu, ea, dsisr) : RESUME_GUEST;
 	}
-	return err ? err : original(vcpu, ea, dsisr);
+	if (!f.size)
+		return original(vcpu, ea, dsisr);
+
+	if (!is_congruent(kvm, &f))
+		return -EFAULT;
+	if (vm->pins.on)
+		ret = pin_faulting(vm, &f, dsisr & DSISR_ISSTORE);
+	if (ret)
+		return ret;
+	ret = original(vcpu, ea, dsisr);
+	if (ret >= 0 && !is_congruent(kvm, &f)) {
+		take_back(vm, &f);
+		ret = -EFAULT;
+	}
+	return ret;
 }

@@ -4,6 +4,7 @@
  */
 #include <linux/fs.h>
 #include <linux/kvm_host.h>
+#include <linux/rcupdate.h>
 #include <linux/srcu.h>
 #include <asm/kvm_book3s.h>
 #include <asm/kvm_ppc.h>
@@ -14,6 +15,8 @@
 #include "mmu.h"
 #include "stock.h"
 #include "vm.h"
+
+atomic_t kvm_ext_hpts_closed;
 
 void kvm_ext_hpt_life_init(struct kvm_ext_hpt_life *life)
 {
@@ -49,8 +52,12 @@ int kvm_ext_hpt_stop(struct kvm_ext_vm *vm)
 	if (down_write_killable(&life->readers))
 		return -EINTR;
 	mutex_lock(&life->begin);
-	vm->hpt_life.was_ready = READ_ONCE(vm->kvm->arch.mmu_ready);
-	if (keep_vcpus_out(vm->kvm) && !kvm_is_radix(vm->kvm))
+	life->was_ready = READ_ONCE(vm->kvm->arch.mmu_ready);
+	if (!keep_vcpus_out(vm->kvm)) {
+		kvm_ext_hpt_start(vm, false);
+		return -EBUSY;
+	}
+	if (!kvm_is_radix(vm->kvm))
 		kvm_ext_dirty_log_save(vm, &kvm_ext_hpt);
 	return 0;
 }
@@ -73,12 +80,14 @@ int kvm_ext_hpt_close(struct kvm_ext_vm *vm)
 	if (down_write_killable(&vm->hpt_life.readers))
 		return -EINTR;
 	atomic_inc(&vm->hpt_life.closed);
+	atomic_inc(&kvm_ext_hpts_closed);
 	synchronize_srcu_expedited(&vm->kvm->srcu);
 	return 0;
 }
 
 void kvm_ext_hpt_open(struct kvm_ext_vm *vm)
 {
+	atomic_dec(&kvm_ext_hpts_closed);
 	atomic_dec(&vm->hpt_life.closed);
 	up_write(&vm->hpt_life.readers);
 }
@@ -107,14 +116,21 @@ int kvm_ext_setup_mmu(struct kvm_vcpu *vcpu)
 	return err;
 }
 
-/* What was entered through KVM_PPC_GET_HTAB_FD since kvm_ext_hpt_stop() is found here. */
+/*
+ * What was entered through KVM_PPC_GET_HTAB_FD since kvm_ext_hpt_stop() is found here.
+ * An HPT that has been replaced while vCPUs ran may still be in the hands of a hypercall
+ * or a page fault that does not hold kvm->srcu; none of these sleeps.
+ */
 void kvm_ext_free_hpt(struct kvm_hpt_info *info)
 {
 	void (*original)(struct kvm_hpt_info *info) = kvm_ext_original(KVM_EXT_FREE_HPT);
 	struct kvm *kvm = container_of(info, struct kvm, arch.hpt);
+	struct kvm_ext_vm *vm = kvm_ext_vm_find(kvm);
 
-	if (!kvm_is_radix(kvm))
-		kvm_ext_dirty_log_save(kvm_ext_vm_find(kvm), &kvm_ext_hpt);
+	if (!vm)
+		synchronize_rcu_tasks();
+	else if (!kvm_is_radix(kvm))
+		kvm_ext_dirty_log_save(vm, &kvm_ext_hpt);
 	original(info);
 }
 

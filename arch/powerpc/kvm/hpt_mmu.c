@@ -400,7 +400,7 @@ void kvm_ext_hpt_unmap(struct kvm_ext_vm *vm, const struct kvm_memory_slot *slot
 		gather_range(&p, start, chunk);
 		start = chunk;
 		if (how & KVM_EXT_MAY_SLEEP && start < end)
-			cond_resched_lock(&kvm->mmu_lock);
+			kvm_ext_give_way(kvm);
 	}
 }
 EXPORT_SYMBOL_FOR_KUNIT(kvm_ext_hpt_unmap);
@@ -683,13 +683,19 @@ void kvm_ext_hpt_peek(struct kvm_ext_vm *vm, const struct kvm_memory_slot *slot,
 }
 EXPORT_SYMBOL_FOR_KUNIT(kvm_ext_hpt_peek);
 
-/* The next page to clean, from one on. */
+static bool is_to_clean(const struct pass *p, gfn_t gfn)
+{
+	return !p->cleaned || test_bit_le(gfn - p->slot->base_gfn, p->cleaned);
+}
+
+/* The next page to clean, from one on, or where to go on looking. */
 static gfn_t next_to_clean(const struct pass *p, gfn_t gfn, gfn_t end)
 {
 	gfn_t base = p->slot->base_gfn;
 
 	if (!p->cleaned || gfn >= end)
 		return gfn;
+	end = min(end, gfn + CHUNK);
 	return base + find_next_bit_le(p->cleaned, end - base, gfn - base);
 }
 
@@ -702,13 +708,17 @@ static gfn_t clean_chunk(struct pass *p, gfn_t gfn, gfn_t end)
 
 	spin_lock(&kvm->mmu_lock);
 	for (; gfn < end && budget && p->vm->hptes->nr < most; budget--) {
+		if (!is_to_clean(p, gfn)) {
+			gfn = next_to_clean(p, gfn, end);
+			continue;
+		}
 		for (i = 0; i < NR_LARGE; i++) {
 			begin = begin_of_large(p, gfn, i);
 			if (begin < gfn)
 				gather(p, begin, gfn);
 		}
 		gather(p, gfn, gfn);
-		gfn = next_to_clean(p, gfn + 1, end);
+		gfn++;
 	}
 	finish(p);
 	spin_unlock(&kvm->mmu_lock);
@@ -726,11 +736,13 @@ bool kvm_ext_hpt_clean(struct kvm_ext_vm *vm, const struct kvm_memory_slot *slot
 		.cleaned = pages,
 	};
 	gfn_t last = slot->base_gfn + end;
-	gfn_t gfn = next_to_clean(&p, slot->base_gfn + start, last);
+	gfn_t gfn = slot->base_gfn + start;
 
 	lockdep_assert_held(&vm->kvm->arch.mmu_setup_lock);
 	lockdep_assert_held(&vm->kvm->slots_lock);
 
+	for (; gfn < last && !is_to_clean(&p, gfn); cond_resched())
+		gfn = next_to_clean(&p, gfn, last);
 	if (gfn < last)
 		have_c_written(vm);
 	while (gfn < last) {

@@ -129,8 +129,10 @@ again:
 
 		if (all && !kvm_ext_nested)
 			kfree(cursor);
-		else if (gone)
-			goto again;	/* it is another list now */
+		else if (gone && *word & RMAP_NESTED_IS_SINGLE_ENTRY)
+			goto again;	/* the last node went into the word */
+		else if ((gone && !*word) || (p->most_visits && p->visits >= p->most_visits))
+			break;
 	}
 	return seen;
 }
@@ -145,7 +147,7 @@ unsigned long kvm_ext_visit_shadows(struct kvm_ext_pass *p,
 			slot->base_gfn + slot->npages);
 	unsigned long seen = 0;
 
-	for (; gfn < end; gfn++)
+	for (; gfn < end && !(p->most_visits && p->visits >= p->most_visits); gfn++)
 		seen |= visit_word(p, &slot->arch.rmap[gfn - slot->base_gfn], hpa, shift);
 	return seen;
 }
@@ -198,8 +200,10 @@ static void free_tables(struct kvm_ext_vm *vm, struct kvm_ext_shadow *shadow)
 	memcpy(vm->spare_root, root, KVM_EXT_ROOT_SIZE);
 	memset(root, 0, KVM_EXT_ROOT_SIZE);
 	kvm_ext_flush_lpid(&vm->flusher, lpid);
+	shadow->goes = true;
 	while (!drop_entries(vm, shadow, vm->spare_root))
-		cond_resched_lock(&vm->kvm->mmu_lock);
+		kvm_ext_give_way(vm->kvm);
+	shadow->goes = false;
 	vm->rmap.tables -= shadow->tables;
 	shadow->tables = 0;
 	spin_unlock(&vm->kvm->mmu_lock);
@@ -339,6 +343,9 @@ static int count_tables(struct kvm_ext_vm *vm, struct kvm_nested_guest *gp, int 
 	return 0;
 }
 
+/* Entries of a shadow table looked at in one hold of mmu_lock. */
+#define ROOM_AT_ONCE	2048
+
 int kvm_ext_make_room(struct kvm_ext_vm *vm, struct kvm_nested_guest *gp,
 		      unsigned long n_gpa, unsigned int shift, pte_t pte, int *tables)
 {
@@ -347,18 +354,25 @@ int kvm_ext_make_room(struct kvm_ext_vm *vm, struct kvm_nested_guest *gp,
 		.look = _PAGE_DIRTY,
 		.clear = KVM_EXT_PASS_ALL,
 	};
-	unsigned long start = aligned(n_gpa, shift);
+	unsigned long start = aligned(n_gpa, shift), end = start + (1UL << shift);
 	unsigned int tries = 2;
 	struct kvm_ext_walk w;
 	int err;
 
 	spin_lock(&vm->kvm->mmu_lock);
-	kvm_ext_walk_init(&w, gp->shadow_pgtable, start, start + (1UL << shift), UINT_MAX);
-	while (kvm_ext_walk_next(&w))
-		if (w.shift != shift ||
-		    (pte_val(*w.ptep) ^ pte_val(pte)) & ~MAY_DIFFER)
-			take_away(&p, gp->shadow_lpid, w.ptep, w.gpa, w.shift);
-	kvm_ext_pass_finish(&p);
+	for (;;) {
+		kvm_ext_walk_init(&w, gp->shadow_pgtable, start, end, ROOM_AT_ONCE);
+		while (kvm_ext_walk_next(&w))
+			if (w.shift != shift ||
+			    (pte_val(*w.ptep) ^ pte_val(pte)) & ~MAY_DIFFER)
+				take_away(&p, gp->shadow_lpid, w.ptep, w.gpa, w.shift);
+		kvm_ext_pass_finish(&p);
+		if (kvm_ext_walk_done(&w))
+			break;
+		/* tlb_lock keeps new leaves away */
+		start = w.next;
+		kvm_ext_give_way(vm->kvm);
+	}
 
 	do {
 		*tables = tables_missing(gp->shadow_pgtable, n_gpa, shift);
@@ -382,12 +396,35 @@ void kvm_ext_unmake_tables(struct kvm_ext_vm *vm, struct kvm_nested_guest *gp, i
 	spin_unlock(&vm->kvm->mmu_lock);
 }
 
-void kvm_ext_rmap_slot_gone(struct kvm_ext_vm *vm, const struct kvm_memory_slot *slot)
+/*
+ * Take away the first shadow PTE of a word, and its entry. False if its table is being
+ * freed: the entry goes with that, and with it what the PTE knows.
+ */
+static bool take_first_away(struct kvm_ext_vm *vm, unsigned long word)
 {
+	unsigned long entry = kvm_ext_rmap_first(word), n_gpa = kvm_ext_rmap_gpa(entry);
+	struct kvm_ext_shadow *shadow = kvm_ext_rmap_shadow(&vm->rmap, kvm_ext_rmap_lpid(entry));
 	struct kvm_ext_pass p = {
 		.vm = vm,
+		.look = _PAGE_DIRTY,
 		.clear = KVM_EXT_PASS_ALL,
 	};
+	unsigned int shift;
+	pte_t *ptep;
+
+	if (WARN_ON_ONCE(!shadow) || shadow->goes)
+		return false;
+	ptep = find_leaf(shadow->gp->shadow_pgtable, n_gpa, &shift);
+	if (ptep)
+		take_away(&p, shadow->gp->shadow_lpid, ptep, n_gpa, shift);
+	kvm_ext_rmap_remove(&vm->rmap, shadow->gp, n_gpa);
+	kvm_ext_pass_finish(&p);
+	return true;
+}
+
+void kvm_ext_rmap_slot_gone(struct kvm_ext_vm *vm, const struct kvm_memory_slot *slot)
+{
+	struct kvm *kvm = vm->kvm;
 	unsigned long i;
 
 	for (i = 0; kvm_ext_nested && i < slot->npages; i++) {
@@ -397,28 +434,15 @@ void kvm_ext_rmap_slot_gone(struct kvm_ext_vm *vm, const struct kvm_memory_slot 
 			cond_resched();
 		if (!READ_ONCE(*word))
 			continue;
-		spin_lock(&vm->kvm->mmu_lock);
-		if (IS_ENABLED(CONFIG_KVM_HV_EXT_DEBUG))
-			WARN_ONCE(*word, "shadow PTEs of a page that the guest has not got\n");
-		while (*word) {
-			unsigned long entry = kvm_ext_rmap_first(*word);
-			struct kvm_nested_guest *gp = nested_guest(vm, entry);
-			unsigned int shift;
-			pte_t *ptep;
-
-			if (!gp) {
-				*word = 0;
-				break;
-			}
-			ptep = find_leaf(gp->shadow_pgtable, kvm_ext_rmap_gpa(entry),
-					 &shift);
-			if (ptep)
-				take_away(&p, gp->shadow_lpid, ptep,
-					  kvm_ext_rmap_gpa(entry), shift);
-			kvm_ext_rmap_remove(&vm->rmap, gp, kvm_ext_rmap_gpa(entry));
+		spin_lock(&kvm->mmu_lock);
+		/* the words of an HPT guest are something else */
+		while (kvm_is_radix(kvm) && *word) {
+			if (!take_first_away(vm, *word))
+				kvm_ext_give_way(kvm);
+			else if (IS_ENABLED(CONFIG_KVM_HV_EXT_DEBUG))
+				WARN_ONCE(1, "shadow PTEs of a page that the guest has not got\n");
 		}
-		kvm_ext_pass_finish(&p);
-		spin_unlock(&vm->kvm->mmu_lock);
+		spin_unlock(&kvm->mmu_lock);
 	}
 }
 
@@ -444,28 +468,6 @@ static const struct kvm_memory_slot *slot_of(struct kvm *kvm, const unsigned lon
 	return NULL;
 }
 
-/* The page has as many entries as it may: one of them goes, with its shadow PTE. */
-static void evict_one(struct kvm_ext_vm *vm, unsigned long word)
-{
-	unsigned long entry = kvm_ext_rmap_first(word), n_gpa = kvm_ext_rmap_gpa(entry);
-	struct kvm_nested_guest *gp = nested_guest(vm, entry);
-	struct kvm_ext_pass p = {
-		.vm = vm,
-		.look = _PAGE_DIRTY,
-		.clear = KVM_EXT_PASS_ALL,
-	};
-	unsigned int shift;
-	pte_t *ptep;
-
-	if (WARN_ON_ONCE(!gp))
-		return;
-	ptep = find_leaf(gp->shadow_pgtable, n_gpa, &shift);
-	if (ptep)
-		take_away(&p, gp->shadow_lpid, ptep, n_gpa, shift);
-	kvm_ext_rmap_remove(&vm->rmap, gp, n_gpa);
-	kvm_ext_pass_finish(&p);
-}
-
 /*
  * Give a new shadow PTE its entry, at the page that it maps: kvm-hv names the
  * first page of the guest's leaf, which may become smaller.
@@ -485,6 +487,9 @@ static int enter(struct kvm_ext_vm *vm, unsigned long *word,
 		return -ENOENT;
 
 	gfn = slot->base_gfn + (word - slot->arch.rmap);
+	/* kvm-hv has found the leaf of another page there */
+	if (!kvm_ext_tree_holds(gfn << PAGE_SHIFT))
+		return -ENOENT;
 	leaf = find_leaf(kvm->arch.pgtable, gfn << PAGE_SHIFT, &leaf_shift);
 	if (!leaf || shift > leaf_shift)
 		return -ENOENT;
@@ -497,8 +502,9 @@ static int enter(struct kvm_ext_vm *vm, unsigned long *word,
 	if (gfn < slot->base_gfn || gfn >= slot->base_gfn + slot->npages)
 		return -ENOENT;
 	word = &slot->arch.rmap[gfn - slot->base_gfn];
+	/* a page that has as many as it may loses one */
 	if (kvm_ext_rmap_crowded(*word))
-		evict_one(vm, *word);
+		take_first_away(vm, *word);
 	return kvm_ext_rmap_insert(&vm->rmap, slot, gfn, gp, n_gpa);
 }
 
@@ -683,7 +689,7 @@ void kvm_ext_release_all_nested(struct kvm *kvm)
 	spin_lock(&kvm->mmu_lock);
 	xa_for_each(&vm->rmap.shadows, lpid, shadow)
 		while (!drop_entries(vm, shadow, shadow->gp->shadow_pgtable))
-			cond_resched_lock(&kvm->mmu_lock);
+			kvm_ext_give_way(kvm);
 	spin_unlock(&kvm->mmu_lock);
 
 	if (!WARN_ON_ONCE(!original))

@@ -2,6 +2,7 @@
 /*
  * Memory under guests comes and goes: who serves a call.
  */
+#include <linux/bitmap.h>
 #include <linux/kvm_host.h>
 #include <asm/kvm_book3s.h>
 
@@ -79,6 +80,6 @@ void kvm_ext_flush_radix_memslot(struct kvm *kvm, const struct kvm_memory_slot *
 		/* stores may go on unseen: the first log has every page */
 		new = id_to_memslot(kvm_memslots(kvm), slot->id);
 		if (new && new->dirty_bitmap)
-			memset(new->dirty_bitmap, 0xff, kvm_dirty_bitmap_bytes(new));
+			bitmap_set(new->dirty_bitmap, 0, new->npages);
 	}
 }

@@ -6,6 +6,8 @@
  * kvm->mmu_lock. Pages are pinned and accounted, which may wait for userspace, without
  * the lock of the pins.
  */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
 #include <linux/kvm_host.h>
 #include <linux/mm.h>
 #include <linux/mmu_notifier.h>
@@ -70,11 +72,10 @@ int kvm_ext_pins_init(struct kvm_ext_pins *pins, struct mm_struct *mm)
 	return err;
 }
 
-void kvm_ext_pins_release(struct kvm_ext_vm *vm)
+void kvm_ext_pins_stop(struct kvm_ext_vm *vm)
 {
 	if (vm->pins.on)
 		mmu_notifier_unregister(&vm->pins.notifier, vm->kvm->mm);
-	kvm_ext_unpin(vm, 0, ULONG_MAX);
 }
 
 /* The guest may have written it, without a trace in any host PTE. */
@@ -97,21 +98,25 @@ static void replace(struct kvm_ext_vm *vm, const struct kvm_memory_slot *slot,
 }
 
 /*
- * The page of an address, as the access needs it. Memory that is only read may be
- * write-protected, and is pinned as it is; but the zero page is not the guest's.
+ * The page of an address, as the access needs it. A load may have anonymous memory as
+ * it is: it can be write-protected, and its page is this process's alone (FOLL_LONGTERM
+ * sees to that). Other pages, the zero pages and those of private mappings of files,
+ * are replaced by a store of userspace, so they are pinned only where none can be made.
  */
 static struct page *get(unsigned long hva, bool writing)
 {
 	struct page *page;
 
 	if (!writing && pin_user_pages_fast(hva, 1, FOLL_LONGTERM, &page) == 1) {
-		if (!is_zero_pfn(page_to_pfn(page)))
+		if (PageAnon(page))
 			return page;
 		unpin_user_page(page);
 	}
-	if (pin_user_pages_fast(hva, 1, FOLL_WRITE | FOLL_LONGTERM, &page) != 1)
-		return NULL;
-	return page;
+	if (pin_user_pages_fast(hva, 1, FOLL_WRITE | FOLL_LONGTERM, &page) == 1)
+		return page;
+	if (!writing && pin_user_pages_fast(hva, 1, FOLL_LONGTERM, &page) == 1)
+		return page;
+	return NULL;
 }
 
 /* Returns 1 if the page is pinned for the first time, for the caller to have it accounted. */
@@ -140,13 +145,37 @@ static int pin_one(struct kvm_ext_vm *vm, const struct kvm_memory_slot *slot,
 	return err;
 }
 
-static unsigned long not_pinned(const struct kvm_ext_vm *vm, gfn_t start, gfn_t end)
+static bool is_there(const struct kvm_ext_vm *vm, gfn_t gfn)
 {
-	unsigned long nr = 0;
+	return xa_load((struct xarray *)&vm->pins.pages, gfn);
+}
 
-	for (; start < end; start++)
-		nr += !xa_load((struct xarray *)&vm->pins.pages, start);
-	return nr;
+/*
+ * Account pages that are not pinned yet. Returns how many, or -ENOMEM. vCPUs may pin
+ * the same page at the same time; that must not exceed the limit.
+ */
+static long account(struct kvm_ext_vm *vm, gfn_t start, gfn_t end)
+{
+	struct mm_struct *mm = vm->kvm->mm;
+	long nr = 0, accounted = 0;
+	gfn_t gfn;
+
+	for (gfn = start; gfn < end; gfn++)
+		nr += !is_there(vm, gfn);
+	if (!nr || !account_locked_vm(mm, nr, true))
+		return nr;
+
+	for (gfn = start; gfn < end; gfn++) {
+		if (is_there(vm, gfn))
+			continue;
+		if (!account_locked_vm(mm, 1, true)) {
+			accounted++;
+		} else if (!is_there(vm, gfn)) {
+			account_locked_vm(mm, accounted, false);
+			return -ENOMEM;
+		}
+	}
+	return accounted;
 }
 
 int kvm_ext_pin(struct kvm_ext_vm *vm, const struct kvm_memory_slot *slot,
@@ -154,13 +183,12 @@ int kvm_ext_pin(struct kvm_ext_vm *vm, const struct kvm_memory_slot *slot,
 {
 	gfn_t gfn = max(start, slot->base_gfn);
 	long accounted;
-	int err;
+	int err = 0;
 
 	end = min(end, slot->base_gfn + slot->npages);
-	accounted = not_pinned(vm, gfn, end);
-	err = accounted ? account_locked_vm(vm->kvm->mm, accounted, true) : 0;
-	if (err)
-		return err;
+	accounted = account(vm, gfn, end);
+	if (accounted < 0)
+		return accounted;
 
 	for (; gfn < end; gfn++) {
 		err = pin_one(vm, slot, gfn, writing);
@@ -169,11 +197,12 @@ int kvm_ext_pin(struct kvm_ext_vm *vm, const struct kvm_memory_slot *slot,
 		accounted -= err;
 		cond_resched();
 	}
-	/* others have pinned pages, and have them accounted, at the same time */
+	/* others have pinned some of them, or unpinned what was there */
 	if (accounted > 0)
 		account_locked_vm(vm->kvm->mm, accounted, false);
-	else if (accounted < 0)
-		account_locked_vm(vm->kvm->mm, -accounted, true);
+	else if (accounted < 0 && account_locked_vm(vm->kvm->mm, -accounted, true))
+		pr_warn_ratelimited("pid %d: %ld pinned pages are not accounted\n",
+				    vm->kvm->userspace_pid, -accounted);
 	return min(err, 0);
 }
 
@@ -186,7 +215,7 @@ bool kvm_ext_pinned(struct kvm_ext_vm *vm, gfn_t start, gfn_t end,
 
 	for (; start < end; start++, pfn++) {
 		page = xa_load(&vm->pins.pages, start);
-		if (!page || page_to_pfn(page) != pfn || PageHWPoison(page))
+		if (!page || page_to_pfn(page) != pfn || is_page_hwpoison(page))
 			return false;
 	}
 	return true;

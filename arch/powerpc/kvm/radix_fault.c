@@ -118,8 +118,7 @@ void kvm_ext_single_pages(struct kvm_ext_vm *vm, bool on)
 {
 	spin_lock(&vm->kvm->mmu_lock);
 	vm->single_pages = on;
-	if (!on)
-		vm->kvm->mmu_invalidate_seq++;
+	vm->kvm->mmu_invalidate_seq++;
 	spin_unlock(&vm->kvm->mmu_lock);
 }
 

@@ -342,7 +342,8 @@ bool kvm_ext_radix_clean(struct kvm_ext_vm *vm, const struct kvm_memory_slot *sl
 		cond_resched();
 	}
 	flushed = finish_clearing(vm) && !c.refused;
-	return flushed || c.again;
+	/* before a log begins nothing is accumulated */
+	return flushed || (c.again && slot->dirty_bitmap);
 }
 EXPORT_SYMBOL_FOR_KUNIT(kvm_ext_radix_clean);
 
@@ -420,7 +421,7 @@ void kvm_ext_radix_unmap(struct kvm_ext_vm *vm,
 	while (gpa < end_gpa && kvm_is_radix(kvm)) {
 		gpa = unmap_chunk(vm, slot, gpa, end_gpa, how);
 		if (how & KVM_EXT_MAY_SLEEP && gpa < end_gpa)
-			cond_resched_lock(&kvm->mmu_lock);
+			kvm_ext_give_way(kvm);
 	}
 }
 EXPORT_SYMBOL_FOR_KUNIT(kvm_ext_radix_unmap);
@@ -445,7 +446,11 @@ void kvm_ext_radix_flush_slot(struct kvm_ext_vm *vm,
 }
 EXPORT_SYMBOL_FOR_KUNIT(kvm_ext_radix_flush_slot);
 
-/* R in a range, in the guest's table or any shadow table; cleared if told so. */
+/*
+ * R in a range, in the guest's table or any shadow table; cleared if told so. It is a
+ * hint: where a nested guest's hypervisor has given a page very many shadow PTEs, what
+ * they know does not count.
+ */
 static bool accessed(struct kvm_ext_vm *vm, const struct kvm_memory_slot *slot,
 		     gfn_t start, gfn_t end, unsigned long clear)
 {
@@ -454,6 +459,7 @@ static bool accessed(struct kvm_ext_vm *vm, const struct kvm_memory_slot *slot,
 		.look = _PAGE_ACCESSED,
 		.clear = clear,
 		.flush = &vm->notifier_flush,
+		.most_visits = 4 * CHUNK,
 	};
 	struct kvm *kvm = vm->kvm;
 	unsigned long seen = 0;

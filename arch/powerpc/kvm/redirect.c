@@ -19,10 +19,10 @@
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
-#include <linux/delay.h>
 #include <linux/kallsyms.h>
 #include <linux/kprobes.h>
 #include <linux/module.h>
+#include <linux/sched.h>
 
 #include "compat.h"
 #include "kunit.h"
@@ -182,7 +182,7 @@ void kvm_ext_redirect_unregister(struct kvm_ext_redirects *t)
 	if (t->ops.flags & FTRACE_OPS_FL_ENABLED && unregister_ftrace_function(&t->ops)) {
 		pr_emerg("ftrace was disabled by a fault and does not let go: this module cannot be removed, the host goes on with it; reboot when you can\n");
 		for (;;)
-			ssleep(3600);
+			schedule_timeout_idle(MAX_SCHEDULE_TIMEOUT);
 	}
 	ftrace_free_filter(&t->ops);
 }

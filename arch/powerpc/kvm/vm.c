@@ -51,7 +51,7 @@ void kvm_ext_vm_release(struct kvm_ext_vm *vm)
 	xa_destroy(&vm->area_pages);
 	WARN_ON_ONCE(vm->rmap.entries || vm->rmap.nodes);
 	kvfree(vm->spare_root);
-	kvm_ext_pins_release(vm);
+	kvm_ext_unpin(vm, 0, ULONG_MAX);
 	kvm_ext_flush_debug_destroy(&vm->debug);
 	kvfree(vm->hptes);
 }

@@ -46,7 +46,8 @@ bool kvm_ext_redirect_hpt(const struct pt_regs *regs)
 	const struct kvm *kvm = container_of((struct kvm_hpt_info *)regs->gpr[3],
 					     struct kvm, arch.hpt);
 
-	return !kvm_ext_called_by_us(regs) && kvm_ext_vm_find(kvm);
+	return !kvm_ext_called_by_us(regs) &&
+	       (atomic_read(&kvm_ext_hpts_closed) || kvm_ext_vm_find(kvm));
 }
 
 bool kvm_ext_redirect_htab_file(const struct pt_regs *regs)
