@@ -21,7 +21,7 @@ import sys
 import tempfile
 import time
 
-FIRMWARE = "/usr/share/qemu"        # of Debian, also for a QEMU of our own
+FIRMWARE = "/usr/share/qemu"        # of Debian, also for a QEMU that has none
 
 # Emulated CPUs stand still while this machine is busy elsewhere; the detectors
 # of stuck CPUs get the longest patience they take. What they then find is real.
@@ -275,6 +275,7 @@ def main():
     parser.add_argument("--machine", required=True)
     parser.add_argument("--cpu", required=True)
     parser.add_argument("--qemu", default="qemu-system-ppc64")
+    parser.add_argument("--firmware", default=FIRMWARE)
     parser.add_argument("--vmlinux", required=True)
     parser.add_argument("--initrd", action="append", default=[])
     parser.add_argument("--modules")
@@ -304,7 +305,7 @@ def main():
         archive.add_tree(args.payload, "payload")
     fd = archive.finish()
 
-    command = [args.qemu, "-L", FIRMWARE, "-M", args.machine, "-cpu", args.cpu,
+    command = [args.qemu, "-L", args.firmware, "-M", args.machine, "-cpu", args.cpu,
                *accelerator(args.icount), "-smp", str(args.cpus),
                "-m", f"{args.mem}M", "-nodefaults", "-display", "none",
                "-serial", "stdio", "-no-reboot",

@@ -129,6 +129,8 @@ lab_step() {
 # --- Debian packages ---------------------------------------------------------
 # The archives the system uses, but with ppc64el and sources, and with a state
 # of its own: this needs no root and changes nothing in what the system installs.
+# Backports are there for who asks for a version that only they have: apt prefers
+# all else to them.
 
 lab_apt_options=(
 	-o "Dir::Etc::sourcelist=$lab_cache/apt/sources.list"
@@ -155,6 +157,11 @@ lab_apt_sources() {
 	apt-get indextargets --format '$(ORIGIN) $(COMPONENT) $(REPO_URI) $(RELEASE)' \
 		'Created-By: Packages' | sed -n 's/^Debian main //p' | sort -u |
 	while read -r uri suite; do
+		case $suite in
+		*-backports) continue ;;
+		*-*) ;;
+		*) echo "deb [arch=amd64 signed-by=$keys] $uri $suite-backports main" ;;
+		esac
 		architectures=amd64,ppc64el
 		[[ $suite != *-security ]] || architectures=amd64
 		echo "deb [arch=$architectures signed-by=$keys] $uri $suite main"
@@ -164,11 +171,16 @@ lab_apt_sources() {
 
 # The lists are read again when a week old: results stay what they are for a
 # while, but do not miss security updates for ever.
+lab_apt_read() {
+	[ -n "$(find "$lab_cache/apt/updated" -mtime -7 2>/dev/null)" ] &&
+		grep -q -e -backports "$lab_cache/apt/sources.list"
+}
+
 lab_apt_ready() {
 	local apt=$lab_cache/apt
-	[ -z "$(find "$apt/updated" -mtime -7 2>/dev/null)" ] || return 0
+	! lab_apt_read || return 0
 	lab_lock apt
-	if [ -z "$(find "$apt/updated" -mtime -7 2>/dev/null)" ]; then
+	if ! lab_apt_read; then
 		mkdir -p "$apt/lists/partial"
 		: >"$apt/status"
 		lab_apt_sources >"$apt/sources.list"
