@@ -11,9 +11,11 @@ export ARCH		?= powerpc
 export CROSS_COMPILE	?= powerpc64le-linux-gnu-
 endif
 
-# KUNIT=1 builds the KUnit module too, DEBUG=1 the flush-coverage check.
+# KUNIT=1 builds the KUnit module too, HELPERS=1 those that other tests load,
+# DEBUG=1 the flush-coverage check.
 config := CONFIG_KVM_HV_EXT=m \
 	  $(if $(KUNIT),CONFIG_KVM_HV_EXT_KUNIT_TEST=m) \
+	  $(if $(HELPERS),CONFIG_KVM_HV_EXT_TEST_MODULES=m) \
 	  $(if $(DEBUG),CONFIG_KVM_HV_EXT_DEBUG=y)
 kbuild := $(MAKE) -C $(KDIR) M=$(top) $(config)
 
