@@ -70,6 +70,7 @@ hpt_bounds           stock ours
 paging_cases         stock ours
 paging_race          stock ours
 log_switched         stock ours
+invalidate_refused   stock ours
 attach               alone
 SUITES
 }

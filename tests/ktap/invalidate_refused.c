@@ -1,0 +1,340 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A hypervisor that refuses to invalidate what it has cached of a guest's
+ * translations: always, each second or each fiftieth time, or requests about some
+ * pages only. tests/modules/refuse.c answers in its place; and there are hypervisors
+ * that serve none.
+ *
+ * It is nobody's fault in userspace, so no call fails for it; and no store is lost,
+ * where a vCPU that has left the guest comes back without stale translations.
+ */
+#include "ktap.h"
+
+#include <sys/mman.h>
+
+#include "kernel_log.h"
+#include "logged_vm.h"
+#include "module.h"
+#include "rounds.h"
+
+#define HELPER		"kvm_hv_ext_refuse"
+#define HELPER_FILE	"kvm-hv-ext-refuse.ko"
+#define PARAMETERS	"/sys/module/" HELPER "/parameters/"
+#define CONSOLE_LEVEL	"/proc/sys/kernel/printk"
+
+#define NPAGES		128
+#define SERVED_ROUNDS	200
+#define TIMES		20	/* that memory is dropped, or a log switched */
+#define TIMEOUT		300
+
+/* Pages that one command uses: too few to be invalidated all at once. */
+#define STRIDE		8
+#define USED		(NPAGES / STRIDE)
+
+/*
+ * What our module says: the hypercall, and its return code. One line for each VM at
+ * most, however often it is refused.
+ */
+#define SAYS		"^[^;]*;kvm_hv_ext: .*H_(TLB|RPT)_INVALIDATE.*refused"
+#define SAYS_WHY(rc)	SAYS ".*[^-0-9]" rc "([^0-9]|$)"
+
+/* Stock says it each time. */
+static char console_level[32];
+
+static long parameter(const char *name)
+{
+	char path[128];
+	FILE *file;
+	long value;
+
+	snprintf(path, sizeof(path), PARAMETERS "%s", name);
+	file = fopen(path, "r");
+	if (!file || fscanf(file, "%ld", &value) != 1)
+		die("read %s: %m", path);
+	fclose(file);
+	return value;
+}
+
+/* Also when a test has ended in the middle. */
+static void __attribute__((destructor)) serve_again(void)
+{
+	module_remove_name(HELPER);
+	if (console_level[0])
+		write_file(CONSOLE_LEVEL, console_level);
+}
+
+static void __attribute__((constructor)) keep_quiet(void)
+{
+	const char *subject = getenv("KTAP_SUBJECT");
+	FILE *file;
+
+	if (!subject || strcmp(subject, "stock"))
+		return;
+	file = fopen(CONSOLE_LEVEL, "r");
+	if (!file || !fgets(console_level, sizeof(console_level), file))
+		die("read " CONSOLE_LEVEL ": %m");
+	fclose(file);
+	write_file(CONSOLE_LEVEL, "3");
+}
+
+FIXTURE(refused) {
+	struct logged_vm *l;
+	struct vm *vm;
+	struct vcpu *vcpu;
+	__u64 value;
+	int log, log_again;
+};
+
+FIXTURE_VARIANT(refused) {
+	unsigned int every;	/* 0: the hypervisor does it by itself */
+	bool ranges;
+	enum backing backing;
+};
+
+FIXTURE_VARIANT_ADD(refused, always) { 1, false, BACKING_SMALL };
+FIXTURE_VARIANT_ADD(refused, always_thp) { 1, false, BACKING_THP };
+FIXTURE_VARIANT_ADD(refused, second) { 2, false, BACKING_SMALL };
+FIXTURE_VARIANT_ADD(refused, second_thp) { 2, false, BACKING_THP };
+FIXTURE_VARIANT_ADD(refused, fiftieth) { 50, false, BACKING_SMALL };
+FIXTURE_VARIANT_ADD(refused, fiftieth_thp) { 50, false, BACKING_THP };
+FIXTURE_VARIANT_ADD(refused, ranges) { 1, true, BACKING_SMALL };
+FIXTURE_VARIANT_ADD(refused, ranges_thp) { 1, true, BACKING_THP };
+FIXTURE_VARIANT_ADD(refused, below) { 0, false, BACKING_SMALL };
+FIXTURE_VARIANT_ADD(refused, below_thp) { 0, false, BACKING_THP };
+
+FIXTURE_SETUP(refused)
+{
+	struct vm_config config = { 0 };
+	char parameters[64];
+	const char *why;
+	bool below;
+
+	if (!host_is_lpar())
+		SKIP(return, "bare metal asks no hypervisor");
+	if (!module_built(HELPER_FILE))
+		SKIP(return, HELPER_FILE " is not there");
+	snprintf(parameters, sizeof(parameters), "every=%u ranges=%d", variant->every,
+		 variant->ranges);
+	module_remove_name(HELPER);
+	ASSERT_EQ(0, module_insert_file(HELPER_FILE, parameters));
+	below = parameter("below");
+	if (!variant->every)
+		module_remove_name(HELPER);
+	if (!variant->every && !below)
+		SKIP(return, "this hypervisor refuses nothing");
+	if (below && (variant->every > 1 || variant->ranges))
+		SKIP(return, "this hypervisor serves nothing");
+
+	self->log = kernel_log_open();
+	self->log_again = kernel_log_open();
+	self->l = logged_vm_create(&config, NPAGES, variant->backing, &why);
+	if (!self->l)
+		SKIP(return, "%s", why);
+	self->vm = self->l->vm;
+	self->vcpu = &self->vm->vcpu[0];
+	check_subject(self->vm);
+	self->value = 1;
+}
+
+FIXTURE_TEARDOWN(refused)
+{
+	if (self->l)
+		logged_vm_destroy(self->l);
+	module_remove_name(HELPER);
+}
+
+/* What must be true at the end of each test. */
+static void judge(struct __test_metadata *_metadata, struct _test_data_refused *self,
+		  const struct _fixture_variant_refused *variant, unsigned int vms)
+{
+	long refused = 0, whole = 0;
+	unsigned int lines;
+
+	vcpu_store(self->vcpu, self->l->gpa, ~self->value);
+	EXPECT_EQ(~self->value, vcpu_load(self->vcpu, self->l->gpa));
+	EXPECT_EQ(~self->value, *(__u64 *)self->l->memory);
+	if (variant->every) {
+		refused = parameter("refused");
+		whole = parameter("refused_whole");
+		TH_LOG("%ld invalidations, %ld refused, %ld of them of all of an LPID",
+		       parameter("calls"), refused, whole);
+		EXPECT_LT(0, refused);
+	}
+	if (!self->vm->ours)
+		return;
+	lines = kernel_log_count(self->log, SAYS);
+	EXPECT_EQ(lines, kernel_log_count(self->log_again, variant->every ?
+					  SAYS_WHY("-1") : SAYS_WHY("-2")));
+	/* Who is served at the second attempt says nothing. */
+	EXPECT_LE(variant->every <= 1 && !variant->ranges ? vms : 0, lines);
+	EXPECT_GE(whole || !variant->every ? vms : 0, lines);
+}
+
+static void store_some(struct _test_data_refused *self, size_t first)
+{
+	vcpu_store_pages(self->vcpu, logged_vm_gpa(self->l, first),
+			 STRIDE * self->l->page, USED, self->value);
+}
+
+/* They are in this log, and in memory; and so the guest sees them. */
+static void expect_some(struct __test_metadata *_metadata,
+			struct _test_data_refused *self, size_t first)
+{
+	struct logged_vm *l = self->l;
+	size_t i, page;
+
+	ASSERT_EQ(0, logged_vm_collect(l));
+	vcpu_load_pages(self->vcpu, logged_vm_gpa(l, first), STRIDE * l->page, USED);
+	for (i = 0; i < USED; i++) {
+		page = first + i * STRIDE;
+		EXPECT_TRUE(test_bit(l->bitmap, page));
+		EXPECT_EQ(self->value + i, *(__u64 *)(l->memory + page * l->page));
+		EXPECT_EQ(self->value + i, self->vcpu->area->list[i].value);
+	}
+	self->value += USED;
+}
+
+static void store_and_collect(struct __test_metadata *_metadata, struct logged_vm *l)
+{
+	struct vcpu *vcpu = &l->vm->vcpu[0];
+	struct served served = {
+		.rounds = scaled(SERVED_ROUNDS),
+		.pages = NPAGES,
+		.random = option("KTAP_SEED", 1),
+	};
+
+	rounds_pin(vcpu);
+	vcpu->area->count = 0;
+	vcpu_start(vcpu, GUEST_SERVE);
+	rounds_serve(l, vcpu->area, &served);
+	vcpu_stop(vcpu);
+	TH_LOG("%lu stores asked for, %lu missed, %lu lost", served.asked, served.missed,
+	       served.lost);
+	EXPECT_EQ(0, served.missed);
+	EXPECT_EQ(0, served.lost);
+}
+
+/* KVM_GET_DIRTY_LOG, while the vCPU stores. */
+TEST_F_TIMEOUT(refused, collected, TIMEOUT)
+{
+	store_and_collect(_metadata, self->l);
+	judge(_metadata, self, variant, 1);
+}
+
+/* KVM_CLEAR_DIRTY_LOG, the same. */
+TEST_F_TIMEOUT(refused, cleared, TIMEOUT)
+{
+	if (!self->vm->ours)
+		SKIP(return, "stock has no manual protection");
+	ASSERT_EQ(0, vm_manual_protect(self->vm, KVM_DIRTY_LOG_MANUAL_PROTECT_ENABLE |
+				       KVM_DIRTY_LOG_INITIALLY_SET));
+	self->l->manual = true;
+	store_and_collect(_metadata, self->l);
+	judge(_metadata, self, variant, 1);
+}
+
+/* Memory goes, page by page and then all of it, and other memory comes in its place. */
+TEST_F_TIMEOUT(refused, memory_dropped, TIMEOUT)
+{
+	struct logged_vm *l = self->l;
+	unsigned long time;
+	size_t i;
+
+	for (time = 0; time < scaled(TIMES); time++) {
+		store_some(self, 0);
+		store_some(self, 1);
+		for (i = 0; i < USED; i++)
+			ASSERT_EQ(0, madvise(l->memory + (i * STRIDE + 1) * l->page, l->page,
+					     MADV_DONTNEED));
+		expect_some(_metadata, self, 0);
+		for (i = 0; i < USED; i++)
+			EXPECT_TRUE(test_bit(l->bitmap, i * STRIDE + 1));
+		vcpu_load_pages(self->vcpu, logged_vm_gpa(l, 1), STRIDE * l->page, USED);
+		for (i = 0; i < USED; i++)
+			EXPECT_EQ(0, self->vcpu->area->list[i].value);
+		store_some(self, 1);
+		expect_some(_metadata, self, 1);
+	}
+	vcpu_store_pages(self->vcpu, l->gpa, l->page, NPAGES, 1);
+	ASSERT_EQ(0, madvise(l->memory, l->size, MADV_DONTNEED));
+	ASSERT_EQ(0, logged_vm_collect(l));
+	EXPECT_EQ(NPAGES, logged_vm_count(l));
+	EXPECT_EQ(0, vcpu_load(self->vcpu, l->gpa));
+	judge(_metadata, self, variant, 1);
+}
+
+/* The memslot goes, and comes again with other memory. */
+TEST_F_TIMEOUT(refused, slot_deleted, TIMEOUT)
+{
+	char *memory = self->l->memory, *other;
+	struct logged_vm *l = self->l;
+	const char *missing;
+	unsigned long time;
+	__u64 stored;
+
+	other = mem_alloc(l->size, variant->backing, &missing);
+	if (!other)
+		SKIP(return, "%s", missing);
+	for (time = 0; time < scaled(TIMES); time++) {
+		stored = self->value;
+		store_some(self, 0);
+		expect_some(_metadata, self, 0);
+		store_some(self, 0);
+		ASSERT_EQ(0, vm_set_slot(self->vm, LOGGED_SLOT, l->gpa, 0, NULL, 0));
+		l->memory = time % 2 ? memory : other;
+		ASSERT_EQ(0, logged_vm_set_log(l, true));
+		EXPECT_NE(stored + USED, vcpu_load(self->vcpu, l->gpa));
+		store_some(self, 0);
+		expect_some(_metadata, self, 0);
+		EXPECT_EQ(stored + USED, *(__u64 *)(time % 2 ? other : memory));
+	}
+	l->memory = memory;
+	ASSERT_EQ(0, vm_set_slot(self->vm, LOGGED_SLOT, l->gpa, 0, NULL, 0));
+	ASSERT_EQ(0, logged_vm_set_log(l, true));
+	mem_free(other, l->size);
+	judge(_metadata, self, variant, 1);
+}
+
+/* On memory that large leaves map, where it has such. */
+TEST_F_TIMEOUT(refused, log_switched, TIMEOUT)
+{
+	struct logged_vm *l = self->l;
+	unsigned long time;
+
+	for (time = 0; time < scaled(TIMES); time++) {
+		ASSERT_EQ(0, logged_vm_set_log(l, false));
+		store_some(self, 0);
+		ASSERT_EQ(0, logged_vm_set_log(l, true));
+		store_some(self, 1);
+		expect_some(_metadata, self, 1);
+		store_some(self, 0);
+		expect_some(_metadata, self, 0);
+	}
+	judge(_metadata, self, variant, 1);
+}
+
+/* Each VM is told of, and none for what happened to another. */
+TEST_F_TIMEOUT(refused, several_vms, TIMEOUT)
+{
+	struct vm_config config = { 0 };
+	struct logged_vm *first = self->l;
+	const char *missing;
+	unsigned int vm, time;
+
+	for (vm = 0; vm < 3; vm++) {
+		if (vm)
+			self->l = logged_vm_create(&config, NPAGES, variant->backing, &missing);
+		self->vcpu = &self->l->vm->vcpu[0];
+		for (time = 0; time < scaled(TIMES); time++) {
+			store_some(self, 0);
+			expect_some(_metadata, self, 0);
+		}
+		if (vm)
+			logged_vm_destroy(self->l);
+		self->l = first;
+	}
+	self->vcpu = &self->vm->vcpu[0];
+	judge(_metadata, self, variant, 3);
+}
+
+TEST_HARNESS_MAIN
