@@ -39,14 +39,33 @@ class Corruption(Failure):
     """The guest found memory that does not hold what it wrote there."""
 
 
+class Crash(Failure):
+    """The guest's kernel gave up."""
+
+
+class Silence(Failure):
+    """What should happen at all did not."""
+
+
+class Ended(Failure):
+    """QEMU did by itself."""
+
+    def __init__(self, status, said):
+        super().__init__(f"QEMU ended, status {status}: {said}")
+        self.status = status            # 0 if the guest wanted it
+
+
 class Guest:
     """What the guest says on its console, wherever it runs at the moment."""
 
     CORRUPT = re.compile(r"CORRUPT")
     CRASH = re.compile(r"Kernel panic|Oops|BUG:|Unable to handle kernel")
+    STAMP = re.compile(r"^\[ *\d+\.\d+\] ")    # or the guest's words are taken for the host's
     HEARTBEAT = re.compile(r"pass (\d+) sweep (\d+) log (\d+)$")
 
-    def __init__(self):
+    def __init__(self, goes_on):
+        self.goes_on = goes_on          # it mends what is wrong, which is counted
+        self.wrong = 0
         self.passes = self.sweeps = self.log_entries = 0
         self.partial = b""
         self.last_lines = collections.deque(maxlen=15)
@@ -54,14 +73,16 @@ class Guest:
     def hear(self, data):
         *lines, self.partial = (self.partial + data).split(b"\n")
         for line in lines:
-            self._judge(line.decode(errors="replace").strip())
+            self._judge(self.STAMP.sub("", line.decode(errors="replace").strip()))
 
     def _judge(self, line):
         self.last_lines.append(line)
         if self.CORRUPT.search(line):
-            raise Corruption(line)
+            if not self.goes_on:
+                raise Corruption(line)
+            self.wrong += 1
         if self.CRASH.search(line):
-            raise Failure(f"the guest crashed: {line}")
+            raise Crash(f"the guest crashed: {line}")
         if beat := self.HEARTBEAT.match(line):
             passes, sweeps, entries = map(int, beat.groups())
             if passes <= self.passes:
@@ -99,7 +120,8 @@ class Qemu:
              "-kernel", options.guest_kernel, "-initrd", str(HERE / initrd),
              "-append", "console=hvc0 quiet panic=-1 nowatchdog -- "
                         f"{options.watched} {options.rewritten} {options.rest}"
-                        f"{' areas' if options.areas else ''}", *extra],
+                        f"{' areas' if options.areas else ''}"
+                        f"{' go-on' if options.lossy else ''}", *extra],
             env=environment, pass_fds=[s.fileno() for s in (theirs, copier) if s],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         theirs.close()
@@ -129,7 +151,7 @@ class Qemu:
             return data
         status = self.process.wait()
         said = self.console_output().decode(errors="replace").strip()
-        raise Failure(f"QEMU ended, status {status}: {' '.join(said.split())[-300:]}")
+        raise Ended(status, " ".join(said.split())[-300:])
 
     def _receive(self):
         while b"\n" not in self.replies:
@@ -184,7 +206,8 @@ class Session:
 
     def __init__(self, options):
         self.options = options
-        self.guest = Guest()
+        self.patience = PATIENCE
+        self.guest = Guest(options.lossy)
         self.qemus = contextlib.ExitStack()
         self.qemu = self._start()
 
@@ -195,10 +218,10 @@ class Session:
 
     def wait(self, done, what):
         """Listens to the guest and its QEMU until done()."""
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + self.patience
         while not done():
             if time.monotonic() > deadline:
-                raise Failure(f"no end after {PATIENCE} s of waiting for {what}")
+                raise Silence(f"no end after {self.patience} s of waiting for {what}")
             ready, _, _ = select.select([self.qemu.console, self.qemu.qmp], [], [], 1)
             self.guest.hear(self.qemu.console_output())
             if self.qemu.qmp in ready:
@@ -222,14 +245,19 @@ class Run:
     def __init__(self, options):
         self.options = options
         self.session = None
+        self.refusals = Refusals(options) if options.refuse else None
 
     def points(self):
+        if self.refusals:
+            yield "invalidations can be refused", self.refusals.load
         if self.options.module:
             yield "the module is inserted", self.load
         yield "the guest comes up", self.start
         yield from self.own_points()
         if self.options.module:
             yield "the module is removed", self.unload
+        if self.refusals:
+            yield "no invalidation is refused any more", self.refusals.unload
 
     def own_points(self):
         """Pairs of a title and a function, which returns what to add to the title."""
@@ -289,6 +317,42 @@ def diagnostic(text):
         print(f"# {line}", flush=True)
 
 
+class Refusals:
+    """A hypervisor that refuses some invalidations of TLBs: tests/modules/refuse.c."""
+
+    NAME = "kvm_hv_ext_refuse"
+    PARAMETERS = Path("/sys/module") / NAME / "parameters"
+
+    def __init__(self, options):
+        self.options = options
+        self.before = 0, 0
+
+    def load(self):
+        run_tool("insmod", self.options.refuse_by,
+                 f"every={self.options.refuse if self.options.refuse_early else 0}")
+        return "from now on" if self.options.refuse_early else "later"
+
+    def begin(self):
+        (self.PARAMETERS / "every").write_text(str(self.options.refuse))
+        self.before = self._counts()
+
+    def account(self):
+        calls, refused = (now - before for now, before in zip(self._counts(), self.before))
+        if not refused:
+            raise Failure(f"none of {calls} invalidations was refused")
+        return f"{refused} of {calls} invalidations refused"
+
+    def _read(self, name):
+        return int((self.PARAMETERS / name).read_text())
+
+    def _counts(self):
+        return self._read("calls"), self._read("refused")
+
+    def unload(self):
+        run_tool("rmmod", self.NAME)
+        return "done"
+
+
 def module_references():
     """How many VMs the module has; none when it is not loaded."""
     try:
@@ -343,4 +407,7 @@ def add_options(parser):
                         help="of that, rewritten in each pass (%(default)s)")
     parser.add_argument("--rest", type=int, default=20, metavar="MS",
                         help="the guest's rest after a pass (%(default)s)")
-    parser.set_defaults(nested=False)
+    parser.add_argument("--lossy", action="store_true",
+                        help="the host is known to lose stores: what the guest finds wrong "
+                             "is counted, and no failure")
+    parser.set_defaults(nested=False, refuse=0)

@@ -6,7 +6,8 @@
  * It is the guest's init; the kernel hands it what stands behind "--" on the
  * command line: MiB of memory to keep under watch, MiB of it to rewrite in each
  * pass, and milliseconds to rest after a pass; and "areas" if it shall watch the
- * areas that its kernel shares with the host as well.
+ * areas that its kernel shares with the host as well, or "go-on" if it shall mend a
+ * wrong page and go on.
  *
  * What a page must hold follows from its number and the number of the pass
  * alone, so no table of expected contents can go stale together with the pages.
@@ -33,6 +34,7 @@
 static uint64_t *memory;
 static size_t words_per_page;
 static uint64_t nr_pages, nr_hot;
+static bool go_on;
 
 static uint64_t rewrite_period(uint64_t page)
 {
@@ -73,7 +75,10 @@ static void verify(uint64_t page, uint64_t pass)
 		else
 			printf("CORRUPT page %lu word %zu: written in pass %lu, found %#lx\n",
 			       page, i, written, found);
-		exit(EXIT_FAILURE);	/* init is gone: the guest kernel panics */
+		if (!go_on)
+			exit(EXIT_FAILURE);	/* init is gone: the guest kernel panics */
+		fill(page, written);
+		break;
 	}
 }
 
@@ -84,8 +89,9 @@ int main(int argc, char **argv)
 	useconds_t rest;
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
-	if (argc != 4 && !areas) {
-		printf("usage: init MIB-WATCHED MIB-REWRITTEN-PER-PASS REST-MS [areas]\n");
+	go_on = argc == 5 && !strcmp(argv[4], "go-on");
+	if (argc != 4 && !areas && !go_on) {
+		printf("usage: init MIB-WATCHED MIB-REWRITTEN-PER-PASS REST-MS [areas | go-on]\n");
 		return EXIT_FAILURE;
 	}
 	if (areas && !areas_open())
