@@ -6,8 +6,12 @@
  */
 #include "ktap.h"
 
+#include <fcntl.h>
+#include <linux/userfaultfd.h>
+#include <pthread.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 
 #include "area.h"
 #include "logged_vm.h"
@@ -184,6 +188,79 @@ TEST_F(clear, stays_until_cleared)
 	EXPECT_EQ(0, dirty(_metadata, self));
 	store(self, 10, 1);
 	EXPECT_EQ(1, dirty(_metadata, self));
+}
+
+/**
+ * struct meanwhile - what happens while a collection copies its bitmap
+ * @vm: whose manual protection is switched
+ * @flags: to what
+ * @fd: userfaultfd of the buffer
+ * @buffer: the buffer, one page, which then goes
+ */
+struct meanwhile {
+	struct vm *vm;
+	__u64 flags;
+	int fd;
+	char *buffer;
+};
+
+static void *switch_meanwhile(void *arg)
+{
+	struct meanwhile *m = arg;
+	struct uffdio_range range = { (unsigned long)m->buffer, page_size() };
+	struct uffd_msg message;
+	int ret;
+
+	if (read(m->fd, &message, sizeof(message)) != sizeof(message))
+		die("wait for the copy: %m");
+	ret = vm_manual_protect(m->vm, m->flags);
+	if (ret)
+		die("switch manual protection: %s", strerror(-ret));
+	mem_free(m->buffer, page_size());
+	if (ioctl(m->fd, UFFDIO_WAKE, &range))
+		die("go on with the copy: %m");
+	return NULL;
+}
+
+/* The copy fails, and has waited until manual protection was switched. */
+static void collect_meanwhile(struct __test_metadata *_metadata,
+			      struct _test_data_clear *self, __u64 flags)
+{
+	struct uffdio_api api = { .api = UFFD_API };
+	struct uffdio_register area = { .mode = UFFDIO_REGISTER_MODE_MISSING };
+	struct meanwhile m = { .vm = self->vm, .flags = flags };
+	pthread_t thread;
+
+	m.fd = syscall(SYS_userfaultfd, O_CLOEXEC);
+	ASSERT_LE(0, m.fd);
+	m.buffer = mem_alloc(page_size(), BACKING_SMALL, NULL);
+	area.range.start = (unsigned long)m.buffer;
+	area.range.len = page_size();
+	ASSERT_EQ(0, ioctl(m.fd, UFFDIO_API, &api));
+	ASSERT_EQ(0, ioctl(m.fd, UFFDIO_REGISTER, &area));
+	ASSERT_EQ(0, pthread_create(&thread, NULL, switch_meanwhile, &m));
+	EXPECT_EQ(-EFAULT, vm_get_dirty_log(self->vm, LOGGED_SLOT, m.buffer));
+	pthread_join(thread, NULL);
+	close(m.fd);
+	EXPECT_EQ(20, dirty(_metadata, self));
+}
+
+/* A collection that fails has changed nothing, in whichever mode it ends. */
+TEST_F(clear, switched_meanwhile)
+{
+	int fd = syscall(SYS_userfaultfd, O_CLOEXEC);
+
+	if (fd < 0)
+		SKIP(return, "the kernel has no userfaultfd");
+	close(fd);
+	ASSERT_EQ(0, vm_manual_protect(self->vm, 0));
+	store(self, 10, 20);
+	collect_meanwhile(_metadata, self, ENABLE);
+	ASSERT_EQ(0, clear(self, 0, NPAGES, self->all));
+	EXPECT_EQ(0, dirty(_metadata, self));
+	store(self, 10, 20);
+	collect_meanwhile(_metadata, self, 0);
+	EXPECT_EQ(0, dirty(_metadata, self));
 }
 
 /* Each page by itself, on memory that may be mapped by one large leaf. */
