@@ -162,7 +162,10 @@ static bool kvm_below(void)
 	return kvm;
 }
 
-/* Does the hypervisor serve the request? One invalidation too many harms nobody. */
+/*
+ * Does the hypervisor serve the request? One invalidation too many harms nobody. Any
+ * other error than that there is no such hypercall may be about this LPID.
+ */
 static bool is_served(const struct kvm_ext_flush_backend *backend)
 {
 	const u64 any_lpid = 1;
@@ -183,7 +186,8 @@ void kvm_ext_flush_probe(unsigned int ceiling)
 			this_machine.ceiling = 0;
 	} else {
 		this_machine = backend_none;
-		pr_info("the hypervisor serves neither H_RPT_INVALIDATE nor H_TLB_INVALIDATE: all CPUs leave their guests instead\n");
+		pr_info("the hypervisor serves neither H_RPT_INVALIDATE nor H_TLB_INVALIDATE (%d): all CPUs leave their guests instead\n",
+			H_FUNCTION);
 	}
 	if (ceiling)
 		this_machine.ceiling = ceiling;
@@ -214,7 +218,7 @@ bool kvm_ext_flush_lpid(struct kvm_ext_flusher *flusher, u64 lpid)
 
 	if (rc) {
 		if (atomic_inc_return(&flusher->refusals) == 1)
-			pr_warn("pid %d: %s refused LPID %llu with %ld: its CPUs are made to leave the guest instead, and a dirty log reports pages once more\n",
+			pr_warn("pid %d: %s for all of LPID %llu was refused by the hypervisor with %ld: all CPUs leave their guests instead, and the dirty log reports pages once more\n",
 				flusher->pid, flusher->backend->name,
 				(unsigned long long)lpid, rc);
 		kick_all_cpus_sync();

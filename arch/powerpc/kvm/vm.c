@@ -35,7 +35,7 @@ int kvm_ext_vm_init(struct kvm_ext_vm *vm, struct kvm *kvm)
 	kvm_ext_hpt_life_init(&vm->hpt_life);
 	vm->flusher.backend = kvm_ext_flush_default;
 	vm->flusher.debug = &vm->debug;
-	vm->flusher.pid = kvm->userspace_pid;
+	vm->flusher.pid = task_pid_nr(current);
 	kvm_ext_flush_init(&vm->flush, &vm->flusher);
 	kvm_ext_flush_init(&vm->notifier_flush, &vm->flusher);
 	for (i = 0; i < KVM_EXT_NESTED_FLUSHES; i++)
