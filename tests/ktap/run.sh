@@ -71,6 +71,8 @@ paging_cases         stock ours
 paging_race          stock ours
 log_switched         stock ours
 invalidate_refused   stock ours
+slot_high            stock ours
+slot_ioctls          stock ours
 attach               alone
 SUITES
 }

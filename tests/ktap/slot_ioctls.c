@@ -1,0 +1,327 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The ioctls on memslots at any address that KVM takes
+ *
+ * The tree of a radix guest ends at 2^52, memslots need not. Each ioctl returns, and
+ * is about its memslot only: a guest may use another, where the lower 52 bits lead.
+ */
+#include "ktap.h"
+
+#include <errno.h>
+
+#include "apart.h"
+#include "translate.h"
+
+#define SLOT		1
+#define NEIGHBOUR	2
+#define LOG		KVM_MEM_LOG_DIRTY_PAGES
+
+#define LARGE		5000	/* pages: more than one hold of a lock is for */
+#define VALUE		0x5a5a5a5a5a5a5a5aull
+
+FIXTURE(ioctls) {
+};
+
+/* The address is given as the sum of an address and a number of pages. */
+FIXTURE_VARIANT(ioctls) {
+	enum vm_mmu mmu;
+	__u64 from;
+	long more;
+	size_t pages;
+};
+
+FIXTURE_VARIANT_ADD(ioctls, at) { VM_MMU_RADIX, GPA_TREE_END, 0, 1 };
+FIXTURE_VARIANT_ADD(ioctls, at_large) { VM_MMU_RADIX, GPA_TREE_END, 0, LARGE };
+FIXTURE_VARIANT_ADD(ioctls, above) { VM_MMU_RADIX, GPA_TREE_END + VM_DATA_GPA, 0, 1 };
+
+FIXTURE_VARIANT_ADD(ioctls, above_large) {
+	VM_MMU_RADIX, GPA_TREE_END + VM_DATA_GPA, 0, LARGE
+};
+
+FIXTURE_VARIANT_ADD(ioctls, across) { VM_MMU_RADIX, GPA_TREE_END, -1, 2 };
+
+FIXTURE_VARIANT_ADD(ioctls, across_large) {
+	VM_MMU_RADIX, GPA_TREE_END, -LARGE / 2, LARGE
+};
+
+FIXTURE_VARIANT_ADD(ioctls, below) { VM_MMU_RADIX, GPA_TREE_END, -1, 1 };
+FIXTURE_VARIANT_ADD(ioctls, below_large) { VM_MMU_RADIX, GPA_TREE_END, -LARGE, LARGE };
+FIXTURE_VARIANT_ADD(ioctls, last) { VM_MMU_RADIX, 0, -2, 1 };
+FIXTURE_VARIANT_ADD(ioctls, last_large) { VM_MMU_RADIX, 0, -LARGE - 1, LARGE };
+FIXTURE_VARIANT_ADD(ioctls, hpt_at) { VM_MMU_HPT, GPA_TREE_END, 0, 1 };
+
+FIXTURE_VARIANT_ADD(ioctls, hpt_across_large) {
+	VM_MMU_HPT, GPA_TREE_END, -LARGE / 2, LARGE
+};
+
+FIXTURE_VARIANT_ADD(ioctls, hpt_last_large) { VM_MMU_HPT, 0, -LARGE - 1, LARGE };
+
+FIXTURE_SETUP(ioctls)
+{
+	const char *why = vm_mmu_missing(variant->mmu);
+
+	if (why)
+		SKIP(return, "%s", why);
+}
+
+FIXTURE_TEARDOWN(ioctls)
+{
+}
+
+/**
+ * struct slotted - a VM with one such memslot
+ * @vm: the VM
+ * @gpa: where the memslot is
+ * @page: page size
+ * @pages: pages of the memslot
+ * @memory: under it
+ * @bitmap: of it
+ */
+struct slotted {
+	struct vm *vm;
+	__u64 gpa;
+	size_t page;
+	size_t pages;
+	void *memory;
+	__u64 *bitmap;
+};
+
+static struct slotted slotted_create(const struct _fixture_variant_ioctls *variant)
+{
+	const struct vm_config config = { .mmu = variant->mmu };
+	struct slotted u = {
+		.page = page_size(),
+		.pages = variant->pages,
+	};
+
+	u.gpa = variant->from + variant->more * u.page;
+	/* as for huge pages: what is mapped may be joined when a log ends */
+	u.memory = mem_alloc(u.pages * u.page + THP_SIZE, BACKING_SMALL, NULL) +
+		   (u.gpa & (THP_SIZE - 1));
+	u.bitmap = malloc(bitmap_size(u.pages * u.page));
+	u.vm = vm_create(&config);
+	check_subject(u.vm);
+	return u;
+}
+
+static int set(struct slotted *u, __u64 gpa, __u32 flags)
+{
+	return vm_set_memslot(u->vm, SLOT, gpa, u->pages * u->page, u->memory, flags);
+}
+
+static int delete(struct slotted *u)
+{
+	return vm_set_memslot(u->vm, SLOT, u->gpa, 0, u->memory, 0);
+}
+
+/* Pages reported other than are expected. */
+static long get(struct slotted *u, size_t expected)
+{
+	size_t bytes = bitmap_size(u->pages * u->page);
+	int ret;
+
+	memset(u->bitmap, 0xff, bytes);
+	ret = vm_get_dirty_log(u->vm, SLOT, u->bitmap);
+	return ret ?: (long)count_bits(u->bitmap, bytes) - (long)expected;
+}
+
+static int clear(struct slotted *u, __u64 first, size_t pages)
+{
+	memset(u->bitmap, 0xff, bitmap_size(u->pages * u->page));
+	return vm_clear_dirty_log(u->vm, SLOT, first, pages, u->bitmap);
+}
+
+static int destroy(struct slotted *u)
+{
+	vm_destroy(u->vm);
+	return 0;
+}
+
+static void keep_log(struct apart *a, const void *arg)
+{
+	struct slotted u = slotted_create(arg);
+
+	APART_STEP(a, set(&u, u.gpa, 0));
+	APART_STEP(a, set(&u, u.gpa, LOG));
+	APART_STEP(a, get(&u, 0));
+	APART_STEP(a, set(&u, u.gpa, 0));
+	APART_STEP(a, set(&u, u.gpa, LOG));
+	APART_STEP(a, set(&u, u.gpa - u.page, LOG));
+	APART_STEP(a, get(&u, 0));
+	APART_STEP(a, set(&u, u.gpa - u.page, 0));
+	APART_STEP(a, set(&u, VM_DATA_GPA, 0));
+	APART_STEP(a, set(&u, u.gpa, 0));
+	APART_STEP(a, set(&u, u.gpa, LOG));
+	APART_STEP(a, get(&u, 0));
+	APART_STEP(a, delete(&u));
+	APART_STEP(a, set(&u, u.gpa, LOG));
+	APART_STEP(a, get(&u, 0));
+	APART_STEP(a, set(&u, u.gpa, 0));
+	APART_STEP(a, delete(&u));
+	APART_STEP(a, destroy(&u));
+}
+
+static void clear_some(struct apart *a, struct slotted *u, size_t dirty)
+{
+	APART_STEP(a, get(u, dirty));
+	APART_STEP(a, get(u, dirty));
+	if (u->pages > 64) {
+		APART_STEP(a, clear(u, 64, 64));
+		APART_STEP(a, get(u, dirty ? dirty - 64 : 0));
+	}
+	APART_STEP(a, clear(u, 0, u->pages));
+	APART_STEP(a, get(u, 0));
+}
+
+static void clear_log(struct apart *a, const void *arg, __u64 manual)
+{
+	struct slotted u = slotted_create(arg);
+	size_t dirty = manual & KVM_DIRTY_LOG_INITIALLY_SET ? u.pages : 0;
+
+	APART_STEP(a, vm_manual_protect(u.vm, manual));
+	APART_STEP(a, set(&u, u.gpa, 0));
+	APART_STEP(a, set(&u, u.gpa, LOG));
+	clear_some(a, &u, dirty);
+	APART_STEP(a, set(&u, u.gpa, 0));
+	APART_STEP(a, set(&u, u.gpa, LOG));
+	APART_STEP(a, set(&u, u.gpa - u.page, LOG));
+	clear_some(a, &u, dirty);
+	APART_STEP(a, delete(&u));
+	APART_STEP(a, set(&u, u.gpa, LOG));
+	clear_some(a, &u, dirty);
+	APART_STEP(a, delete(&u));
+	APART_STEP(a, destroy(&u));
+}
+
+static void clear_clean(struct apart *a, const void *arg)
+{
+	clear_log(a, arg, KVM_DIRTY_LOG_MANUAL_PROTECT_ENABLE);
+}
+
+static void clear_dirty(struct apart *a, const void *arg)
+{
+	clear_log(a, arg, KVM_DIRTY_LOG_MANUAL_PROTECT_ENABLE |
+		  KVM_DIRTY_LOG_INITIALLY_SET);
+}
+
+/* All steps have come to their ends, with 0. Returns what was found. */
+static long all_right(struct __test_metadata *_metadata,
+		      void (*part)(struct apart *a, const void *arg), const void *arg)
+{
+	struct apart a;
+	unsigned int i;
+
+	EXPECT_TRUE(apart_run(&a, part, arg));
+	for (i = 0; i < a.steps; i++)
+		EXPECT_EQ(0, a.result[i]) {
+			TH_LOG("step %u", i);
+		}
+	return a.found;
+}
+
+TEST_F(ioctls, log_is_kept)
+{
+	all_right(_metadata, keep_log, variant);
+}
+
+TEST_F(ioctls, log_is_cleared)
+{
+	if (!vm_offers_manual_protect(NULL))
+		SKIP(return, "stock has no manual protection");
+	all_right(_metadata, clear_clean, variant);
+}
+
+TEST_F(ioctls, log_is_cleared_of_all)
+{
+	if (!vm_offers_manual_protect(NULL))
+		SKIP(return, "stock has no manual protection");
+	all_right(_metadata, clear_dirty, variant);
+}
+
+/* One that would end beyond all addresses is refused. */
+TEST_F(ioctls, beyond)
+{
+	struct slotted u = slotted_create(variant);
+
+	EXPECT_EQ(-EINVAL, set(&u, -u.pages * u.page, 0));
+	EXPECT_EQ(0, destroy(&u));
+}
+
+/* A neighbour in use, whose pages are reported whatever is done above. */
+static void switch_above(struct apart *a, const void *arg)
+{
+	const struct _fixture_variant_ioctls *variant = arg;
+	struct slotted u = slotted_create(variant);
+	size_t page = u.page, pages = u.pages < 64 ? u.pages : 64, i;
+	struct vcpu *vcpu = &u.vm->vcpu[0];
+	char *below = mem_alloc(pages * page, BACKING_SMALL, NULL);
+	size_t wrong = 0;
+
+	APART_STEP(a, vm_set_memslot(u.vm, NEIGHBOUR, VM_DATA_GPA, pages * page, below,
+				     LOG));
+	vcpu_store_pages(vcpu, VM_DATA_GPA, page, pages, VALUE);
+	APART_STEP(a, set(&u, u.gpa, 0));
+	APART_STEP(a, set(&u, u.gpa, LOG));
+	APART_STEP(a, set(&u, u.gpa, 0));
+	APART_STEP(a, delete(&u));
+	vcpu_load_pages(vcpu, VM_DATA_GPA, page, pages);
+	for (i = 0; i < pages; i++)
+		wrong += vcpu->area->list[i].value != VALUE + i;
+	APART_STEP(a, wrong);
+	APART_STEP(a, vm_get_dirty_log(u.vm, NEIGHBOUR, u.bitmap));
+	a->found = pages - count_bits(u.bitmap, bitmap_size(pages * page));
+	APART_STEP(a, destroy(&u));
+}
+
+TEST_F(ioctls, neighbour)
+{
+	long missed;
+
+	if (variant->from != GPA_TREE_END + VM_DATA_GPA)
+		SKIP(return, "nothing that could be used is below");
+	missed = all_right(_metadata, switch_above, variant);
+	if (missed && !vm_offers_manual_protect(NULL) && !option("KTAP_STRICT", 0))
+		XFAIL(return, "stock misses %ld of its pages", missed);
+	EXPECT_EQ(0, missed);
+}
+
+/* A neighbour that is the same memory, in single pages because it is logged. */
+static void share_below(struct apart *a, const void *arg)
+{
+	const struct _fixture_variant_ioctls *variant = arg;
+	struct slotted u = slotted_create(variant);
+	size_t pages = THP_SIZE / u.page;
+	struct vcpu *vcpu = &u.vm->vcpu[0];
+	const char *why = NULL;
+	__u64 *bitmap = calloc(1, bitmap_size(THP_SIZE));
+
+	u.memory = mem_alloc(THP_SIZE, BACKING_THP, &why);
+	u.pages = pages;
+	APART_STEP(a, vm_set_memslot(u.vm, NEIGHBOUR, VM_DATA_GPA, THP_SIZE, u.memory,
+				     LOG));
+	vcpu_store_pages(vcpu, VM_DATA_GPA, u.page, pages, VALUE);
+	APART_STEP(a, vm_get_dirty_log(u.vm, NEIGHBOUR, bitmap));
+	APART_STEP(a, pages - count_bits(bitmap, bitmap_size(THP_SIZE)));
+	APART_STEP(a, set(&u, u.gpa, 0));
+	APART_STEP(a, set(&u, u.gpa, LOG));
+	APART_STEP(a, set(&u, u.gpa, 0));
+	vcpu_store(vcpu, VM_DATA_GPA, VALUE);
+	APART_STEP(a, vm_get_dirty_log(u.vm, NEIGHBOUR, bitmap));
+	a->found = count_bits(bitmap, bitmap_size(THP_SIZE));
+	APART_STEP(a, delete(&u));
+	APART_STEP(a, destroy(&u));
+}
+
+/* What is above does not have the neighbour's single pages made a large one. */
+TEST_F(ioctls, same_memory)
+{
+	const char *why = NULL;
+
+	if (variant->from != GPA_TREE_END + VM_DATA_GPA || variant->pages == 1)
+		SKIP(return, "for one that is large and has room below");
+	if (!mem_alloc(THP_SIZE, BACKING_THP, &why))
+		SKIP(return, "%s", why);
+	EXPECT_EQ(1, all_right(_metadata, share_below, variant));
+}
+
+TEST_HARNESS_MAIN
