@@ -189,7 +189,7 @@ TEST_F(cases, emptied_under_way)
 {
 	unsigned long rounds = scaled(4 * ROUNDS), lost = 0, asked = 0, round;
 	struct nested_pages *p = &self->p;
-	static const unsigned int way[] = { 0, 2 };
+	static const unsigned int way[] = { 3, 2 };
 	unsigned int i;
 	__u64 pages;
 

@@ -35,12 +35,16 @@ const char *nested_pages_create(struct nested_pages *p, enum backing backing)
 		nested_map(p->n, LPID(i), NESTED_ALIAS, VM_DATA_GPA, SIZE, access);
 		l2_init(&p->l2[i], p->n, i, LPID(i), L2_AREA(i));
 	}
+	nested_map(p->n, LPID(0), NESTED_HIGH, VM_DATA_GPA, SIZE, access);
+	translate_l2(&p->l2[0], 0);
 	p->way[0].l2 = &p->l2[0];
 	p->way[0].gpa = VM_DATA_GPA;
 	p->way[1].l2 = &p->l2[0];
 	p->way[1].gpa = NESTED_ALIAS;
 	p->way[2].l2 = &p->l2[1];
 	p->way[2].gpa = VM_DATA_GPA;
+	p->way[3].l2 = &p->l2[0];
+	p->way[3].gpa = NESTED_HIGH;
 	p->random = option("KTAP_SEED", 1);
 	return NULL;
 }
@@ -63,7 +67,7 @@ struct guest_access *nested_list(struct nested_pages *p, unsigned int way,
 	for (page = 0; page < NESTED_NR_PAGES; page++)
 		if (pages >> page & 1)
 			area->list[area->count++] = (struct guest_access){
-				.addr = nested_gpa(p, page, way),
+				.addr = translate_ea(nested_gpa(p, page, way)),
 				.value = value + page,
 			};
 	return area->list;

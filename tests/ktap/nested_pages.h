@@ -1,19 +1,22 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Pages of L1's that its guests use too, by several ways at once: one guest at two
- * addresses, and another. The log of the pages is kept.
+ * Pages of L1's that its guests use too, by several ways at once: one guest, which
+ * has a page table, at three addresses, one of them from 2^52 on, and another. The
+ * log of the pages is kept.
  */
 #ifndef TESTS_KTAP_NESTED_PAGES_H
 #define TESTS_KTAP_NESTED_PAGES_H
 
 #include "logged_vm.h"
 #include "nested.h"
+#include "translate.h"
 
 #define NESTED_NR_PAGES	64	/* of NESTED_PAGE, as many as a mask has bits */
 #define NESTED_ALL	(-1ull)
 #define NESTED_ALIAS	(2 * VM_DATA_GPA)
+#define NESTED_HIGH	(GPA_TREE_END + 3 * VM_DATA_GPA)
 #define NESTED_NR_L2	2
-#define NESTED_NR_WAYS	3
+#define NESTED_NR_WAYS	4
 
 /**
  * struct nested_pages - the pages

@@ -14,7 +14,7 @@
 #include <sys/mman.h>
 
 #include "idle.h"
-#include "nested.h"
+#include "translate.h"
 
 #define LPID		9
 #define L2_AREA		(GUEST_MAX_VCPUS - 1)
@@ -284,16 +284,21 @@ FIXTURE(remap) {
 	struct vm *vm;
 	struct nested *n;
 	struct l2 l2;
+	bool high;
 	__u64 random;
 	struct count count;
 };
 
+/* L2 adds 2^52 to half of the addresses it uses, which changes nothing for L1, or not. */
 FIXTURE_VARIANT(remap) {
 	bool large;
+	bool high;
 };
 
-FIXTURE_VARIANT_ADD(remap, small) { false };
-FIXTURE_VARIANT_ADD(remap, large) { true };
+FIXTURE_VARIANT_ADD(remap, small) { false, false };
+FIXTURE_VARIANT_ADD(remap, large) { true, false };
+FIXTURE_VARIANT_ADD(remap, small_high) { false, true };
+FIXTURE_VARIANT_ADD(remap, large_high) { true, true };
 
 FIXTURE_SETUP(remap)
 {
@@ -312,6 +317,9 @@ FIXTURE_SETUP(remap)
 	self->n = nested_create(self->vm);
 	nested_add_guest(self->n, LPID);
 	l2_init(&self->l2, self->n, 0, LPID, L2_AREA);
+	self->high = variant->high;
+	if (self->high)
+		translate_l2(&self->l2, 0);
 	self->random = option("KTAP_SEED", 1);
 }
 
@@ -361,9 +369,18 @@ static __u64 bit(unsigned int page)
 	return 1ull << page;
 }
 
+/* By which of its addresses L2 uses a page. */
+static __u64 address(struct _test_data_remap *self, __u64 gpa)
+{
+	if (self->high && random_below(&self->random, 2))
+		gpa += GPA_TREE_END;
+	return translate_ea(gpa);
+}
+
 static void load(struct _test_data_remap *self, __u64 gpa, __u64 allowed)
 {
-	judge_load(&self->a, allowed, l2_load(&self->l2, gpa), &self->count);
+	judge_load(&self->a, allowed, l2_load(&self->l2, address(self, gpa)),
+		   &self->count);
 }
 
 /* Each store has a value of its own. */
@@ -376,7 +393,7 @@ static void store(struct _test_data_remap *self, __u64 gpa, __u64 allowed)
 {
 	__u64 value = next_value(self);
 
-	l2_store(&self->l2, gpa, value);
+	l2_store(&self->l2, address(self, gpa), value);
 	judge_store(&self->a, allowed, value, &self->count);
 }
 

@@ -73,6 +73,7 @@ log_switched         stock ours
 invalidate_refused   stock ours
 slot_high            stock ours
 slot_ioctls          stock ours
+nested_high          stock ours
 attach               alone
 SUITES
 }
