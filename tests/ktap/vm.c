@@ -342,15 +342,15 @@ struct hpte {
 	__u64 r;
 };
 
-/* The page at this address, and the page of 16 MiB around it instead if so. */
-static struct hpte vrma_hpte(__u64 gpa, bool in_16m)
+/* A page, and the page of 16 MiB around it instead if so. */
+static struct hpte vrma_hpte(__u64 ea, __u64 gpa, bool in_16m)
 {
 	bool large = page_size() == 0x10000;
-	__u64 number = gpa / page_size();
+	__u64 number = ea / page_size();
 	__u64 group = (number ^ VRMA_VSID ^ (VRMA_VSID << 25)) &
 		      ((1 << HPT_GROUPS_ORDER) - 1);
 	__u64 entry = HPT_GROUP_SIZE - 1 - (number >> HPT_GROUPS_ORDER);
-	__u64 v = HPTE_V_1TB_SEG | VRMA_VSID << 24 | (gpa >> 16 & ~0x7full) |
+	__u64 v = HPTE_V_1TB_SEG | VRMA_VSID << 24 | (ea >> 16 & ~0x7full) |
 		  HPTE_V_BOLTED | HPTE_V_VALID | (large ? HPTE_V_LARGE : 0);
 	__u64 r = gpa | HPTE_R_M | (large ? HPTE_R_64K : 0);
 
@@ -358,7 +358,7 @@ static struct hpte vrma_hpte(__u64 gpa, bool in_16m)
 		r = (gpa & -(16ull << 20)) | HPTE_R_M | HPTE_R_16M_IN_64K;
 
 	if (number >> HPT_GROUPS_ORDER >= HPT_GROUP_SIZE)
-		die("guest address 0x%llx does not fit the HPT", gpa);
+		die("address 0x%llx does not fit the HPT", ea);
 	return (struct hpte){
 		.header = {
 			.index = group * HPT_GROUP_SIZE + entry,
@@ -379,24 +379,29 @@ static int open_hpt(struct vm *vm)
 	return fd;
 }
 
-void vm_map_hpt(struct vm *vm, __u64 gpa, size_t size)
+void vm_map_hpt_at(struct vm *vm, __u64 ea, __u64 gpa, size_t size)
 {
-	__u64 end = gpa + size;
 	struct hpte hpte;
 	int fd = open_hpt(vm);
+	size_t at;
 
-	for (; gpa < end; gpa += page_size()) {
-		hpte = vrma_hpte(gpa, false);
+	for (at = 0; at < size; at += page_size()) {
+		hpte = vrma_hpte(ea + at, gpa + at, false);
 		if (write(fd, &hpte, sizeof(hpte)) != sizeof(hpte))
-			die("write HPTE of guest address 0x%llx: %m", gpa);
+			die("write HPTE of guest address 0x%llx: %m", gpa + at);
 	}
 	close(fd);
+}
+
+void vm_map_hpt(struct vm *vm, __u64 gpa, size_t size)
+{
+	vm_map_hpt_at(vm, gpa, gpa, size);
 }
 
 /* With pages of 64 KiB; false if the host does not take such an HPTE. */
 bool vm_map_hpt_large(struct vm *vm, __u64 gpa)
 {
-	struct hpte hpte = vrma_hpte(gpa, true);
+	struct hpte hpte = vrma_hpte(gpa, gpa, true);
 	int fd = open_hpt(vm);
 	bool written = write(fd, &hpte, sizeof(hpte)) == sizeof(hpte);
 
@@ -521,6 +526,16 @@ int vcpu_get_one_reg(struct vcpu *vcpu, __u64 id, void *value)
 	return ioctl(vcpu->fd, KVM_GET_ONE_REG, &reg) < 0 ? -errno : 0;
 }
 
+void vcpu_restart(struct vcpu *vcpu)
+{
+	struct kvm_regs regs;
+
+	vcpu_ioctl(vcpu, KVM_GET_REGS, &regs, "KVM_GET_REGS");
+	regs.pc = GUEST_ENTRY;
+	regs.gpr[3] = GUEST_AREA(vcpu->id);
+	vcpu_ioctl(vcpu, KVM_SET_REGS, &regs, "KVM_SET_REGS");
+}
+
 static void vcpu_create(struct vm *vm, int id)
 {
 	struct kvm_enable_cap papr = { .cap = KVM_CAP_PPC_PAPR };
@@ -551,9 +566,8 @@ static void vcpu_create(struct vm *vm, int id)
 
 	vcpu_ioctl(vcpu, KVM_GET_REGS, &regs, "KVM_GET_REGS");
 	regs.msr = MSR_SF | MSR_ME | MSR_RI | MSR_LE;
-	regs.pc = GUEST_ENTRY;
-	regs.gpr[3] = GUEST_AREA(id);
 	vcpu_ioctl(vcpu, KVM_SET_REGS, &regs, "KVM_SET_REGS");
+	vcpu_restart(vcpu);
 }
 
 static void vm_init_mmu(struct vm *vm, enum vm_mmu mmu)

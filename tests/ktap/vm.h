@@ -173,6 +173,7 @@ struct guest_area *vm_area(struct vm *vm, unsigned int id);
  * whose HPT was reset, needs vm_map_slots().
  */
 void vm_map_hpt(struct vm *vm, __u64 gpa, size_t size);
+void vm_map_hpt_at(struct vm *vm, __u64 ea, __u64 gpa, size_t size);
 void vm_map_slots(struct vm *vm);
 bool vm_map_hpt_large(struct vm *vm, __u64 gpa);
 
@@ -184,6 +185,9 @@ int vcpu_run(struct vcpu *vcpu, enum guest_op op);
  * what the guest needs, the next call of the same command goes on with it.
  */
 int vcpu_try(struct vcpu *vcpu, enum guest_op op);
+
+/* Instead of going on, the vCPU is ready for another command. */
+void vcpu_restart(struct vcpu *vcpu);
 void vcpu_store(struct vcpu *vcpu, __u64 addr, __u64 value);
 __u64 vcpu_load(struct vcpu *vcpu, __u64 addr);
 void vcpu_store_pages(struct vcpu *vcpu, __u64 addr, __u64 stride,
