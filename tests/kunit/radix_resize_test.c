@@ -299,6 +299,8 @@ static void clean_beyond_the_tree(struct kunit *test)
 	} slots[] = {
 		{ -1, 2 }, { -1, TEST_SLOT_PAGES }, { 0, 1 }, { 0, TEST_SLOT_PAGES },
 		{ 7, 64 }, { (15L << (52 - PAGE_SHIFT)) - 64, 63 },
+		/* the last page that a memslot can have */
+		{ (4095L << (52 - PAGE_SHIFT)) - 2, 1 },
 	};
 	struct test_vm *f = test->priv;
 	unsigned long *named = test_zalloc(test, TEST_SLOT_PAGES / 8);

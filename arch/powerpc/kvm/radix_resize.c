@@ -352,6 +352,9 @@ void kvm_ext_radix_join(struct kvm_ext_vm *vm, const struct kvm_memory_slot *slo
 	unsigned long end = ALIGN_DOWN(min((slot->base_gfn + slot->npages) << PAGE_SHIFT,
 					   RADIX_PGTABLE_RANGE), PMD_SIZE);
 
+	/* of the last memslot that there can be, the end of the first leaf is 0 */
+	if (!kvm_ext_tree_holds(slot->base_gfn << PAGE_SHIFT))
+		return;
 	if (!IS_ALIGNED(slot->userspace_addr ^ (slot->base_gfn << PAGE_SHIFT), PMD_SIZE))
 		return;
 	kvm_ext_free_tables(vm);
