@@ -71,7 +71,8 @@ void kvm_ext_hpt_start(struct kvm_ext_vm *vm, bool untouched);
  * own way to stop them works.
  *
  * Context: may sleep.
- * Return: 0; -EINTR if the caller is to die.
+ * Return: 0; -EIO if no vCPU has run since the VM was made or got its HPT, as kvm-hv has
+ * it, which also warns then; -EINTR if the caller is to die.
  */
 int kvm_ext_hpt_close(struct kvm_ext_vm *vm);
 

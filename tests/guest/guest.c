@@ -13,6 +13,17 @@
 #include "../system/guest/pattern.h"
 
 #define H_ENTER_NESTED		0xf804
+#define H_TLB_INVALIDATE	0xf808
+
+#define H_SUCCESS		0
+#define H_PTEG_FULL		-6ull
+#define H_NOT_FOUND		-7ull
+
+/* All that a tlbie may invalidate of an LPID: RIC=2, R=1, in RB IS=2. */
+#define TLBIE_ALL		(2 << 18 | 1 << 16)
+#define TLBIE_LPID		0x800
+
+#define HPTE_R_RPN		0x0ffffffffffff000ull
 
 #define TRAP_EXTERNAL		0x500
 #define TRAP_HV_DECREMENTER	0x980
@@ -199,6 +210,86 @@ static void churn_areas(struct guest_area *area)
 	}
 }
 
+/* A hypercall with up to four arguments; what it returns in r4 and r5 stays in regs. */
+static __u64 call(__u64 regs[GUEST_HCALL_REGS], __u64 nr, __u64 r4, __u64 r5,
+		  __u64 r6, __u64 r7)
+{
+	regs[0] = nr;
+	regs[1] = r4;
+	regs[2] = r5;
+	regs[3] = r6;
+	regs[4] = r7;
+	hcall(regs);
+	return regs[0];
+}
+
+/*
+ * An HPTE that was entered is there: it is bolted, and so survives an HPT of another
+ * size. If it is not, nothing can be stored.
+ */
+static bool churn_hpte(struct guest_area *area, const struct guest_access *hpte)
+{
+	__u64 index = hpte[0].addr, at = hpte[0].value;
+	__u64 v = hpte[1].addr, r = hpte[1].value;
+	__u64 regs[GUEST_HCALL_REGS], rc;
+	bool found;
+
+	rc = call(regs, H_ENTER, H_EXACT, index, v, r);
+	if (rc != H_SUCCESS) {
+		if (rc != H_PTEG_FULL)
+			store(&area->refused, area->refused + 1);
+		return false;
+	}
+	call(regs, H_READ, 0, index, 0, 0);
+	found = regs[1] == v && !((regs[2] ^ r) & HPTE_R_RPN);
+	if (found) {
+		store((__u64 *)at, area->progress);
+		if (area->progress % 8 == 0) {
+			call(regs, H_CLEAR_MOD, 0, index, 0, 0);
+			call(regs, H_CLEAR_REF, 0, index, 0, 0);
+			call(regs, H_PROTECT, 0, index, 0, 0);
+		}
+	} else {
+		store(&area->wrong, area->wrong + 1);
+	}
+	rc = call(regs, H_REMOVE, 0, index, 0, 0);
+	if (rc != H_SUCCESS && (found || rc != H_NOT_FOUND))
+		store(&area->refused, area->refused + 1);
+	return true;
+}
+
+static void churn_hptes(struct guest_area *area)
+{
+	__u64 i;
+
+	while (!load(&area->stop))
+		for (i = 0; i < area->count; i++)
+			if (churn_hpte(area, &area->list[2 * i]))
+				store(&area->progress, area->progress + 1);
+}
+
+static void churn_guests(struct guest_area *area)
+{
+	__u64 token = area->nested.hv[NESTED_HV_LPID_TOKEN] >> 32 << 32;
+	__u64 regs[GUEST_HCALL_REGS], entry = area->regs[0], lpid, *at, i;
+
+	while (!load(&area->stop)) {
+		for (i = 0; i < area->count; i++) {
+			at = (__u64 *)area->list[i].addr;
+			lpid = area->list[i].value;
+			store(at, entry);
+			area->nested.hv[NESTED_HV_LPID_TOKEN] = lpid | token;
+			enter_nested(area);
+			store(at, 0);
+			if (area->nested.trap != area->trap)
+				store(&area->wrong, area->wrong + 1);
+			if (call(regs, H_TLB_INVALIDATE, TLBIE_ALL, lpid, TLBIE_LPID, 0))
+				store(&area->refused, area->refused + 1);
+			store(&area->progress, area->progress + 1);
+		}
+	}
+}
+
 void guest_main(struct guest_area *area)
 {
 	__u64 done[GUEST_HCALL_REGS];
@@ -231,6 +322,12 @@ void guest_main(struct guest_area *area)
 			break;
 		case GUEST_AREAS:
 			churn_areas(area);
+			break;
+		case GUEST_HPTES:
+			churn_hptes(area);
+			break;
+		case GUEST_GUESTS:
+			churn_guests(area);
 			break;
 		}
 		done[0] = GUEST_EXIT_DONE;

@@ -28,7 +28,14 @@
 #define GUEST_EXIT_DONE		0xfa00
 #define GUEST_EXIT_FAULT	0xfa04
 
-/* PAPR: the hypercall that GUEST_AREAS makes. */
+/* PAPR: the hypercalls that GUEST_HPTES and GUEST_AREAS make. */
+#define H_REMOVE		0x04
+#define H_ENTER			0x08
+#define H_READ			0x0c
+#define H_CLEAR_MOD		0x10
+#define H_CLEAR_REF		0x14
+#define H_PROTECT		0x18
+#define H_EXACT			(1ull << 39) /* flag of H_ENTER: no other place */
 #define H_REGISTER_VPA		0xdc
 #define H_REGISTER_VPA_SHIFT	45	/* of the sub-function in the flags */
 #define H_REGISTER_VPA_FUNCS	8
@@ -57,6 +64,12 @@
  * @GUEST_AREAS: until stop, H_REGISTER_VPA with sub-functions, vCPUs and areas
  *	chosen at random: for each of the vcpus vCPUs, and for VPA, DTL and SLB
  *	shadow by turns, count places at distance stride from addr on
+ * @GUEST_HPTES: until stop, for each of count HPTEs: H_ENTER with H_EXACT, H_READ,
+ *	store to what it maps, now and then other hypercalls that change it, H_REMOVE.
+ *	Each takes two list entries: index and address to store to, and the HPTE
+ * @GUEST_GUESTS: until stop, for each of count guests of its own: make the entry of
+ *	the partition table, enter, clear the entry, and invalidate all of the LPID.
+ *	list[i] is where the entry is, and the LPID; regs[0] is what the entry is
  */
 enum guest_op {
 	GUEST_STORE,
@@ -68,6 +81,8 @@ enum guest_op {
 	GUEST_HCALL,
 	GUEST_ENTER_NESTED,
 	GUEST_AREAS,
+	GUEST_HPTES,
+	GUEST_GUESTS,
 };
 
 #define GUEST_LIST_MAX	4096
@@ -112,17 +127,21 @@ struct guest_nested {
 /**
  * struct guest_area - command block and list of one vCPU
  * @op: the command, an enum guest_op
- * @count: number of list entries, of pages, or of places
+ * @count: number of list entries, of pages, of places, of HPTEs, or of guests
  * @addr: first address (GUEST_CHURN, GUEST_REMEMBER, GUEST_REWRITE, GUEST_AREAS)
  * @stride: distance of pages or places (the same)
  * @seed: start of the pseudo-random sequence, not 0 (the same)
  * @stop: set by the host to end a command that runs until stopped
  * @progress: number of stores done by GUEST_CHURN and GUEST_REMEMBER, of passes by
- *	GUEST_REWRITE, of calls by GUEST_AREAS
+ *	GUEST_REWRITE, of calls by GUEST_AREAS, of HPTEs entered by GUEST_HPTES, of
+ *	guests begun by GUEST_GUESTS
  * @wrong: number of loads by GUEST_REMEMBER, or of pages verified by GUEST_REWRITE,
- *	of other values than were stored
- * @refused: number of calls by GUEST_AREAS that had no success
+ *	of other values than were stored; of HPTEs that GUEST_HPTES has entered and
+ *	does not find; of guests that left otherwise than by @trap (GUEST_GUESTS)
+ * @refused: number of calls by GUEST_AREAS that had no success; of calls by
+ *	GUEST_HPTES and GUEST_GUESTS that returned what they must not
  * @vcpus: number of vCPUs (GUEST_AREAS)
+ * @trap: why each guest must leave (GUEST_GUESTS): the interrupt vector
  * @request: raised by the host to ask for a round of stores (GUEST_SERVE)
  * @served: the last request that was carried out
  * @regs: hypercall registers r3..r12
@@ -141,6 +160,7 @@ struct guest_area {
 	__u64 wrong;
 	__u64 refused;
 	__u64 vcpus;
+	__u64 trap;
 	__u64 request;
 	__u64 served;
 	__u64 regs[GUEST_HCALL_REGS];

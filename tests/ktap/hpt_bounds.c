@@ -9,6 +9,7 @@
 #define _GNU_SOURCE
 #include "ktap.h"
 
+#include <errno.h>
 #include <linux/mman.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -23,6 +24,7 @@
 
 #define OWN		0x0141
 #define STORED		0x0142
+#define FOREIGN		0x0143
 
 FIXTURE(hpt) {
 	struct vm *vm;
@@ -56,7 +58,7 @@ FIXTURE_SETUP(hpt)
 	if (self->memory == MAP_FAILED)
 		SKIP(return, "the host has not enough huge pages of 16 MiB");
 	for (i = 0; i < NR_LARGE * LARGE; i += sizeof(__u64))
-		*(__u64 *)(self->memory + i) = i < variant->offset ? 0 : OWN;
+		*(__u64 *)(self->memory + i) = i < variant->offset ? FOREIGN : OWN;
 	self->vm = vm_create(&config);
 	check_subject(self->vm);
 	ASSERT_EQ(0, vm_set_memslot(self->vm, SLOT, GPA, LARGE,
@@ -91,6 +93,80 @@ TEST_F(hpt, pages_of_host_size)
 	EXPECT_EQ(OWN, vcpu_load(&self->vm->vcpu[0], GPA));
 	vcpu_store(&self->vm->vcpu[0], GPA + LARGE - 8, STORED);
 	EXPECT_EQ(STORED, *(__u64 *)(self->memory + variant->offset + LARGE - 8));
+}
+
+/* Loads and stores, if the host lets the guest do that: 0 or -errno of KVM_RUN. */
+static int access_first_word(struct _test_data_hpt *self, __u64 *loaded)
+{
+	struct vcpu *vcpu = &self->vm->vcpu[0];
+	int ret;
+
+	area_list(vcpu->area, GPA, 0, 1, STORED);
+	ret = vcpu_try(vcpu, GUEST_LOAD);
+	*loaded = vcpu->area->list[0].value;
+	if (ret)
+		return ret;
+	area_list(vcpu->area, GPA, 0, 1, STORED);
+	return vcpu_try(vcpu, GUEST_STORE);
+}
+
+/* An HPTE that was right, or of no memslot, when it was entered. */
+static void expect_own(struct __test_metadata *_metadata, struct _test_data_hpt *self,
+		       size_t offset)
+{
+	__u64 loaded, *before = (__u64 *)self->memory;
+	int ret = access_first_word(self, &loaded);
+	bool foreign = !ret && (loaded == FOREIGN || *before == STORED);
+
+	if (!offset) {
+		EXPECT_EQ(0, ret);
+		EXPECT_EQ(OWN, loaded);
+		EXPECT_EQ(STORED, *before);
+		return;
+	}
+	if (foreign && may_xfail(self->vm))
+		XFAIL(return, "on stock the guest has what lies before the memslot");
+	EXPECT_EQ(-EFAULT, ret);
+	EXPECT_NE(FOREIGN, loaded);
+	EXPECT_EQ(FOREIGN, *before);
+}
+
+TEST_F(hpt, entered_before_memslot)
+{
+	ASSERT_EQ(0, vm_set_memslot(self->vm, SLOT, GPA, 0, self->memory, 0));
+	ASSERT_TRUE(vm_map_hpt_large(self->vm, GPA));
+	ASSERT_EQ(0, vm_set_memslot(self->vm, SLOT, GPA, LARGE,
+				    self->memory + variant->offset, 0));
+	expect_own(_metadata, self, variant->offset);
+}
+
+TEST_F(hpt, entered_for_another_memslot)
+{
+	ASSERT_EQ(0, vm_set_memslot(self->vm, SLOT, GPA, 0, self->memory, 0));
+	ASSERT_EQ(0, vm_set_memslot(self->vm, SLOT, GPA, LARGE, self->memory, 0));
+	ASSERT_TRUE(vm_map_hpt_large(self->vm, GPA));
+	vcpu_load(&self->vm->vcpu[0], GPA);
+	ASSERT_EQ(0, vm_set_memslot(self->vm, SLOT, GPA, 0, self->memory, 0));
+	ASSERT_EQ(0, vm_set_memslot(self->vm, SLOT, GPA, LARGE,
+				    self->memory + variant->offset, 0));
+	expect_own(_metadata, self, variant->offset);
+}
+
+/*
+ * The memslot has only the first half of the page, at the same offset. The HPTE
+ * maps all of it, for a processor that keeps the translation as large as it is.
+ */
+TEST_F(hpt, reaches_beyond_memslot)
+{
+	__u64 loaded;
+
+	if (variant->offset)
+		SKIP(return, "the offset does not matter");
+	ASSERT_EQ(0, vm_set_memslot(self->vm, SLOT, GPA, 0, self->memory, 0));
+	ASSERT_TRUE(vm_map_hpt_large(self->vm, GPA));
+	ASSERT_EQ(0, vm_set_memslot(self->vm, SLOT, GPA, LARGE / 2, self->memory, 0));
+	EXPECT_OURS(self->vm, access_first_word(self, &loaded) == -EFAULT,
+		    "stock maps all of the page");
 }
 
 TEST_HARNESS_MAIN

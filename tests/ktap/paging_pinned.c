@@ -1,13 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Guests that are not paged (paging=0): what they have touched stays where it
- * is, counts against RLIMIT_MEMLOCK, and is given back
+ * is, counts against RLIMIT_MEMLOCK, and is given back. In all else they are like
+ * other guests: what the program may not write, or has lost, the guest has lost too.
  */
 #define _GNU_SOURCE
 #include "ktap.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/capability.h>
+#include <linux/userfaultfd.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -16,10 +23,24 @@
 #include <unistd.h>
 
 #include "logged_vm.h"
+#include "nested.h"
+#include "options.h"
 
 #define PAGING		"/sys/module/kvm_hv_ext/parameters/paging"
 #define NR_PAGES	64
 #define VALUE		0x5157
+#define OTHER		0x6268
+
+#ifndef MADV_SOFT_OFFLINE
+#define MADV_SOFT_OFFLINE	101
+#endif
+
+/* Seconds in which a vCPU that nothing holds up gets on. */
+#define PATIENCE	20
+#define TIMEOUT		300
+
+#define LPID		9
+#define L2_AREA		(GUEST_MAX_VCPUS - 1)
 
 FIXTURE(pinned) {
 	struct logged_vm *l;
@@ -60,7 +81,7 @@ static void store_all(struct vcpu *vcpu, const struct logged_vm *l)
 
 FIXTURE_SETUP(pinned)
 {
-	struct vm_config config = { .mmu = variant->mmu };
+	struct vm_config config = { .nr_vcpus = 2, .mmu = variant->mmu };
 	const char *why;
 
 	if (module_refcnt() < 0)
@@ -160,6 +181,247 @@ TEST_F(pinned, given_back_with_slot)
 	EXPECT_EQ(self->before, locked_pages());
 }
 
+/* One access to a page: 0 or -errno of KVM_RUN. */
+static int try_page(struct vcpu *vcpu, const struct logged_vm *l, enum guest_op op,
+		    size_t page, __u64 value)
+{
+	area_list(vcpu->area, logged_vm_gpa(l, page), 0, 1, value);
+	return vcpu_try(vcpu, op);
+}
+
+TEST_F(pinned, made_read_only)
+{
+	struct logged_vm *l = self->l;
+
+	store_all(self->vcpu, l);
+	ASSERT_EQ(0, mprotect(l->memory, l->size, PROT_READ));
+	EXPECT_EQ(VALUE, vcpu_load(self->vcpu, VM_DATA_GPA));
+	EXPECT_EQ(-EFAULT, try_page(self->vcpu, l, GUEST_STORE, 0, OTHER));
+	EXPECT_EQ(VALUE, *(__u64 *)l->memory);
+	/* what is there for the first time is the same */
+	EXPECT_EQ(-EFAULT, vcpu_try(self->vcpu, GUEST_STORE));
+
+	ASSERT_EQ(0, mprotect(l->memory, l->size, PROT_READ | PROT_WRITE));
+	EXPECT_EQ(0, vcpu_try(self->vcpu, GUEST_STORE));
+	EXPECT_EQ(OTHER, *(__u64 *)l->memory);
+	EXPECT_EQ(self->before + l->pages, locked_pages());
+}
+
+/* Memory that is of no use to the program either. */
+TEST_F(pinned, made_inaccessible)
+{
+	struct logged_vm *l = self->l;
+
+	store_all(self->vcpu, l);
+	ASSERT_EQ(0, mprotect(l->memory, l->size, PROT_NONE));
+	EXPECT_EQ(-EFAULT, try_page(self->vcpu, l, GUEST_LOAD, 0, 0));
+	EXPECT_EQ(-EFAULT, try_page(self->vcpu, l, GUEST_STORE, 1, OTHER));
+	ASSERT_EQ(0, mprotect(l->memory, l->size, PROT_READ | PROT_WRITE));
+	EXPECT_EQ(VALUE, vcpu_load(self->vcpu, VM_DATA_GPA));
+}
+
+static void ignore(int signal)
+{
+	(void)signal;
+}
+
+/* A page whose memory is broken, as far as the host knows; some tell the program. */
+TEST_F(pinned, poisoned)
+{
+	struct sigaction action = { .sa_handler = ignore };
+	struct logged_vm *l = self->l;
+
+	if (variant->backing != BACKING_SMALL)
+		SKIP(return, "one kind of memory is enough");
+	sigaction(SIGBUS, &action, NULL);
+	store_all(self->vcpu, l);
+	if (madvise(l->memory + l->page, l->page, MADV_HWPOISON) && errno != EBUSY)
+		SKIP(return, "the kernel does not know of broken memory (CONFIG_MEMORY_FAILURE)");
+	EXPECT_EQ(-EFAULT, try_page(self->vcpu, l, GUEST_LOAD, 1, 0));
+	EXPECT_EQ(-EFAULT, try_page(self->vcpu, l, GUEST_STORE, 1, OTHER));
+	EXPECT_EQ(VALUE + 2, vcpu_load(self->vcpu, logged_vm_gpa(l, 2)));
+}
+
+/* A page that the host would move elsewhere, and cannot; or that it replaces. */
+TEST_F(pinned, taken_offline)
+{
+	struct logged_vm *l = self->l;
+
+	if (variant->backing != BACKING_SMALL)
+		SKIP(return, "one kind of memory is enough");
+	store_all(self->vcpu, l);
+	if (madvise(l->memory + l->page, l->page, MADV_SOFT_OFFLINE) && errno == EINVAL)
+		SKIP(return, "the kernel does not know of broken memory (CONFIG_MEMORY_FAILURE)");
+	EXPECT_EQ(VALUE + 1, vcpu_load(self->vcpu, logged_vm_gpa(l, 1)));
+	vcpu_store(self->vcpu, logged_vm_gpa(l, 1), OTHER);
+	EXPECT_EQ(OTHER, *(__u64 *)(l->memory + l->page));
+}
+
+/* Has the thread that touches an address wait for us; NULL if it can. */
+static const char *hold_up(void *memory, size_t size, int *fd)
+{
+	struct uffdio_api api = { .api = UFFD_API };
+	struct uffdio_register range = {
+		.range = { (unsigned long)memory, size },
+		.mode = UFFDIO_REGISTER_MODE_MISSING,
+	};
+
+	*fd = syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK);
+	if (*fd < 0)
+		return "the kernel has no userfaultfd (CONFIG_USERFAULTFD)";
+	if (ioctl(*fd, UFFDIO_API, &api) || ioctl(*fd, UFFDIO_REGISTER, &range))
+		die("userfaultfd: %m");
+	return NULL;
+}
+
+static void await_held_up(int fd)
+{
+	struct pollfd poll_fd = { .fd = fd, .events = POLLIN };
+
+	if (poll(&poll_fd, 1, PATIENCE * 1000) != 1)
+		die("nobody waits for the userfaultfd");
+}
+
+static void let_go(int fd, void *memory, size_t size)
+{
+	struct uffdio_zeropage zero = {
+		.range = { (unsigned long)memory, size },
+	};
+
+	if (ioctl(fd, UFFDIO_ZEROPAGE, &zero))
+		die("UFFDIO_ZEROPAGE: %m");
+}
+
+/* Waits for a number that another thread makes larger. */
+static bool gets_larger(const unsigned long *number)
+{
+	unsigned long before = __atomic_load_n(number, __ATOMIC_SEQ_CST);
+	time_t give_up = time(NULL) + PATIENCE;
+
+	while (__atomic_load_n(number, __ATOMIC_SEQ_CST) == before) {
+		if (time(NULL) > give_up)
+			return false;
+		usleep(1000);
+	}
+	return true;
+}
+
+/*
+ * A vCPU touches memory that is slow to come, as after a migration. The other one
+ * finds its own, and reacts to signals.
+ */
+TEST_F_TIMEOUT(pinned, waits_alone, TIMEOUT)
+{
+	struct vcpu *waiting = self->vcpu, *other = &self->l->vm->vcpu[1];
+	struct logged_vm *l = self->l;
+	const char *why;
+	bool gets_on;
+	int fd;
+
+	if (variant->backing == BACKING_THP)
+		SKIP(return, "all huge pages are there");
+	why = hold_up(l->memory, l->page, &fd);
+	if (why)
+		SKIP(return, "%s", why);
+	area_list(waiting->area, VM_DATA_GPA, 0, 1, VALUE);
+	vcpu_start(waiting, GUEST_STORE);
+	await_held_up(fd);
+
+	other->area->addr = logged_vm_gpa(l, 1);
+	other->area->stride = l->page;
+	other->area->count = l->pages - 1;
+	other->area->seed = 1;
+	vcpu_start(other, GUEST_CHURN);
+	gets_on = gets_larger((unsigned long *)&other->area->progress);
+	EXPECT_TRUE(gets_on);
+	if (gets_on) {
+		other->run->immediate_exit = 1;
+		pthread_kill(other->thread, SIGUSR1);
+		EXPECT_TRUE(gets_larger(&other->exits));
+	}
+
+	EXPECT_TRUE(waiting->running);
+	let_go(fd, l->memory, l->page);
+	vcpu_stop(waiting);
+	vcpu_stop(other);
+	EXPECT_EQ(VALUE, *(__u64 *)l->memory);
+	close(fd);
+}
+
+/* Keeps to CPU 0, and notices for how long at most it could not run. */
+struct rival {
+	atomic_bool stop;
+	unsigned long ns;
+};
+
+static unsigned long now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000000000ul + now.tv_nsec;
+}
+
+static void keep_to_cpu_0(void)
+{
+	cpu_set_t cpus;
+
+	CPU_ZERO(&cpus);
+	CPU_SET(0, &cpus);
+	if (sched_setaffinity(0, sizeof(cpus), &cpus))
+		die("run on CPU 0 only: %m");
+}
+
+static void *rival_thread(void *arg)
+{
+	struct rival *rival = arg;
+	unsigned long last, now;
+
+	keep_to_cpu_0();
+	last = now_ns();
+	while (!atomic_load(&rival->stop)) {
+		now = now_ns();
+		if (now - last > rival->ns)
+			rival->ns = now - last;
+		last = now;
+	}
+	return NULL;
+}
+
+/* A large slot takes a while to give back, in which others get their share of it. */
+TEST_F_TIMEOUT(pinned, gives_way, TIMEOUT)
+{
+	size_t size = sysconf(_SC_PHYS_PAGES) / 2 * self->l->page;
+	struct rival rival = { 0 };
+	unsigned long begin, ns;
+	pthread_t thread;
+	void *memory;
+
+	if (variant->mmu != VM_MMU_RADIX || variant->backing != BACKING_SMALL)
+		SKIP(return, "one kind of memory is enough");
+	if (!option("KTAP_ICOUNT", 0))
+		SKIP(return, "the host's clock does not count instructions");
+	memory = mem_alloc(size, BACKING_SMALL, NULL);
+	ASSERT_EQ(0, vm_set_memslot(self->l->vm, LOGGED_SLOT + 1, 1ull << 32, size,
+				    memory, 0));
+	vcpu_store_pages(self->vcpu, 1ull << 32, self->l->page, size / self->l->page,
+			 VALUE);
+	keep_to_cpu_0();
+	ASSERT_EQ(0, pthread_create(&thread, NULL, rival_thread, &rival));
+	usleep(100000);
+	rival.ns = 0;
+	begin = now_ns();
+	ASSERT_EQ(0, vm_set_memslot(self->l->vm, LOGGED_SLOT + 1, 1ull << 32, 0, memory,
+				    0));
+	ns = now_ns() - begin;
+	atomic_store(&rival.stop, true);
+	pthread_join(thread, NULL);
+	mem_free(memory, size);
+	TH_LOG("%zu pages went in %lu us, another thread waited for %lu us at most",
+	       size / self->l->page, ns / 1000, rival.ns / 1000);
+	EXPECT_GT(ns / 4, rival.ns);
+}
+
 static void drop_capabilities(void)
 {
 	struct __user_cap_header_struct header = {
@@ -203,6 +465,68 @@ TEST_F(pinned, limited)
 	ASSERT_EQ(0, vcpu_run(self->vcpu, GUEST_STORE));
 	for (i = 0; i < 8; i++)
 		EXPECT_EQ(VALUE + i, *(__u64 *)(self->l->memory + i * self->l->page));
+}
+
+FIXTURE(pinned_nested) {
+	struct logged_vm *l;
+	struct nested *n;
+	struct l2 l2;
+};
+
+FIXTURE_SETUP(pinned_nested)
+{
+	struct vm_config config = { .mmu = VM_MMU_RADIX, .nested = true };
+	const char *why = nested_missing();
+
+	if (module_refcnt() < 0)
+		SKIP(return, "stock pages all guests");
+	write_file(PAGING, "0");
+	if (!why)
+		self->l = logged_vm_create(&config, NR_PAGES * NESTED_PAGE / page_size(),
+					   BACKING_SMALL, &why);
+	write_file(PAGING, "1");
+	if (!self->l)
+		SKIP(return, "%s", why);
+	check_subject(self->l->vm);
+	self->n = nested_create(self->l->vm);
+	nested_add_guest(self->n, LPID);
+	nested_map(self->n, LPID, VM_DATA_GPA, VM_DATA_GPA, self->l->size,
+		   NESTED_READ | NESTED_WRITE);
+	l2_init(&self->l2, self->n, 0, LPID, L2_AREA);
+	/* what the guests themselves need comes first */
+	l2_store(&self->l2, VM_DATA_GPA, VALUE);
+}
+
+FIXTURE_TEARDOWN(pinned_nested)
+{
+	if (!self->l)
+		return;
+	logged_vm_destroy(self->l);
+	nested_destroy(self->n);
+	EXPECT_EQ(0, locked_pages());
+}
+
+/* L1 has nothing to do with it, and must not be told. */
+TEST_F(pinned_nested, limited)
+{
+	unsigned long before = locked_pages();
+	struct guest_area *area = self->l2.area;
+	unsigned int i;
+
+	limit_locked(before + 2);
+	drop_capabilities();
+	area_list(area, VM_DATA_GPA + NESTED_PAGE, NESTED_PAGE, 8, VALUE);
+	area->op = GUEST_STORE;
+	for (i = 0; i < 2; i++) {
+		ASSERT_EQ(-ENOMEM, vcpu_try(self->l2.l1, GUEST_ENTER_NESTED));
+		EXPECT_EQ(before + 2, locked_pages());
+	}
+
+	limit_locked(before + 8);
+	l2_do(&self->l2, GUEST_STORE);
+	for (i = 0; i < 8; i++)
+		EXPECT_EQ(VALUE + i,
+			  *(__u64 *)(self->l->memory + (i + 1) * NESTED_PAGE));
 }
 
 TEST_HARNESS_MAIN

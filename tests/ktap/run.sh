@@ -56,6 +56,7 @@ nested_tlbie         stock ours
 nested_remap         stock ours
 nested_memory        stock ours
 nested_many          stock ours
+nested_life          ours
 nested_bogus         stock ours
 areas                stock ours
 areas_dirty          stock ours
@@ -67,6 +68,7 @@ paging_counts        stock ours
 paging_age           stock ours
 paging_pinned        ours
 hpt_bounds           stock ours
+hpt_life             ours
 paging_cases         stock ours
 paging_race          stock ours
 log_switched         stock ours

@@ -39,7 +39,8 @@
 
 /* An HPT of 16 MiB: 128 Ki groups of 8 entries of 16 bytes. */
 #define HPT_ORDER	24
-#define HPT_GROUPS_ORDER (HPT_ORDER - 7)
+#define HPT_GROUP_ORDER	7
+#define HPT_GROUPS_ORDER (HPT_ORDER - HPT_GROUP_ORDER)
 #define HPT_GROUP_SIZE	8
 
 /* HPTEs of the virtual segment by which a guest in real mode is translated. */
@@ -336,36 +337,48 @@ int vm_set_mmu(struct vm *vm, enum vm_mmu mmu)
 	return ret;
 }
 
+struct vrma_hpte vrma_hpte(__u64 gpa)
+{
+	bool large = page_size() == 0x10000;
+
+	return (struct vrma_hpte){
+		.v = HPTE_V_1TB_SEG | VRMA_VSID << 24 | (gpa >> 16 & ~0x7full) |
+		     HPTE_V_BOLTED | HPTE_V_VALID | (large ? HPTE_V_LARGE : 0),
+		.r = gpa | HPTE_R_M | (large ? HPTE_R_64K : 0),
+	};
+}
+
+__u64 vrma_group(__u64 gpa, unsigned int order)
+{
+	return (gpa / page_size() ^ VRMA_VSID ^ (VRMA_VSID << 25)) &
+	       ((1 << (order - HPT_GROUP_ORDER)) - 1);
+}
+
 struct hpte {
 	struct kvm_get_htab_header header;
 	__u64 v;	/* big endian, as is r */
 	__u64 r;
 };
 
-/* A page, and the page of 16 MiB around it instead if so. */
-static struct hpte vrma_hpte(__u64 ea, __u64 gpa, bool in_16m)
+/* What maps @ea to @gpa: a page, or the page of 16 MiB around it instead if so. */
+static struct hpte hpte_of(__u64 ea, __u64 gpa, bool in_16m)
 {
-	bool large = page_size() == 0x10000;
-	__u64 number = ea / page_size();
-	__u64 group = (number ^ VRMA_VSID ^ (VRMA_VSID << 25)) &
-		      ((1 << HPT_GROUPS_ORDER) - 1);
-	__u64 entry = HPT_GROUP_SIZE - 1 - (number >> HPT_GROUPS_ORDER);
-	__u64 v = HPTE_V_1TB_SEG | VRMA_VSID << 24 | (ea >> 16 & ~0x7full) |
-		  HPTE_V_BOLTED | HPTE_V_VALID | (large ? HPTE_V_LARGE : 0);
-	__u64 r = gpa | HPTE_R_M | (large ? HPTE_R_64K : 0);
+	__u64 entry = HPT_GROUP_SIZE - 1 - (ea / page_size() >> HPT_GROUPS_ORDER);
+	struct vrma_hpte hpte = vrma_hpte(ea);
 
+	hpte.r += gpa - ea;
 	if (in_16m)
-		r = (gpa & -(16ull << 20)) | HPTE_R_M | HPTE_R_16M_IN_64K;
+		hpte.r = (gpa & -(16ull << 20)) | HPTE_R_M | HPTE_R_16M_IN_64K;
 
-	if (number >> HPT_GROUPS_ORDER >= HPT_GROUP_SIZE)
+	if (entry >= HPT_GROUP_SIZE)
 		die("address 0x%llx does not fit the HPT", ea);
 	return (struct hpte){
 		.header = {
-			.index = group * HPT_GROUP_SIZE + entry,
+			.index = vrma_group(ea, HPT_ORDER) * HPT_GROUP_SIZE + entry,
 			.n_valid = 1,
 		},
-		.v = htobe64(v),
-		.r = htobe64(r),
+		.v = htobe64(hpte.v),
+		.r = htobe64(hpte.r),
 	};
 }
 
@@ -386,7 +399,7 @@ void vm_map_hpt_at(struct vm *vm, __u64 ea, __u64 gpa, size_t size)
 	size_t at;
 
 	for (at = 0; at < size; at += page_size()) {
-		hpte = vrma_hpte(ea + at, gpa + at, false);
+		hpte = hpte_of(ea + at, gpa + at, false);
 		if (write(fd, &hpte, sizeof(hpte)) != sizeof(hpte))
 			die("write HPTE of guest address 0x%llx: %m", gpa + at);
 	}
@@ -401,7 +414,7 @@ void vm_map_hpt(struct vm *vm, __u64 gpa, size_t size)
 /* With pages of 64 KiB; false if the host does not take such an HPTE. */
 bool vm_map_hpt_large(struct vm *vm, __u64 gpa)
 {
-	struct hpte hpte = vrma_hpte(gpa, gpa, true);
+	struct hpte hpte = hpte_of(gpa, gpa, true);
 	int fd = open_hpt(vm);
 	bool written = write(fd, &hpte, sizeof(hpte)) == sizeof(hpte);
 
@@ -617,9 +630,10 @@ struct vm *vm_create(const struct vm_config *config)
 	}
 	vm_init_mmu(vm, config->mmu);
 
-	sys = mem_alloc(GUEST_SYS_SIZE, BACKING_SMALL, NULL);
+	vm->system_size = config->system_size ?: GUEST_SYS_SIZE;
+	sys = mem_alloc(vm->system_size, BACKING_SMALL, NULL);
 	memcpy(sys, guest_image, guest_image_end - guest_image);
-	ret = vm_set_slot(vm, VM_SYS_SLOT, 0, GUEST_SYS_SIZE, sys, 0);
+	ret = vm_set_slot(vm, VM_SYS_SLOT, 0, vm->system_size, sys, 0);
 	if (ret)
 		die("system memslot: %s", strerror(-ret));
 
@@ -642,7 +656,7 @@ void vm_destroy(struct vm *vm)
 		close(vm->vcpu[i].fd);
 	}
 	close(vm->fd);
-	mem_free(vm->slot[VM_SYS_SLOT].hva, GUEST_SYS_SIZE);
+	mem_free(vm->slot[VM_SYS_SLOT].hva, vm->system_size);
 	free(vm);
 }
 

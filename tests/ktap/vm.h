@@ -102,6 +102,7 @@ struct slot {
  * @fd: its file descriptor
  * @ours: it was created while kvm_hv_ext tracked new VMs
  * @mmu: its MMU mode
+ * @system_size: size of the memory under the system slot
  * @nr_vcpus: number of vCPUs
  * @vcpu: the vCPUs
  * @slot: the memslots by id
@@ -110,6 +111,7 @@ struct vm {
 	int fd;
 	bool ours;
 	enum vm_mmu mmu;
+	size_t system_size;
 	unsigned int nr_vcpus;
 	struct vcpu vcpu[GUEST_MAX_VCPUS];
 	struct slot slot[VM_MAX_SLOTS];
@@ -120,11 +122,14 @@ struct vm {
  * @nr_vcpus: number of vCPUs, 0 means 1
  * @mmu: MMU mode
  * @nested: the VM may run guests of its own
+ * @system_size: size of the system memslot, 0 means GUEST_SYS_SIZE. After a new HPT
+ *	the host maps all of that memslot by itself
  */
 struct vm_config {
 	unsigned int nr_vcpus;
 	enum vm_mmu mmu;
 	bool nested;
+	size_t system_size;
 };
 
 /* tests/guest as linked: see guest_image.S. */
@@ -176,6 +181,15 @@ void vm_map_hpt(struct vm *vm, __u64 gpa, size_t size);
 void vm_map_hpt_at(struct vm *vm, __u64 ea, __u64 gpa, size_t size);
 void vm_map_slots(struct vm *vm);
 bool vm_map_hpt_large(struct vm *vm, __u64 gpa);
+
+/* The two doublewords of such an HPTE, and its group in an HPT of 1 << order bytes. */
+struct vrma_hpte {
+	__u64 v;
+	__u64 r;
+};
+
+struct vrma_hpte vrma_hpte(__u64 gpa);
+__u64 vrma_group(__u64 gpa, unsigned int order);
 
 /* A vCPU on the calling thread: 0 when the command was done, else the exit reason. */
 int vcpu_run(struct vcpu *vcpu, enum guest_op op);

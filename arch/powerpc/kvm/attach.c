@@ -309,8 +309,9 @@ static VM_IOCTL_RET commit_hpt(struct kvm_ext_vm *vm, struct file *filp,
 {
 	VM_IOCTL_RET ret;
 
-	if (kvm_ext_hpt_close(vm))
-		return -EINTR;
+	ret = kvm_ext_hpt_close(vm);
+	if (ret)
+		return ret;
 	ret = kvm_ext_stock.arch_vm_ioctl(filp, KVM_PPC_RESIZE_HPT_COMMIT, arg);
 	kvm_ext_hpt_open(vm);
 	return ret;

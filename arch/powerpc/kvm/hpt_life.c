@@ -77,11 +77,21 @@ void kvm_ext_hpt_start(struct kvm_ext_vm *vm, bool untouched)
 
 int kvm_ext_hpt_close(struct kvm_ext_vm *vm)
 {
+	struct kvm *kvm = vm->kvm;
+	bool early;
+
 	if (down_write_killable(&vm->hpt_life.readers))
 		return -EINTR;
+	mutex_lock(&kvm->arch.mmu_setup_lock);
+	early = !kvm_is_radix(kvm) && !kvm->arch.mmu_ready;
+	mutex_unlock(&kvm->arch.mmu_setup_lock);
+	if (early) {
+		up_write(&vm->hpt_life.readers);
+		return -EIO;
+	}
 	atomic_inc(&vm->hpt_life.closed);
 	atomic_inc(&kvm_ext_hpts_closed);
-	synchronize_srcu_expedited(&vm->kvm->srcu);
+	synchronize_srcu_expedited(&kvm->srcu);
 	return 0;
 }
 
