@@ -26,12 +26,14 @@ struct kvm_ext_vm;
  * struct kvm_ext_pins - what is pinned for a VM
  * @on:		the VM is one whose pages are pinned; constant
  * @notifier:	is told of protection that changes
+ * @run_error:	what KVM_RUN is to return, by vcpu_idx; the vCPU's own thread
  * @lock:	serialises changes
  * @pages:	struct page by guest page number
  */
 struct kvm_ext_pins {
 	bool on;
 	struct mmu_notifier notifier;
+	short *run_error;
 	struct mutex lock;	/* changes of what follows */
 	struct xarray pages;
 };
@@ -73,6 +75,30 @@ void kvm_ext_pins_stop(struct kvm_ext_vm *vm);
  */
 int kvm_ext_pin(struct kvm_ext_vm *vm, const struct kvm_memory_slot *slot,
 		gfn_t start, gfn_t end, bool writing);
+
+/**
+ * kvm_ext_pin_for_nested() - a page of a guest's nested guest could not be pinned
+ * @vcpu:	the vCPU that faulted, of a VM whose pages are pinned
+ * @err:	of kvm_ext_pin()
+ *
+ * kvm-hv gives its guest a fault of a nested guest back on any error but one, and the
+ * guest, which finds nothing wrong, runs the nested guest again.
+ *
+ * Context: vCPU thread.
+ * Return: @err; or -EINTR if a nested guest has faulted, which ends KVM_RUN, and then
+ * kvm_ext_pin_run_error() has what userspace is to see.
+ */
+int kvm_ext_pin_for_nested(struct kvm_vcpu *vcpu, int err);
+
+/**
+ * kvm_ext_pin_run_error() - why KVM_RUN has ended
+ * @vm:		a VM of ours
+ * @vcpu:	a vCPU whose KVM_RUN is about to return -EINTR
+ *
+ * Context: vCPU thread.
+ * Return: the error that kvm_ext_pin_for_nested() was given, once; 0 without one.
+ */
+int kvm_ext_pin_run_error(struct kvm_ext_vm *vm, struct kvm_vcpu *vcpu);
 
 /**
  * kvm_ext_pinned() - are these the pages that are pinned?

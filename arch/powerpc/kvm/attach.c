@@ -72,6 +72,20 @@ static void let_go(struct held *held)
 	srcu_read_unlock(&attach_srcu, held->idx);
 }
 
+/*
+ * Pages of a VM could not be pinned for its nested guest. Only VMs with paging=0 need
+ * this, so the member is replaced when the first of them comes.
+ */
+static int ext_vcpu_run(struct kvm_vcpu *vcpu)
+{
+	struct held held __cleanup(let_go) = hold(vcpu->kvm);
+	int ret = kvm_ext_stock.vcpu_run(vcpu), err = 0;
+
+	if (ret == -EINTR && held.vm)
+		err = kvm_ext_pin_run_error(held.vm, vcpu);
+	return err ?: ret;
+}
+
 static int ext_init_vm(struct kvm *kvm)
 {
 	struct held held __cleanup(let_go) = hold(kvm);
@@ -100,6 +114,8 @@ static int ext_init_vm(struct kvm *kvm)
 		return -ENOMEM;
 	}
 	vm->more_tables = kvm_ext_spare_tables;
+	if (vm->pins.on)
+		smp_store_release(&ops->vcpu_run, ext_vcpu_run);
 
 	kvm_ext_vm_publish(vm);
 	return 0;
@@ -728,6 +744,7 @@ void kvm_ext_detach(void)
 
 	while (i--)
 		set_members(i, false);
+	smp_store_release(&ops->vcpu_run, kvm_ext_stock.vcpu_run);
 
 	synchronize_rcu_tasks();
 	synchronize_srcu(&attach_srcu);

@@ -66,9 +66,34 @@ int kvm_ext_pins_init(struct kvm_ext_pins *pins, struct mm_struct *mm)
 	if (!mm)
 		return 0;
 
+	pins->run_error = kvcalloc(KVM_MAX_VCPUS, sizeof(*pins->run_error),
+				   GFP_KERNEL_ACCOUNT);
+	if (!pins->run_error)
+		return -ENOMEM;
 	pins->notifier.ops = &notifier_ops;
 	err = mmu_notifier_register(&pins->notifier, mm);
+	if (err)
+		kvfree(pins->run_error);
 	pins->on = !err;
+	return err;
+}
+
+int kvm_ext_pin_for_nested(struct kvm_vcpu *vcpu, int err)
+{
+	struct kvm_ext_pins *pins = &kvm_ext_vm_find(vcpu->kvm)->pins;
+
+	if (!err || !vcpu->arch.nested)
+		return err;
+	pins->run_error[vcpu->vcpu_idx] = err;
+	return -EINTR;
+}
+
+int kvm_ext_pin_run_error(struct kvm_ext_vm *vm, struct kvm_vcpu *vcpu)
+{
+	int err = vm->pins.on ? vm->pins.run_error[vcpu->vcpu_idx] : 0;
+
+	if (err)
+		vm->pins.run_error[vcpu->vcpu_idx] = 0;
 	return err;
 }
 
@@ -119,15 +144,32 @@ static struct page *get(unsigned long hva, bool writing)
 	return NULL;
 }
 
+/*
+ * FOLL_LONGTERM cannot wait for memory that userspace is to bring (userfaultfd) on some
+ * kernels. Others can.
+ */
+static bool fault_in(unsigned long hva, bool writing)
+{
+	struct page *page;
+
+	if (get_user_pages_fast(hva, 1, writing ? FOLL_WRITE : 0, &page) != 1)
+		return false;
+	put_page(page);
+	return true;
+}
+
 /* Returns 1 if the page is pinned for the first time, for the caller to have it accounted. */
 static int pin_one(struct kvm_ext_vm *vm, const struct kvm_memory_slot *slot,
 		   gfn_t gfn, bool writing)
 {
 	struct kvm_ext_pins *pins = &vm->pins;
+	unsigned long hva = __gfn_to_hva_memslot(slot, gfn);
 	struct page *page, *old;
 	int err = 0;
 
-	page = get(__gfn_to_hva_memslot(slot, gfn), writing);
+	page = get(hva, writing);
+	if (!page && fault_in(hva, writing))
+		page = get(hva, writing);
 	if (!page)
 		return -EFAULT;
 

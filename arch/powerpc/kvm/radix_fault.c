@@ -228,7 +228,7 @@ int kvm_ext_instantiate_page(struct kvm_vcpu *vcpu, unsigned long gpa,
 	if (vm->pins.on)
 		err = kvm_ext_pin(vm, memslot, gfn, gfn + 1, writing);
 	if (err)
-		return err;
+		return kvm_ext_pin_for_nested(vcpu, err);
 
 	only_read = is_only_read(memslot, writing);
 	if (only_read)
@@ -258,6 +258,7 @@ int kvm_ext_instantiate_page(struct kvm_vcpu *vcpu, unsigned long gpa,
 		gfn = round_down(gpa, leaf_size(bound)) >> PAGE_SHIFT;
 		err = kvm_ext_pin(vm, memslot, gfn,
 				  gfn + (leaf_size(bound) >> PAGE_SHIFT), writing);
+		err = kvm_ext_pin_for_nested(vcpu, err);
 	}
 	return err;
 }

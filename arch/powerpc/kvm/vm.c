@@ -52,6 +52,7 @@ void kvm_ext_vm_release(struct kvm_ext_vm *vm)
 	WARN_ON_ONCE(vm->rmap.entries || vm->rmap.nodes);
 	kvfree(vm->spare_root);
 	kvm_ext_unpin(vm, 0, ULONG_MAX);
+	kvfree(vm->pins.run_error);
 	kvm_ext_flush_debug_destroy(&vm->debug);
 	kvfree(vm->hptes);
 }
