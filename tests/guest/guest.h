@@ -35,7 +35,7 @@
 #define H_CLEAR_MOD		0x10
 #define H_CLEAR_REF		0x14
 #define H_PROTECT		0x18
-#define H_EXACT			(1ull << 39) /* flag of H_ENTER: no other place */
+#define H_EXACT			0x8000000000ull	/* flag of H_ENTER: no other place */
 #define H_REGISTER_VPA		0xdc
 #define H_REGISTER_VPA_SHIFT	45	/* of the sub-function in the flags */
 #define H_REGISTER_VPA_FUNCS	8

@@ -73,10 +73,9 @@ void test_requests_reset(void)
 static long record(u64 lpid, unsigned long start, unsigned long end,
 		   unsigned int *fail)
 {
-	if (test_requests.locked && !spin_trylock(test_requests.locked))
-		test_requests.under_lock++;
-	else if (test_requests.locked)
-		spin_unlock(test_requests.locked);
+	if (test_requests.locked)
+		test_requests.under_lock +=
+			arch_spin_is_locked(&test_requests.locked->rlock.raw_lock);
 	if (*fail) {
 		(*fail)--;
 		return H_HARDWARE;

@@ -294,6 +294,7 @@ static enum kvm_ext_area_update kind_of(const struct kvmppc_vpa *area,
  * tells, as it does for page faults.
  */
 static bool update_area(struct kvm_vcpu *vcpu, struct kvm_ext_vcpu *ext, enum kvm_ext_area a)
+	__must_hold(&vcpu->arch.vpa_update_lock)
 {
 	struct kvm_ext_vm *vm = kvm_ext_vm_find(vcpu->kvm);
 	struct kvm_ext_area_state *state = &ext->area[a];

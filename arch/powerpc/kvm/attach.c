@@ -115,7 +115,7 @@ static int ext_init_vm(struct kvm *kvm)
 	}
 	vm->more_tables = kvm_ext_spare_tables;
 	if (vm->pins.on)
-		smp_store_release(&ops->vcpu_run, ext_vcpu_run);
+		WRITE_ONCE(ops->vcpu_run, ext_vcpu_run);
 
 	kvm_ext_vm_publish(vm);
 	return 0;
@@ -634,12 +634,12 @@ static int place_hpt_redirects(void)
 {
 	int err = 0;
 
-	if (!hpt_guests || smp_load_acquire(&hpt_redirects_placed))
+	if (!hpt_guests)
 		return 0;
 	mutex_lock(&hpt_redirects_lock);
 	if (!hpt_redirects_placed) {
 		err = kvm_ext_redirect_register(&hpt_redirects);
-		smp_store_release(&hpt_redirects_placed, !err);
+		hpt_redirects_placed = !err;
 	}
 	mutex_unlock(&hpt_redirects_lock);
 	return err;
@@ -744,7 +744,7 @@ void kvm_ext_detach(void)
 
 	while (i--)
 		set_members(i, false);
-	smp_store_release(&ops->vcpu_run, kvm_ext_stock.vcpu_run);
+	WRITE_ONCE(ops->vcpu_run, kvm_ext_stock.vcpu_run);
 
 	synchronize_rcu_tasks();
 	synchronize_srcu(&attach_srcu);
