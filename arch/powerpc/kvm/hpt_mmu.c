@@ -396,7 +396,8 @@ void kvm_ext_hpt_unmap(struct kvm_ext_vm *vm, const struct kvm_memory_slot *slot
 	gfn_t chunk;
 
 	while (start < end && !kvm_is_radix(kvm)) {
-		chunk = how & KVM_EXT_MAY_SLEEP ? min(start + CHUNK, end) : end;
+		/* as many as one invalidation covers */
+		chunk = how & KVM_EXT_MAY_SLEEP ? min(start + KVM_EXT_HPTES, end) : end;
 		gather_range(&p, start, chunk);
 		start = chunk;
 		if (how & KVM_EXT_MAY_SLEEP && start < end)
