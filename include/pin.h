@@ -86,19 +86,18 @@ int kvm_ext_pin(struct kvm_ext_vm *vm, const struct kvm_memory_slot *slot,
  *
  * Context: vCPU thread.
  * Return: @err; or -EINTR if a nested guest has faulted, which ends KVM_RUN, and then
- * kvm_ext_pin_run_error() has what userspace is to see.
+ * kvm_ext_vcpu_run() has what userspace is to see.
  */
 int kvm_ext_pin_for_nested(struct kvm_vcpu *vcpu, int err);
 
 /**
- * kvm_ext_pin_run_error() - why KVM_RUN has ended
- * @vm:		a VM of ours
- * @vcpu:	a vCPU whose KVM_RUN is about to return -EINTR
+ * kvm_ext_vcpu_run() - kvmppc_vcpu_run_hv() of VMs whose pages are pinned
+ * @vcpu:	the vCPU
  *
- * Context: vCPU thread.
- * Return: the error that kvm_ext_pin_for_nested() was given, once; 0 without one.
+ * Context: KVM_RUN.
+ * Return: of stock, or the error that kvm_ext_pin_for_nested() was given.
  */
-int kvm_ext_pin_run_error(struct kvm_ext_vm *vm, struct kvm_vcpu *vcpu);
+int kvm_ext_vcpu_run(struct kvm_vcpu *vcpu);
 
 /**
  * kvm_ext_pinned() - are these the pages that are pinned?

@@ -41,6 +41,10 @@ enum kvm_ext_redirected {
 	KVM_EXT_SETUP_MMU,
 	KVM_EXT_FREE_HPT,
 	KVM_EXT_HTAB_READ,
+
+	/* placed when the first VM comes whose pages are pinned */
+	KVM_EXT_FIRST_PIN,
+	KVM_EXT_VCPU_RUN = KVM_EXT_FIRST_PIN,
 };
 
 /**

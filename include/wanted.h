@@ -61,6 +61,15 @@ bool kvm_ext_redirect_hpt(const struct pt_regs *regs);
 bool kvm_ext_redirect_htab_file(const struct pt_regs *regs);
 
 /**
+ * kvm_ext_redirect_pinned_vcpu() - predicate: r3 is a vCPU of a VM with paging=0
+ * @regs:	registers of the call
+ *
+ * Context: that of a row's predicate.
+ * Return: true unless the call comes from this module, for the original.
+ */
+bool kvm_ext_redirect_pinned_vcpu(const struct pt_regs *regs);
+
+/**
  * kvm_ext_redirect_hpt_vcpu() - predicate: r3 is a vCPU of an HPT guest of ours
  * @regs:	registers of the call
  *

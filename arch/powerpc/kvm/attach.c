@@ -15,7 +15,6 @@
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
 #include <linux/module.h>
-#include <linux/pagemap.h>
 #include <linux/slab.h>
 #include <linux/srcu.h>
 #include <linux/uaccess.h>
@@ -47,6 +46,7 @@ DEFINE_STATIC_SRCU(attach_srcu);
 static bool hpt_guests;
 
 static int place_hpt_redirects(void);
+static int place_pin_redirects(void);
 
 /*
  * A VM while it is in one of our members; vm is NULL for those of stock. It is let
@@ -72,20 +72,6 @@ static void let_go(struct held *held)
 	srcu_read_unlock(&attach_srcu, held->idx);
 }
 
-/*
- * Pages of a VM could not be pinned for its nested guest. Only VMs with paging=0 need
- * this, so the member is replaced when the first of them comes.
- */
-static int ext_vcpu_run(struct kvm_vcpu *vcpu)
-{
-	struct held held __cleanup(let_go) = hold(vcpu->kvm);
-	int ret = kvm_ext_stock.vcpu_run(vcpu), err = 0;
-
-	if (ret == -EINTR && held.vm)
-		err = kvm_ext_pin_run_error(held.vm, vcpu);
-	return err ?: ret;
-}
-
 static int ext_init_vm(struct kvm *kvm)
 {
 	struct held held __cleanup(let_go) = hold(kvm);
@@ -102,6 +88,11 @@ static int ext_init_vm(struct kvm *kvm)
 		return 0;
 	}
 
+	if (!READ_ONCE(kvm_ext_paging) && place_pin_redirects()) {
+		kvm_ext_stock.destroy_vm(kvm);
+		return -EBUSY;
+	}
+
 	/* Refused only when we are being unloaded: the VM stays on stock. */
 	if (!try_module_get(THIS_MODULE))
 		return 0;
@@ -114,8 +105,6 @@ static int ext_init_vm(struct kvm *kvm)
 		return -ENOMEM;
 	}
 	vm->more_tables = kvm_ext_spare_tables;
-	if (vm->pins.on)
-		WRITE_ONCE(ops->vcpu_run, ext_vcpu_run);
 
 	kvm_ext_vm_publish(vm);
 	return 0;
@@ -307,10 +296,13 @@ static VM_IOCTL_RET allocate_htab(struct kvm_ext_vm *vm, struct file *filp,
 				  unsigned long arg)
 {
 	VM_IOCTL_RET ret;
+	u32 order;
 
-	/* it changes nothing then */
-	if (fault_in_readable((const char __user *)arg, sizeof(u32)))
+	if (get_user(order, (u32 __user *)arg))
 		return -EFAULT;
+	/* kvm-hv clears an HPT of this order first, and order 0 is that of none */
+	if (order < PPC_MIN_HPT_ORDER || order > PPC_MAX_HPT_ORDER)
+		return -EINVAL;
 	ret = kvm_ext_hpt_stop(vm);
 	if (ret)
 		return ret;
@@ -614,6 +606,13 @@ static struct kvm_ext_redirect redirected[] = {
 		.stub = kvm_ext_stub_htab_read,
 		.wanted = kvm_ext_redirect_htab_file,
 	},
+
+	/* What only VMs with paging=0 need: placed with the first of them. */
+	[KVM_EXT_VCPU_RUN] = {
+		.name = "kvmppc_vcpu_run_hv",
+		.stub = kvm_ext_stub_vcpu_run,
+		.wanted = kvm_ext_redirect_pinned_vcpu,
+	},
 };
 
 static struct kvm_ext_redirects redirects = {
@@ -621,28 +620,58 @@ static struct kvm_ext_redirects redirects = {
 	.nr = KVM_EXT_FIRST_HPT,
 };
 
-static struct kvm_ext_redirects hpt_redirects = {
-	.row = &redirected[KVM_EXT_FIRST_HPT],
-	.nr = ARRAY_SIZE(redirected) - KVM_EXT_FIRST_HPT,
+/**
+ * struct late - redirects that not every host needs
+ * @t:		the table; it stays until the module goes
+ * @placed:	it is there; late_lock
+ */
+struct late {
+	struct kvm_ext_redirects t;
+	bool placed;
 };
 
-static DEFINE_MUTEX(hpt_redirects_lock);
-static bool hpt_redirects_placed;
+static DEFINE_MUTEX(late_lock);
 
-/* A VM of ours is about to have an HPT. They stay until the module goes. */
-static int place_hpt_redirects(void)
+static struct late hpt_redirects = {
+	.t.row = &redirected[KVM_EXT_FIRST_HPT],
+	.t.nr = KVM_EXT_FIRST_PIN - KVM_EXT_FIRST_HPT,
+};
+
+static struct late pin_redirects = {
+	.t.row = &redirected[KVM_EXT_FIRST_PIN],
+	.t.nr = ARRAY_SIZE(redirected) - KVM_EXT_FIRST_PIN,
+};
+
+static int place(struct late *late)
 {
 	int err = 0;
 
-	if (!hpt_guests)
-		return 0;
-	mutex_lock(&hpt_redirects_lock);
-	if (!hpt_redirects_placed) {
-		err = kvm_ext_redirect_register(&hpt_redirects);
-		hpt_redirects_placed = !err;
+	mutex_lock(&late_lock);
+	if (!late->placed) {
+		err = kvm_ext_redirect_register(&late->t);
+		late->placed = !err;
 	}
-	mutex_unlock(&hpt_redirects_lock);
+	mutex_unlock(&late_lock);
 	return err;
+}
+
+/* A VM of ours is about to have an HPT. */
+static int place_hpt_redirects(void)
+{
+	return hpt_guests ? place(&hpt_redirects) : 0;
+}
+
+/* A VM's pages are to be pinned. */
+static int place_pin_redirects(void)
+{
+	return place(&pin_redirects);
+}
+
+static void take_back(struct late *late)
+{
+	if (late->placed)
+		kvm_ext_redirect_unregister(&late->t);
+	late->placed = false;
 }
 
 /* Take a reference on kvm-hv and find its table; both or neither. */
@@ -744,12 +773,11 @@ void kvm_ext_detach(void)
 
 	while (i--)
 		set_members(i, false);
-	WRITE_ONCE(ops->vcpu_run, kvm_ext_stock.vcpu_run);
 
 	synchronize_rcu_tasks();
 	synchronize_srcu(&attach_srcu);
-	if (hpt_redirects_placed)
-		kvm_ext_redirect_unregister(&hpt_redirects);
+	take_back(&pin_redirects);
+	take_back(&hpt_redirects);
 	kvm_ext_redirect_unregister(&redirects);
 	synchronize_rcu_tasks();
 

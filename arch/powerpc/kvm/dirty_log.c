@@ -246,6 +246,7 @@ void kvm_ext_dirty_log_save(struct kvm_ext_vm *vm, const struct kvm_ext_mmu *mmu
 {
 	struct kvm *kvm = vm->kvm;
 	struct kvm_memory_slot *slot;
+	struct kvm_memslots *slots;
 	int bkt, idx;
 
 	/* At the end of the VM nobody will ask. */
@@ -253,7 +254,9 @@ void kvm_ext_dirty_log_save(struct kvm_ext_vm *vm, const struct kvm_ext_mmu *mmu
 		return;
 
 	idx = srcu_read_lock(&kvm->srcu);
-	kvm_for_each_memslot(slot, bkt, kvm_memslots(kvm))
+	/* one set: the macro would ask for it at each step, and they change places */
+	slots = kvm_memslots(kvm);
+	kvm_for_each_memslot(slot, bkt, slots)
 		mmu->save_dirty(vm, slot);
 	srcu_read_unlock(&kvm->srcu, idx);
 }

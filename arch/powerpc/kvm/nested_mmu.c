@@ -400,9 +400,9 @@ void kvm_ext_unmake_tables(struct kvm_ext_vm *vm, struct kvm_nested_guest *gp, i
  * Take away the first shadow PTE of a word, and its entry. False if its table is being
  * freed: the entry goes with that, and with it what the PTE knows.
  */
-static bool take_first_away(struct kvm_ext_vm *vm, unsigned long word)
+static bool take_first_away(struct kvm_ext_vm *vm, unsigned long *word)
 {
-	unsigned long entry = kvm_ext_rmap_first(word), n_gpa = kvm_ext_rmap_gpa(entry);
+	unsigned long entry = kvm_ext_rmap_first(*word), n_gpa = kvm_ext_rmap_gpa(entry);
 	struct kvm_ext_shadow *shadow = kvm_ext_rmap_shadow(&vm->rmap, kvm_ext_rmap_lpid(entry));
 	struct kvm_ext_pass p = {
 		.vm = vm,
@@ -412,7 +412,11 @@ static bool take_first_away(struct kvm_ext_vm *vm, unsigned long word)
 	unsigned int shift;
 	pte_t *ptep;
 
-	if (WARN_ON_ONCE(!shadow) || shadow->goes)
+	if (WARN_ON_ONCE(!shadow)) {
+		*word = 0;
+		return true;
+	}
+	if (shadow->goes)
 		return false;
 	ptep = find_leaf(shadow->gp->shadow_pgtable, n_gpa, &shift);
 	if (ptep)
@@ -437,7 +441,7 @@ void kvm_ext_rmap_slot_gone(struct kvm_ext_vm *vm, const struct kvm_memory_slot 
 		spin_lock(&kvm->mmu_lock);
 		/* the words of an HPT guest are something else */
 		while (kvm_is_radix(kvm) && *word) {
-			if (!take_first_away(vm, *word))
+			if (!take_first_away(vm, word))
 				kvm_ext_give_way(kvm);
 			else if (IS_ENABLED(CONFIG_KVM_HV_EXT_DEBUG))
 				/* stock's notifiers have taken leaves in other memslots' names */
@@ -506,7 +510,7 @@ static int enter(struct kvm_ext_vm *vm, unsigned long *word,
 	word = &slot->arch.rmap[gfn - slot->base_gfn];
 	/* a page that has as many as it may loses one */
 	if (kvm_ext_rmap_crowded(*word))
-		take_first_away(vm, *word);
+		take_first_away(vm, word);
 	return kvm_ext_rmap_insert(&vm->rmap, slot, gfn, gp, n_gpa);
 }
 

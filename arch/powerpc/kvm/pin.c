@@ -15,6 +15,7 @@
 #include "compat.h"
 #include "mmu.h"
 #include "pin.h"
+#include "stock.h"
 #include "vm.h"
 
 /*
@@ -28,6 +29,7 @@ static int protection_changes(struct mmu_notifier *mn, const struct mmu_notifier
 	struct kvm_ext_vm *vm = container_of(mn, struct kvm_ext_vm, pins.notifier);
 	struct kvm *kvm = vm->kvm;
 	struct kvm_memory_slot *slot;
+	struct kvm_memslots *slots;
 	unsigned long start, end;
 	int bkt, idx;
 
@@ -36,8 +38,10 @@ static int protection_changes(struct mmu_notifier *mn, const struct mmu_notifier
 		return 0;
 
 	idx = srcu_read_lock(&kvm->srcu);
+	/* one set, while they change places */
+	slots = kvm_memslots(kvm);
 	spin_lock(&kvm->mmu_lock);
-	kvm_for_each_memslot(slot, bkt, kvm_memslots(kvm)) {
+	kvm_for_each_memslot(slot, bkt, slots) {
 		start = max(range->start, slot->userspace_addr);
 		end = min(range->end, slot->userspace_addr + (slot->npages << PAGE_SHIFT));
 		if (start >= end)
@@ -88,13 +92,17 @@ int kvm_ext_pin_for_nested(struct kvm_vcpu *vcpu, int err)
 	return -EINTR;
 }
 
-int kvm_ext_pin_run_error(struct kvm_ext_vm *vm, struct kvm_vcpu *vcpu)
+int kvm_ext_vcpu_run(struct kvm_vcpu *vcpu)
 {
-	int err = vm->pins.on ? vm->pins.run_error[vcpu->vcpu_idx] : 0;
+	int (*original)(struct kvm_vcpu *vcpu) = kvm_ext_original(KVM_EXT_VCPU_RUN);
+	short *run_error = &kvm_ext_vm_find(vcpu->kvm)->pins.run_error[vcpu->vcpu_idx];
+	int ret = original(vcpu);
 
-	if (err)
-		vm->pins.run_error[vcpu->vcpu_idx] = 0;
-	return err;
+	if (ret != -EINTR || !*run_error)
+		return ret;
+	ret = *run_error;
+	*run_error = 0;
+	return ret;
 }
 
 void kvm_ext_pins_stop(struct kvm_ext_vm *vm)

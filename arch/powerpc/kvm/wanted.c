@@ -33,6 +33,17 @@ bool kvm_ext_redirect_vcpu(const struct pt_regs *regs)
 	return !kvm_ext_called_by_us(regs) && kvm_ext_vm_find(vcpu->kvm);
 }
 
+bool kvm_ext_redirect_pinned_vcpu(const struct pt_regs *regs)
+{
+	const struct kvm_vcpu *vcpu = (const struct kvm_vcpu *)regs->gpr[3];
+	const struct kvm_ext_vm *vm;
+
+	if (kvm_ext_called_by_us(regs))
+		return false;
+	vm = kvm_ext_vm_find(vcpu->kvm);
+	return vm && vm->pins.on;
+}
+
 bool kvm_ext_redirect_hpt_vcpu(const struct pt_regs *regs)
 {
 	const struct kvm_vcpu *vcpu = (const struct kvm_vcpu *)regs->gpr[3];
