@@ -75,6 +75,8 @@ log_switched         stock ours
 invalidate_refused   stock ours
 slot_high            stock ours
 slot_ioctls          stock ours
+entry_extremes       stock ours
+entry_pairs          ours
 nested_high          stock ours
 attach               alone
 SUITES
