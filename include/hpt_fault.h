@@ -29,7 +29,8 @@ struct kvm_vcpu;
  * @size:	size of the guest's page in bytes
  *
  * Context: any.
- * Return: true if the memory under it is aligned in the same way.
+ * Return: true if the memory under it is aligned in the same way, and all of it is the
+ * memslot's.
  */
 bool kvm_ext_hpt_congruent(const struct kvm_memory_slot *slot, unsigned long gpa,
 			   unsigned long size);

@@ -24,8 +24,11 @@
 bool kvm_ext_hpt_congruent(const struct kvm_memory_slot *slot, unsigned long gpa,
 			   unsigned long size)
 {
+	gfn_t gfn = gpa >> PAGE_SHIFT;
+
 	return size <= PAGE_SIZE ||
-	       IS_ALIGNED(__gfn_to_hva_memslot(slot, gpa >> PAGE_SHIFT), size);
+	       (IS_ALIGNED(__gfn_to_hva_memslot(slot, gfn), size) &&
+		gfn + (size >> PAGE_SHIFT) <= slot->base_gfn + slot->npages);
 }
 EXPORT_SYMBOL_FOR_KUNIT(kvm_ext_hpt_congruent);
 

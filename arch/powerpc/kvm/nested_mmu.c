@@ -698,8 +698,10 @@ void kvm_ext_release_all_nested(struct kvm *kvm)
 			kvm_ext_give_way(kvm);
 	spin_unlock(&kvm->mmu_lock);
 
-	if (!WARN_ON_ONCE(!original))
-		original(kvm);
+	/* kvm-hv walks over memslots after that, and does not mind that they change */
+	mutex_lock(&kvm->slots_lock);
+	original(kvm);
+	mutex_unlock(&kvm->slots_lock);
 }
 
 /*
