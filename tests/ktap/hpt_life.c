@@ -32,6 +32,11 @@
 /* Sizes of an HPT: both hold the system memslot, with one HPTE in a group. */
 #define SMALL		18
 #define LARGE		19
+/* One that takes the host a while to make. */
+#define HUGE		24
+
+/* Defects of kvm-hv that the module does not mend yet. */
+#define DEFECT		"takes the host down; KTAP_DEFECTS=1 runs it"
 
 #define HPTE_SIZE	16
 #define HPTES(order)	((1u << (order)) / HPTE_SIZE)
@@ -613,6 +618,31 @@ TEST_F_TIMEOUT(life, log_comes_and_goes, TIMEOUT)
 	expect_entered(_metadata, self);
 }
 
+/*
+ * A page of 16 MiB has its place in the HPT by its address alone. A guest that
+ * enters it at two places has two HPTEs for one place of the next HPT.
+ */
+TEST_F(life, resized_with_two_for_one_place)
+{
+	__u64 v = 0x4000000000000000ull | 0x1234ull << 24 | 0x15;
+	__u64 r = 1ull << 40;
+	struct vcpu *vcpu = &self->vm->vcpu[0];
+	unsigned int i;
+	int ret;
+
+	if (!option("KTAP_DEFECTS", 0))
+		SKIP(return, DEFECT);
+	ASSERT_EQ(0, new_hpt(self, SMALL));
+	for (i = 0; i < 2; i++)
+		ASSERT_EQ(0, hcall_4(vcpu, H_ENTER, H_EXACT, i * GROUP_SIZE, v, r));
+	ASSERT_EQ(0, prepare(self->vm, LARGE));
+	ret = commit(self->vm, LARGE);
+	TH_LOG("KVM_PPC_RESIZE_HPT_COMMIT: %s", strerror(-ret));
+	EXPECT_TRUE(!ret || ret == -ENOSPC);
+	vcpu_store(vcpu, self->data_gpa, VALUE);
+	EXPECT_EQ(VALUE, *(__u64 *)self->data);
+}
+
 /* Before the guest has run it has no HPT that could be resized. */
 TEST_F(life, resized_too_early)
 {
@@ -621,6 +651,45 @@ TEST_F(life, resized_too_early)
 	EXPECT_EQ(-EIO, commit(self->vm, LARGE));
 	vcpu_store(&self->vm->vcpu[0], self->data_gpa, VALUE);
 	EXPECT_EQ(VALUE, *(__u64 *)self->data);
+}
+
+static unsigned long memory_of_host(void)
+{
+	return sysconf(_SC_PHYS_PAGES) * page_size();
+}
+
+/* An HPT that is prepared goes with its VM: more than the host has can be. */
+TEST_F_TIMEOUT(life, prepared_goes_with_vm, TIMEOUT)
+{
+	struct vm_config config = { .mmu = VM_MMU_HPT };
+	/* the reverse map is as large as the HPT */
+	unsigned long times = memory_of_host() / (2ul << HUGE) + 1, i;
+	struct vm *vm;
+
+	if (!option("KTAP_DEFECTS", 0))
+		SKIP(return, DEFECT);
+	for (i = 0; i < times; i++) {
+		vm = vm_create(&config);
+		ASSERT_EQ(0, prepare(vm, HUGE));
+		vm_destroy(vm);
+	}
+}
+
+/* A VM that ends while an HPT is prepared, which takes a while. */
+TEST_F_TIMEOUT(life, ends_while_prepared, TIMEOUT)
+{
+	struct kvm_ppc_resize_hpt resize = { .shift = HUGE };
+	struct vm_config config = { .mmu = VM_MMU_HPT };
+	unsigned long times = scaled(200), i;
+	struct vm *vm;
+
+	if (!option("KTAP_DEFECTS", 0))
+		SKIP(return, DEFECT);
+	for (i = 0; i < times; i++) {
+		vm = vm_create(&config);
+		ASSERT_LT(0, ioctl(vm->fd, KVM_PPC_RESIZE_HPT_PREPARE, &resize));
+		vm_destroy(vm);
+	}
 }
 
 TEST_HARNESS_MAIN
