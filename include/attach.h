@@ -50,7 +50,6 @@ void kvm_ext_stub_free_hpt(void);
 void kvm_ext_stub_htab_read(void);
 void kvm_ext_stub_vcpu_run(void);
 void kvm_ext_stub_get_nested(void);
-void kvm_ext_stub_insert_nest_rmap(void);
 void kvm_ext_stub_remove_nest_rmap(void);
 void kvm_ext_stub_update_nest_rmap_rc(void);
 void kvm_ext_stub_find_nested_pte(void);

@@ -67,6 +67,22 @@ static inline bool kvm_ext_invalidate_retry(struct kvm *kvm, unsigned long seq,
 }
 
 /*
+ * The page of a memslot, held, after the host has faulted it in; or an error. To be let
+ * go by put_page() if there is a struct page that is not reserved.
+ */
+static inline kvm_pfn_t kvm_ext_gfn_to_pfn(const struct kvm_memory_slot *slot, gfn_t gfn,
+					   bool writing)
+{
+	bool writable;
+
+#if kvm_ext_kernel == KERNEL_VERSION(6, 1, 0) >> 8
+	return __gfn_to_pfn_memslot(slot, gfn, false, NULL, writing, &writable, NULL);
+#else
+	return __gfn_to_pfn_memslot(slot, gfn, false, false, NULL, writing, &writable, NULL);
+#endif
+}
+
+/*
  * That a host PTE is about to name another page is an operation of its own on
  * 6.1; later kernels unmap.
  */

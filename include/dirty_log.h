@@ -74,16 +74,4 @@ int kvm_ext_enable_manual_protect(struct kvm *kvm, struct kvm_enable_cap *cap);
  */
 void kvm_ext_dirty_log_save(struct kvm_ext_vm *vm, const struct kvm_ext_mmu *mmu);
 
-/**
- * kvm_ext_free_radix() - in place of kvmppc_free_radix()
- * @kvm:	a VM of ours
- *
- * The table of a radix VM is freed when the VM ends, and when it becomes an HPT
- * VM, which a guest may do by rebooting while it is migrated. Stock throws the
- * C bits away with the table.
- *
- * Context: kvm->arch.mmu_setup_lock held, or at the end of the VM; no vCPU runs.
- */
-void kvm_ext_free_radix(struct kvm *kvm);
-
 #endif /* KVM_EXT_DIRTY_LOG_H */

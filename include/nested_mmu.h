@@ -72,16 +72,6 @@ int kvm_ext_make_room(struct kvm_ext_vm *vm, struct kvm_nested_guest *gp,
 		      unsigned long n_gpa, unsigned int shift, pte_t pte, int *tables);
 
 /**
- * kvm_ext_unmake_tables() - kvm-hv has not done what was counted
- * @vm:		a VM of ours
- * @gp:		the nested guest that faulted
- * @tables:	what kvm_ext_make_room() has counted
- *
- * Context: takes kvm->mmu_lock.
- */
-void kvm_ext_unmake_tables(struct kvm_ext_vm *vm, struct kvm_nested_guest *gp, int tables);
-
-/**
  * kvm_ext_rmap_slot_gone() - no leaf of a memslot is left
  * @vm:		a VM of ours
  * @slot:	the memslot
@@ -123,21 +113,29 @@ bool kvm_ext_enter_shadow_pte(struct kvm_ext_vm *vm, unsigned long *word,
 pte_t *kvm_ext_shadow_pte_for_rc(struct kvm_ext_vm *vm, const struct kvm_nested_guest *gp,
 				 bool writing, unsigned long n_gpa, unsigned int *shift);
 
+/**
+ * kvm_ext_create_pte() - kvmppc_create_pte() of VMs of ours, for shadow tables
+ * @kvm:	the VM
+ * @root:	shadow table of the nested guest that the running vCPU is in
+ * @pte:	the leaf
+ * @n_gpa:	guest real address of the nested guest
+ * @level:	0 PTE, 1 PMD, 2 PUD
+ * @mmu_seq:	kvm->mmu_invalidate_seq from before the guest's leaf was looked up
+ * @lpid:	LPID of the table
+ * @rmapp:	word of the first page of the guest's leaf in the memslot's rmap
+ * @n_rmap:	kvm-hv's entry for that
+ *
+ * Context: vCPU thread, the nested guest's tlb_lock and kvm->srcu held, may sleep.
+ * Return: 0; -EAGAIN to let the nested guest try again; -ENOMEM.
+ */
+int kvm_ext_create_pte(struct kvm *kvm, pgd_t *root, pte_t pte, unsigned long n_gpa,
+		       unsigned int level, unsigned long mmu_seq, KVM_EXT_LPID lpid,
+		       unsigned long *rmapp, struct rmap_nested **n_rmap);
+
 /*
  * In place of functions of kvm-hv, for VMs of ours; kvm->mmu_lock held but for
  * the last three. As there, if not said.
  */
-
-/**
- * kvm_ext_insert_nest_rmap() - kvmhv_insert_nest_rmap()
- * @kvm:	the VM
- * @rmapp:	word of the first page of the guest's leaf
- * @n_rmap:	entry of the new shadow PTE; stays the caller's to free
- *
- * kvm_ext_enter_shadow_pte() for the vCPU that runs.
- */
-void kvm_ext_insert_nest_rmap(struct kvm *kvm, unsigned long *rmapp,
-			      struct rmap_nested **n_rmap);
 
 /**
  * kvm_ext_remove_nest_rmap_range() - kvmhv_remove_nest_rmap_range()

@@ -8,6 +8,7 @@
 #include <linux/kvm_types.h>
 
 struct kvm_ext_vm;
+struct kvm_ext_walk;
 struct kvm_memory_slot;
 
 /**
@@ -94,6 +95,32 @@ void kvm_ext_radix_save_dirty(struct kvm_ext_vm *vm,
 void kvm_ext_radix_unmap(struct kvm_ext_vm *vm,
 			 const struct kvm_memory_slot *slot, gfn_t start,
 			 gfn_t end, unsigned int how);
+
+/**
+ * kvm_ext_radix_zap() - take one leaf away
+ * @vm:		a VM of ours
+ * @slot:	the memslot that it maps, or part of
+ * @leaf:	where it is, and how large
+ *
+ * As kvm_ext_radix_unmap() does.
+ *
+ * Context: kvm->mmu_lock held, and no pass under way.
+ */
+void kvm_ext_radix_zap(struct kvm_ext_vm *vm, const struct kvm_memory_slot *slot,
+		       const struct kvm_ext_walk *leaf);
+
+/**
+ * kvm_ext_free_radix() - in place of kvmppc_free_radix()
+ * @kvm:	a VM of ours whose table nobody uses any more
+ *
+ * The table of a radix VM is freed when the VM ends, and when it becomes an HPT
+ * VM, which a guest may do by rebooting while it is migrated. Stock throws the
+ * C bits away with the table. Here they are saved if a log may ask for them. kvm-hv
+ * frees the root.
+ *
+ * Context: no vCPU runs; may sleep; takes kvm->srcu.
+ */
+void kvm_ext_free_radix(struct kvm *kvm);
 
 /**
  * kvm_ext_radix_flush_slot() - take away all leaves of a memslot

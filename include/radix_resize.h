@@ -20,6 +20,16 @@ struct kvm_ext_walk;
 #define KVM_EXT_SPARE_TABLES	16
 
 /**
+ * struct kvm_ext_spare - page-table pages that leaves can be split with
+ * @ptes:	with entries of single pages
+ * @pmds:	with entries of PMD_SIZE; one leaf of PUD_SIZE is split at a time
+ */
+struct kvm_ext_spare {
+	void *ptes[KVM_EXT_SPARE_TABLES];
+	void *pmds;
+};
+
+/**
  * struct kvm_ext_split - leaves to be split in one hold of mmu_lock
  * @vm:		whose
  * @slot:	the memslot that they map
@@ -27,7 +37,7 @@ struct kvm_ext_walk;
  * @end:	first page behind those
  * @clean:	bitmap of pages of @slot that lose C, little endian; NULL: all of these
  * @nr:		leaves gathered
- * @leaf:	where each is, what it was, and the table that takes its place
+ * @leaf:	where each is, what it was, and the page-table page that takes its place
  */
 struct kvm_ext_split {
 	struct kvm_ext_vm *vm;
@@ -41,7 +51,7 @@ struct kvm_ext_split {
 		unsigned long gpa;
 		unsigned int shift;
 		unsigned long old;
-		pte_t table;
+		void *table;
 	} leaf[KVM_EXT_SPARE_TABLES];
 };
 
@@ -76,25 +86,27 @@ bool kvm_ext_split_finish(struct kvm_ext_split *s);
  * @vm:		a VM of ours, radix
  *
  * Context: may sleep.
- * Return: 0, or -ENOMEM.
+ * Return: 0, or -ENOMEM if not one of each kind is there.
  */
 int kvm_ext_spare_tables(struct kvm_ext_vm *vm);
 
 /**
- * kvm_ext_radix_join() - map a memslot by large leaves again
+ * kvm_ext_radix_join() - end what a log has made of the leaves of a memslot
  * @vm:		a VM of ours, radix
  * @slot:	a memslot that is no longer logged
  *
- * Where the host maps a huge page and the guest part of it by single pages, the
- * guest gets all of it by one leaf. R and C are set in it if they were in any.
+ * Where the host maps a huge page and the guest part of it by smaller leaves, the
+ * guest gets all of it by one leaf. R and C are set in it if they were in any. Then C
+ * is set in each leaf that the guest may write to.
  *
  * Context: may sleep; takes kvm->mmu_lock in chunks.
  */
 void kvm_ext_radix_join(struct kvm_ext_vm *vm, const struct kvm_memory_slot *slot);
 
 /**
- * kvm_ext_joined() - the leaf that single pages make
- * @entry:	a page of PTEs
+ * kvm_ext_joined() - the leaf that smaller ones make
+ * @entry:	a page of entries of the next smaller size
+ * @shift:	log2 of the leaf's size in bytes, PMD_SHIFT or PUD_SHIFT
  * @host:	the host's leaf for the same memory
  *
  * All that are there must be the host's; what the guest has never touched comes
@@ -102,12 +114,12 @@ void kvm_ext_radix_join(struct kvm_ext_vm *vm, const struct kvm_memory_slot *slo
  *
  * Return: the leaf, with R and C that any of them has; 0 if there is none.
  */
-unsigned long kvm_ext_joined(const pte_t *entry, pte_t host);
+unsigned long kvm_ext_joined(const pte_t *entry, unsigned int shift, pte_t host);
 
 /**
- * kvm_ext_free_tables() - free the spare tables of a VM
+ * kvm_ext_free_spare() - free the spare tables of a VM
  * @vm:		a VM of ours that ends
  */
-void kvm_ext_free_tables(struct kvm_ext_vm *vm);
+void kvm_ext_free_spare(struct kvm_ext_vm *vm);
 
 #endif /* KVM_EXT_RADIX_RESIZE_H */

@@ -21,7 +21,8 @@
 /**
  * struct kvm_ext_redirect - one stock function and what replaces it
  * @name:	symbol name of the stock function; must be unique and traceable
- * @stub:	entry stub (KVM_EXT_REDIRECT_STUB) of the replacement
+ * @stub:	entry stub (KVM_EXT_REDIRECT_STUB) of the replacement; NULL: the function
+ *		is only found
  * @wanted:	tells from the argument registers (@regs->gpr[3] and up) and the
  *		return address (in r0) whether this call is redirected.
  *		Called with preemption disabled, from any context the function

@@ -22,6 +22,7 @@
 #include "pin.h"
 #include "radix_flush.h"
 #include "radix_pass.h"
+#include "radix_resize.h"
 
 /* Shadow LPIDs whose invalidations one chunk of a harvest gathers side by side. */
 #define KVM_EXT_NESTED_FLUSHES	8
@@ -43,18 +44,12 @@
  * @spare_root:	root of a shadow table that is being freed, NULL before nested
  *		guests are allowed
  * @spare_lock:	for @spare_root; a nested guest found under it stays
- * @spare_tables: root of page-table pages that no leaf is in, NULL without any;
- *		kvm->slots_lock
+ * @spare:	page-table pages that leaves can be split with; kvm->slots_lock
  * @more_tables: has some made: 0 or an error; may sleep
  * @hpt_backend: invalidates translations of HPTEs
  * @hpt_life:	protects the HPT when it is replaced
  * @hptes:	HPTEs that a pass has locked, NULL where there are no HPT guests;
  *		kvm->mmu_lock
- * @leaf_level:	level of the last leaf that a vCPU has inserted where a large one
- *		was wanted, by vcpu_idx; the vCPU's own thread
- * @only_read:	vCPUs whose page fault is a load from a page that is logged, by
- *		vcpu_idx; the vCPU's own thread
- * @single_pages: no large leaves for now; kvm->mmu_lock
  * @pins:	pages that are pinned, if the guest is not paged
  * @vcpus:	our part of each vCPU (struct kvm_ext_vcpu), by address
  * @area_pages:	pages where areas are or are to be: how many, by guest page number
@@ -73,14 +68,11 @@ struct kvm_ext_vm {
 	struct kvm_ext_nested_rmap rmap;
 	pgd_t *spare_root;
 	struct mutex spare_lock; /* see @spare_root */
-	pgd_t *spare_tables;
+	struct kvm_ext_spare spare;
 	int (*more_tables)(struct kvm_ext_vm *vm);
 	const struct kvm_ext_hpt_backend *hpt_backend;
 	struct kvm_ext_hpt_life hpt_life;
 	struct kvm_ext_hptes *hptes;
-	u8 leaf_level[KVM_MAX_VCPUS];
-	DECLARE_BITMAP(only_read, KVM_MAX_VCPUS);
-	bool single_pages;
 	struct kvm_ext_pins pins;
 	struct xarray vcpus;
 	struct xarray area_pages;

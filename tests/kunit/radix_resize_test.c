@@ -14,37 +14,11 @@
 #include "radix_vm.h"
 #include "vm.h"
 
-#define NR_TABLES	16
 #define BITS		(_PAGE_PRESENT | _PAGE_PTE | _PAGE_READ | _PAGE_WRITE)
-
-/* Where kvm_ext_spare_tables() has them. */
-static int spare_tables(struct kvm_ext_vm *vm)
-{
-	struct kunit *test = current->kunit_test;
-	unsigned int i;
-
-	if (!vm->spare_tables)
-		vm->spare_tables = test_table(test);
-	for (i = 0; i < NR_TABLES; i++)
-		*test_map(test, vm->spare_tables, (unsigned long)i << PMD_SHIFT,
-			  PAGE_SHIFT, 0, 0) = __pte(0);
-	*test_map(test, vm->spare_tables, PUD_SIZE, PMD_SHIFT, 0, 0) = __pte(0);
-	return 0;
-}
 
 static int no_tables(struct kvm_ext_vm *vm)
 {
 	return -ENOMEM;
-}
-
-static int init(struct kunit *test)
-{
-	int err = test_vm_init(test);
-	struct test_vm *f = test->priv;
-
-	if (!err)
-		f->vm->more_tables = spare_tables;
-	return err;
 }
 
 static bool clean(struct test_vm *f, const unsigned long *pages, unsigned long start,
@@ -383,31 +357,31 @@ static void joined(struct kunit *test)
 	unsigned long i;
 
 	/* nothing there */
-	KUNIT_EXPECT_EQ(test, kvm_ext_joined(entry, host), 0);
+	KUNIT_EXPECT_EQ(test, kvm_ext_joined(entry, PMD_SHIFT, host), 0);
 
 	for (i = 0; i < PTRS_PER_PTE; i++)
 		entry[i] = __pte(BITS | hpa | i << PAGE_SHIFT);
-	KUNIT_EXPECT_EQ(test, kvm_ext_joined(entry, host), BITS | hpa);
-	KUNIT_EXPECT_EQ(test, kvm_ext_joined(entry, read_only), 0);
+	KUNIT_EXPECT_EQ(test, kvm_ext_joined(entry, PMD_SHIFT, host), BITS | hpa);
+	KUNIT_EXPECT_EQ(test, kvm_ext_joined(entry, PMD_SHIFT, read_only), 0);
 
 	/* R and C of any */
 	entry[3] = __pte(pte_val(entry[3]) | _PAGE_ACCESSED);
-	KUNIT_EXPECT_EQ(test, kvm_ext_joined(entry, host), BITS | hpa | TEST_R);
+	KUNIT_EXPECT_EQ(test, kvm_ext_joined(entry, PMD_SHIFT, host), BITS | hpa | TEST_R);
 	entry[PTRS_PER_PTE - 1] = __pte(pte_val(entry[PTRS_PER_PTE - 1]) | _PAGE_DIRTY);
-	KUNIT_EXPECT_EQ(test, kvm_ext_joined(entry, host), BITS | hpa | TEST_RC);
+	KUNIT_EXPECT_EQ(test, kvm_ext_joined(entry, PMD_SHIFT, host), BITS | hpa | TEST_RC);
 
 	/* some never touched, some only read */
 	entry[0] = __pte(0);
 	entry[7] = __pte(0);
 	entry[2] = __pte(pte_val(entry[2]) & ~_PAGE_WRITE);
-	KUNIT_EXPECT_EQ(test, kvm_ext_joined(entry, host), BITS | hpa | TEST_RC);
+	KUNIT_EXPECT_EQ(test, kvm_ext_joined(entry, PMD_SHIFT, host), BITS | hpa | TEST_RC);
 
 	/* another page */
 	entry[7] = __pte(BITS | hpa | 8 << PAGE_SHIFT);
-	KUNIT_EXPECT_EQ(test, kvm_ext_joined(entry, host), 0);
+	KUNIT_EXPECT_EQ(test, kvm_ext_joined(entry, PMD_SHIFT, host), 0);
 	/* another kind of memory */
 	entry[7] = __pte(BITS | hpa | 7 << PAGE_SHIFT | _PAGE_NON_IDEMPOTENT);
-	KUNIT_EXPECT_EQ(test, kvm_ext_joined(entry, host), 0);
+	KUNIT_EXPECT_EQ(test, kvm_ext_joined(entry, PMD_SHIFT, host), 0);
 }
 
 /* What nobody may write stays so. */
@@ -417,8 +391,8 @@ static void joined_read_only(struct kunit *test)
 	pte_t *entry = page_of_ptes(test);
 
 	entry[4] = __pte(bits | hpa | 4 << PAGE_SHIFT);
-	KUNIT_EXPECT_EQ(test, kvm_ext_joined(entry, __pte(BITS | hpa)), bits | hpa);
-	KUNIT_EXPECT_EQ(test, kvm_ext_joined(entry, __pte(bits | hpa)), bits | hpa);
+	KUNIT_EXPECT_EQ(test, kvm_ext_joined(entry, PMD_SHIFT, __pte(BITS | hpa)), bits | hpa);
+	KUNIT_EXPECT_EQ(test, kvm_ext_joined(entry, PMD_SHIFT, __pte(bits | hpa)), bits | hpa);
 }
 
 static struct kunit_case cases[] = {
@@ -441,7 +415,7 @@ static struct kunit_case cases[] = {
 
 static struct kunit_suite suite = {
 	.name = "kvm_hv_ext_radix_resize",
-	.init = init,
+	.init = test_vm_init,
 	.exit = test_vm_exit,
 	.test_cases = cases,
 };

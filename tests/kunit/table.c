@@ -2,26 +2,34 @@
 /*
  * What the suites share: tables and recorded requests.
  */
-#include <asm/pgalloc.h>
+#include <kunit/resource.h>
+#include <linux/slab.h>
 
 #include "compat.h"
+#include "radix_tree.h"
 #include "table.h"
 
-static void *table_page(struct kunit *test, size_t size)
+static int make_root(struct kunit_resource *resource, void *unused)
 {
-	/* kmalloc() aligns powers of two to their size, as tables need */
-	void *p = kunit_kzalloc(test, size, GFP_KERNEL);
+	resource->data = kzalloc(sizeof(pgd_t) << RADIX_PGD_INDEX_SIZE, GFP_KERNEL);
+	return resource->data ? 0 : -ENOMEM;
+}
 
-	KUNIT_ASSERT_NOT_NULL(test, p);
-	KUNIT_ASSERT_TRUE(test, IS_ALIGNED((unsigned long)p, size));
-	return p;
+static void free_root(struct kunit_resource *resource)
+{
+	kvm_ext_tree_free(resource->data, true);
+	kfree(resource->data);
 }
 
 pgd_t *test_table(struct kunit *test)
 {
+	pgd_t *root;
+
 	if (!radix_enabled())
 		kunit_skip(test, "the host uses the hash MMU");
-	return table_page(test, sizeof(pgd_t) << RADIX_PGD_INDEX_SIZE);
+	root = kunit_alloc_resource(test, make_root, free_root, GFP_KERNEL, NULL);
+	KUNIT_ASSERT_NOT_NULL(test, root);
+	return root;
 }
 
 pte_t *test_map(struct kunit *test, pgd_t *root, unsigned long gpa,
@@ -29,32 +37,21 @@ pte_t *test_map(struct kunit *test, pgd_t *root, unsigned long gpa,
 {
 	pte_t pte = pfn_pte(hpa >> PAGE_SHIFT,
 			    __pgprot(_PAGE_PRESENT | _PAGE_READ | _PAGE_WRITE | bits));
-	p4d_t *p4d = p4d_offset(pgd_offset_pgd(root, gpa), gpa);
+	struct kvm_ext_tables tables = {};
+	unsigned int level;
 	pte_t *ptep;
-	pud_t *pud;
-	pmd_t *pmd;
 
-	if (!p4d_present(*p4d))
-		p4d_populate(NULL, p4d, table_page(test, sizeof(pud_t) << RADIX_PUD_INDEX_SIZE));
-	pud = pud_offset(p4d, gpa);
-	if (shift == PUD_SHIFT) {
-		ptep = (pte_t *)pud;
-		goto set;
+	for (;;) {
+		level = kvm_ext_shift_level(shift);
+		ptep = kvm_ext_tree_entry(root, gpa, &level, &tables);
+		if (ptep)
+			break;
+		tables.table[level] = kvm_ext_table_alloc(level);
+		KUNIT_ASSERT_NOT_NULL(test, tables.table[level]);
 	}
-
-	if (!pud_present(*pud))
-		pud_populate(NULL, pud, table_page(test, sizeof(pmd_t) << RADIX_PMD_INDEX_SIZE));
-	pmd = pmd_offset(pud, gpa);
-	if (shift == PMD_SHIFT) {
-		ptep = pmdp_ptep(pmd);
-		goto set;
-	}
-
-	if (!pmd_present(*pmd))
-		pmd_populate_kernel(NULL, pmd,
-				    table_page(test, sizeof(pte_t) << RADIX_PTE_INDEX_SIZE));
-	ptep = pte_offset_kernel(pmd, gpa);
-set:
+	KUNIT_ASSERT_EQ(test, level, kvm_ext_shift_level(shift));
+	if (level && kvm_ext_is_table(*ptep))
+		kvm_ext_tree_prune(*ptep, level);
 	*ptep = pte;
 	return ptep;
 }

@@ -104,8 +104,6 @@ static int ext_init_vm(struct kvm *kvm)
 		module_put(THIS_MODULE);
 		return -ENOMEM;
 	}
-	vm->more_tables = kvm_ext_spare_tables;
-
 	kvm_ext_vm_publish(vm);
 	return 0;
 }
@@ -115,10 +113,8 @@ static void ext_destroy_vm(struct kvm *kvm)
 	struct held held __cleanup(let_go) = hold(kvm);
 	struct kvm_ext_vm *vm = held.vm;
 
-	if (vm) {
+	if (vm)
 		kvm_ext_pins_stop(vm);
-		kvm_ext_free_tables(vm);
-	}
 	kvm_ext_stock.destroy_vm(kvm);
 
 	if (vm) {
@@ -223,29 +219,6 @@ static void ext_flush_memslot(struct kvm *kvm, struct kvm_memory_slot *slot)
 					 slot->base_gfn + slot->npages);
 }
 
-/* Is logging switched off, after which there may be large leaves again? */
-static bool log_off(const struct kvm_memory_slot *old,
-		    const struct kvm_memory_slot *new, enum kvm_mr_change change)
-{
-	return change == KVM_MR_FLAGS_ONLY && kvm_ext_notifiers &&
-	       (old->flags & ~new->flags & KVM_MEM_LOG_DIRTY_PAGES);
-}
-
-/* Before page faults find a memslot as it will be. */
-static int ext_prepare_memory_region(struct kvm *kvm,
-				     const struct kvm_memory_slot *old,
-				     struct kvm_memory_slot *new,
-				     enum kvm_mr_change change)
-{
-	struct held held __cleanup(let_go) = hold(kvm);
-	int err;
-
-	err = kvm_ext_stock.prepare_memory_region(kvm, old, new, change);
-	if (!err && held.vm && log_off(old, new, change))
-		kvm_ext_single_pages(held.vm, true);
-	return err;
-}
-
 /*
  * After any change of a memslot: areas may have memory now that had none. Stock
  * flushes a memslot whose logging was switched.
@@ -258,8 +231,6 @@ static void ext_commit_memory_region(struct kvm *kvm,
 	struct held held __cleanup(let_go) = hold(kvm);
 
 	kvm_ext_stock.commit_memory_region(kvm, old, new, change);
-	if (held.vm && log_off(old, new, change))
-		kvm_ext_single_pages(held.vm, false);
 	if (held.vm && kvm_ext_areas &&
 	    (change == KVM_MR_CREATE || change == KVM_MR_MOVE))
 		kvm_ext_areas_invalidate(held.vm, new->base_gfn,
@@ -402,7 +373,6 @@ static const struct {
 	{
 		.facet = &kvm_ext_notifiers,
 		.ops = {
-			.prepare_memory_region = ext_prepare_memory_region,
 			.commit_memory_region = ext_commit_memory_region,
 			.flush_memslot = ext_flush_memslot,
 			.unmap_gfn_range = ext_unmap_gfn_range,
@@ -481,7 +451,6 @@ static struct kvm_ext_redirect redirected[] = {
 		.name = "kvmppc_free_radix",
 		.stub = kvm_ext_stub_free_radix,
 		.wanted = kvm_ext_redirect_kvm,
-		.facet = &kvm_ext_dirty_log,
 	},
 	[KVM_EXT_UPDATE_VPA] = {
 		.name = "kvmppc_update_vpa",
@@ -493,7 +462,6 @@ static struct kvm_ext_redirect redirected[] = {
 		.name = "kvmppc_book3s_instantiate_page",
 		.stub = kvm_ext_stub_instantiate_page,
 		.wanted = kvm_ext_redirect_vcpu,
-		.facet = &kvm_ext_notifiers,
 	},
 	[KVM_EXT_CREATE_PTE] = {
 		.name = "kvmppc_create_pte",
@@ -525,11 +493,9 @@ static struct kvm_ext_redirect redirected[] = {
 		.wanted = kvm_ext_redirect_kvm,
 		.facet = &kvm_ext_nested,
 	},
+	/* only called, where the reverse map is kvm-hv's */
 	[KVM_EXT_INSERT_RMAP] = {
 		.name = "kvmhv_insert_nest_rmap",
-		.stub = kvm_ext_stub_insert_nest_rmap,
-		.wanted = kvm_ext_redirect_kvm,
-		.facet = &kvm_ext_nested,
 	},
 	[KVM_EXT_REMOVE_RMAP] = {
 		.name = "kvmhv_remove_nest_rmap_range",

@@ -260,13 +260,3 @@ void kvm_ext_dirty_log_save(struct kvm_ext_vm *vm, const struct kvm_ext_mmu *mmu
 		mmu->save_dirty(vm, slot);
 	srcu_read_unlock(&kvm->srcu, idx);
 }
-
-void kvm_ext_free_radix(struct kvm *kvm)
-{
-	void (*original)(struct kvm *kvm);
-
-	kvm_ext_dirty_log_save(kvm_ext_vm_find(kvm), &kvm_ext_radix);
-
-	original = kvm_ext_original(KVM_EXT_FREE_RADIX);
-	original(kvm);
-}

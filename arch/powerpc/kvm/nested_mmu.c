@@ -25,6 +25,7 @@
 #include "params.h"
 #include "radix_flush.h"
 #include "radix_pass.h"
+#include "radix_tree.h"
 #include "radix_walk.h"
 #include "stock.h"
 #include "vm.h"
@@ -189,8 +190,6 @@ static bool drop_entries(struct kvm_ext_vm *vm, struct kvm_ext_shadow *shadow, p
  */
 static void free_tables(struct kvm_ext_vm *vm, struct kvm_ext_shadow *shadow)
 {
-	void (*original)(struct kvm *kvm, pgd_t *root, u64 lpid) =
-		kvm_ext_original(KVM_EXT_FREE_PGTABLE);
 	pgd_t *root = shadow->gp->shadow_pgtable;
 	u64 lpid = shadow->gp->shadow_lpid;
 
@@ -208,7 +207,7 @@ static void free_tables(struct kvm_ext_vm *vm, struct kvm_ext_shadow *shadow)
 	shadow->tables = 0;
 	spin_unlock(&vm->kvm->mmu_lock);
 
-	original(vm->kvm, vm->spare_root, lpid);
+	kvm_ext_tree_free(vm->spare_root, true);
 }
 
 /*
@@ -222,6 +221,11 @@ void kvm_ext_free_shadow_table(struct kvm *kvm, pgd_t *root, u64 lpid)
 	struct kvm_ext_shadow *shadow = kvm_ext_rmap_shadow(&vm->rmap, lpid);
 	bool ended = shadow && !shadow->gp->refcnt;
 
+	if (!kvm_ext_nested) {
+		kvm_ext_flush_lpid(&vm->flusher, lpid);
+		kvm_ext_tree_free(root, false);
+		return;
+	}
 	if (!shadow || WARN_ON_ONCE(shadow->gp->shadow_pgtable != root))
 		return;
 
@@ -264,7 +268,7 @@ static unsigned int tables_missing(pgd_t *root, unsigned long gpa, unsigned int 
 	return shift < PMD_SHIFT && (!pmd_present(*pmd) || pmd_leaf(*pmd));
 }
 
-/* Page-table pages that kvm-hv frees when a large leaf takes their place. */
+/* Page-table pages that are freed when a large leaf takes their place. */
 static unsigned int tables_replaced(pgd_t *root, unsigned long gpa, unsigned int shift)
 {
 	p4d_t *p4d = p4d_offset(pgd_offset_pgd(root, gpa), gpa);
@@ -326,7 +330,7 @@ static void free_largest(struct kvm_ext_vm *vm, struct kvm_nested_guest *own)
 	mutex_unlock(&vm->spare_lock);
 }
 
-/* Count page-table pages before kvm-hv makes them: 0; -ENOSPC if it is to make none. */
+/* Count page-table pages before they are made: 0; -ENOSPC if there are to be no more. */
 static int count_tables(struct kvm_ext_vm *vm, struct kvm_nested_guest *gp, int nr)
 {
 	struct kvm_ext_shadow *shadow = kvm_ext_rmap_get_shadow(&vm->rmap, gp);
@@ -389,11 +393,136 @@ int kvm_ext_make_room(struct kvm_ext_vm *vm, struct kvm_nested_guest *gp,
 }
 EXPORT_SYMBOL_FOR_KUNIT(kvm_ext_make_room);
 
-void kvm_ext_unmake_tables(struct kvm_ext_vm *vm, struct kvm_nested_guest *gp, int tables)
+/**
+ * struct shadow_fault - a shadow PTE that is to be
+ * @vm:		whose
+ * @gp:		the nested guest
+ * @n_gpa:	its guest real address, aligned to the size of the leaf
+ * @pte:	the leaf
+ * @level:	its level; or that of the page-table page's entries that is missing
+ * @seq:	kvm->mmu_invalidate_seq from before the guest's leaf was looked up
+ * @word:	of the page in the memslot's rmap
+ * @n_rmap:	kvm-hv's own entry for that
+ * @tables:	page-table pages for the leaf
+ */
+struct shadow_fault {
+	struct kvm_ext_vm *vm;
+	struct kvm_nested_guest *gp;
+	unsigned long n_gpa;
+	pte_t pte;
+	unsigned int level;
+	unsigned long seq;
+	unsigned long *word;
+	struct rmap_nested **n_rmap;
+	struct kvm_ext_tables tables;
+};
+
+static void enter_in_rmap(struct shadow_fault *f)
 {
-	spin_lock(&vm->kvm->mmu_lock);
-	count_tables(vm, gp, -tables);
-	spin_unlock(&vm->kvm->mmu_lock);
+	typeof(kvmhv_insert_nest_rmap) *original = kvm_ext_original(KVM_EXT_INSERT_RMAP);
+
+	if (kvm_ext_nested)
+		kvm_ext_enter_shadow_pte(f->vm, f->word, f->gp, f->n_gpa);
+	else
+		original(f->vm->kvm, f->word, f->n_rmap);
+}
+
+/*
+ * One hold of mmu_lock, after kvm_ext_make_room(). -ENOSPC if a page-table page with
+ * entries of f->level is missing.
+ */
+static int map_locked(struct shadow_fault *f)
+{
+	struct kvm *kvm = f->vm->kvm;
+	unsigned int level = f->level;
+	pte_t *entry, old;
+
+	lockdep_assert_held(&kvm->mmu_lock);
+
+	if (mmu_invalidate_retry(kvm, f->seq))
+		return -EAGAIN;
+	for (;;) {
+		f->level = level;
+		entry = kvm_ext_tree_entry(f->gp->shadow_pgtable, f->n_gpa, &f->level,
+					   &f->tables);
+		if (!entry)
+			return -ENOSPC;
+		old = *entry;
+		if (pte_none(old))
+			break;
+		if (!kvm_ext_is_table(old) && f->level == level &&
+		    !((pte_val(old) ^ pte_val(f->pte)) & ~MAY_DIFFER)) {
+			__radix_pte_update(entry, 0, pte_val(f->pte) & MAY_DIFFER);
+			return 0;
+		}
+		/* empty page-table pages; with nested=0 whatever was there before */
+		WARN_ON_ONCE(kvm_ext_nested && !kvm_ext_is_table(old));
+		__radix_pte_update(entry, ~0UL, 0);
+		kvm_ext_flush_lpid(&f->vm->flusher, f->gp->shadow_lpid);
+		if (kvm_ext_is_table(old))
+			kvm_ext_tree_prune(old, level);
+	}
+	*entry = f->pte;
+	enter_in_rmap(f);
+	return 0;
+}
+
+static int map(struct shadow_fault *f)
+{
+	unsigned int level = f->level;
+	int err;
+
+	for (;; f->level = level) {
+		spin_lock(&f->vm->kvm->mmu_lock);
+		err = map_locked(f);
+		spin_unlock(&f->vm->kvm->mmu_lock);
+		if (err != -ENOSPC)
+			break;
+		f->tables.table[f->level] = kvm_ext_table_alloc(f->level);
+		err = f->tables.table[f->level] ? 0 : -ENOMEM;
+		if (err)
+			break;
+	}
+	kvm_ext_tables_free(&f->tables);
+	return err;
+}
+
+int kvm_ext_create_pte(struct kvm *kvm, pgd_t *root, pte_t pte, unsigned long n_gpa,
+		       unsigned int level, unsigned long mmu_seq, KVM_EXT_LPID lpid,
+		       unsigned long *rmapp, struct rmap_nested **n_rmap)
+{
+	const struct kvm_vcpu *vcpu = kvm_get_running_vcpu();
+	struct shadow_fault f = {
+		.vm = kvm_ext_vm_find(kvm),
+		.gp = vcpu ? vcpu->arch.nested : NULL,
+		.n_gpa = kvm_ext_tree_address(n_gpa),
+		.pte = pte,
+		.level = level,
+		.seq = mmu_seq,
+		.word = rmapp,
+		.n_rmap = n_rmap,
+	};
+	int err = 0, tables;
+
+	BUILD_BUG_ON(!__same_type(kvm_ext_create_pte, kvmppc_create_pte));
+
+	/* Leaves of the guest itself: kvm_ext_instantiate_page() makes them all. */
+	if (WARN_ON_ONCE(!f.gp || f.gp->shadow_pgtable != root))
+		return -EAGAIN;
+
+	if (kvm_ext_nested)
+		err = kvm_ext_make_room(f.vm, f.gp, f.n_gpa, kvm_ext_level_shift(level), pte,
+					&tables);
+	if (err)
+		return err;
+	err = map(&f);
+	if (err && kvm_ext_nested) {
+		/* it was counted in vain */
+		spin_lock(&kvm->mmu_lock);
+		count_tables(f.vm, f.gp, -tables);
+		spin_unlock(&kvm->mmu_lock);
+	}
+	return err;
 }
 
 /*
@@ -536,16 +665,6 @@ bool kvm_ext_enter_shadow_pte(struct kvm_ext_vm *vm, unsigned long *word,
 	return false;
 }
 EXPORT_SYMBOL_FOR_KUNIT(kvm_ext_enter_shadow_pte);
-
-void kvm_ext_insert_nest_rmap(struct kvm *kvm, unsigned long *rmapp,
-			      struct rmap_nested **n_rmap)
-{
-	const struct kvm_vcpu *vcpu = kvm_get_running_vcpu();
-
-	if (!WARN_ON_ONCE(!vcpu || vcpu->kvm != kvm || !vcpu->arch.nested))
-		kvm_ext_enter_shadow_pte(kvm_ext_vm_find(kvm), rmapp, vcpu->arch.nested,
-					 kvm_ext_rmap_gpa((*n_rmap)->rmap));
-}
 
 void kvm_ext_remove_nest_rmap_range(struct kvm *kvm, const struct kvm_memory_slot *slot,
 				    unsigned long gpa, unsigned long hpa,

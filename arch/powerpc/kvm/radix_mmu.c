@@ -11,16 +11,20 @@
 #include <asm/kvm_book3s_64.h>
 
 #include "compat.h"
+#include "dirty_log.h"
 #include "flush_debug.h"
 #include "kunit.h"
 #include "mmu.h"
 #include "nested_mmu.h"
+#include "params.h"
 #include "pin.h"
 #include "radix_flush.h"
 #include "radix_mmu.h"
 #include "radix_pass.h"
 #include "radix_resize.h"
+#include "radix_tree.h"
 #include "radix_walk.h"
+#include "stock.h"
 #include "vm.h"
 
 /*
@@ -220,11 +224,9 @@ static bool next_run(struct cleaning *c, unsigned long *end)
 	return c->next < *end;
 }
 
-/* As on stock: the leaf goes, by a pass of its own. What it knows is accumulated. */
-static void take_large(struct cleaning *c, struct kvm_ext_pass *outer,
+void kvm_ext_radix_zap(struct kvm_ext_vm *vm, const struct kvm_memory_slot *slot,
 		       const struct kvm_ext_walk *leaf)
 {
-	struct kvm_ext_vm *vm = c->vm;
 	struct kvm_ext_pass p = {
 		.vm = vm,
 		.look = _PAGE_DIRTY,
@@ -232,14 +234,15 @@ static void take_large(struct cleaning *c, struct kvm_ext_pass *outer,
 		.flush = &vm->notifier_flush,
 	};
 
-	kvm_ext_pass_finish(outer);
+	lockdep_assert_held(&vm->kvm->mmu_lock);
+
 	kvm_ext_flush_begin(p.flush, vm->kvm->arch.lpid, vm->kvm->nr_memslot_pages);
-	if (visit_leaf(&p, c->slot, leaf))
-		kvm_ext_pass_found_dirty(&p, c->slot, first_gfn(c->slot, leaf),
-					 end_gfn(c->slot, leaf));
+	if (visit_leaf(&p, slot, leaf))
+		kvm_ext_pass_found_dirty(&p, slot, first_gfn(slot, leaf), end_gfn(slot, leaf));
 	kvm_ext_pass_finish(&p);
 	kvm_ext_count_leaf(vm->kvm, leaf->shift, -1);
 }
+EXPORT_SYMBOL_FOR_KUNIT(kvm_ext_radix_zap);
 
 /* A leaf that is larger than a page is to be split. False if it needs a table first. */
 static bool clean_leaf(struct cleaning *c, struct kvm_ext_pass *p,
@@ -252,7 +255,9 @@ static bool clean_leaf(struct cleaning *c, struct kvm_ext_pass *p,
 	} else if (!kvm_ext_split_add(split, p, leaf)) {
 		if (!c->no_tables || split->nr)
 			return false;
-		take_large(c, p, leaf);
+		/* as on stock; by a pass of its own */
+		kvm_ext_pass_finish(p);
+		kvm_ext_radix_zap(c->vm, c->slot, leaf);
 	}
 	if (again)
 		accumulate(c->slot, leaf);
@@ -431,6 +436,22 @@ void kvm_ext_radix_unmap(struct kvm_ext_vm *vm,
 	}
 }
 EXPORT_SYMBOL_FOR_KUNIT(kvm_ext_radix_unmap);
+
+void kvm_ext_free_radix(struct kvm *kvm)
+{
+	void (*original)(struct kvm *kvm) = kvm_ext_original(KVM_EXT_FREE_RADIX);
+	struct kvm_ext_vm *vm = kvm_ext_vm_find(kvm);
+
+	if (kvm_ext_dirty_log)
+		kvm_ext_dirty_log_save(vm, &kvm_ext_radix);
+	if (kvm->arch.pgtable) {
+		spin_lock(&kvm->mmu_lock);
+		kvm_ext_flush_lpid(&vm->flusher, kvm->arch.lpid);
+		spin_unlock(&kvm->mmu_lock);
+		kvm_ext_tree_free(kvm->arch.pgtable, true);
+	}
+	original(kvm);
+}
 
 void kvm_ext_radix_flush_slot(struct kvm_ext_vm *vm,
 			      const struct kvm_memory_slot *slot)

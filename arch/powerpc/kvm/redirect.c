@@ -106,9 +106,10 @@ static int add_function(struct ftrace_ops *ops, struct kvm_ext_redirect *r)
 	const char *name = r->name;
 	int err;
 
+	err = locate(name, &r->ip, &original, &size);
 	/* For a name, ftrace would compare those of all functions that can be traced. */
-	err = locate(name, &r->ip, &original, &size) ?:
-	      ftrace_set_filter_ip(ops, r->ip, 0, 0);
+	if (!err && r->stub)
+		err = ftrace_set_filter_ip(ops, r->ip, 0, 0);
 	r->original = (void *)original;
 	if (!err && r->caller) {
 		name = r->caller;
@@ -129,7 +130,7 @@ static void name_held(const struct kvm_ext_redirects *t)
 	for (r = t->row; r < t->row + t->nr; r++) {
 		struct kvm_ext_redirects one = { .row = t->row, .nr = t->nr };
 
-		if (!applies(r))
+		if (!applies(r) || !r->stub)
 			continue;
 		init_ops(&one.ops);
 		err = add_function(&one.ops, r) ?: register_ftrace_function(&one.ops);
@@ -157,7 +158,7 @@ int kvm_ext_redirect_register(struct kvm_ext_redirects *t)
 		if (!applies(r))
 			continue;
 		err = add_function(&t->ops, r);
-		any = true;
+		any |= !!r->stub;
 	}
 	if (err || !any)
 		goto free;

@@ -32,6 +32,7 @@ int kvm_ext_vm_init(struct kvm_ext_vm *vm, struct kvm *kvm)
 	xa_init_flags(&vm->area_pages, XA_FLAGS_ACCOUNT);
 	kvm_ext_rmap_init(&vm->rmap);
 	mutex_init(&vm->spare_lock);
+	vm->more_tables = kvm_ext_spare_tables;
 	kvm_ext_hpt_life_init(&vm->hpt_life);
 	vm->flusher.backend = kvm_ext_flush_default;
 	vm->flusher.debug = &vm->debug;
@@ -51,6 +52,7 @@ void kvm_ext_vm_release(struct kvm_ext_vm *vm)
 	xa_destroy(&vm->area_pages);
 	WARN_ON_ONCE(vm->rmap.entries || vm->rmap.nodes);
 	kvfree(vm->spare_root);
+	kvm_ext_free_spare(vm);
 	kvm_ext_unpin(vm, 0, ULONG_MAX);
 	kvfree(vm->pins.run_error);
 	kvm_ext_flush_debug_destroy(&vm->debug);

@@ -85,7 +85,7 @@ bool kvm_ext_redirect_shadow_pte(const struct pt_regs *regs)
 /* r3 kvm, r4 root, r5 LPID */
 bool kvm_ext_redirect_shadow_table(const struct pt_regs *regs)
 {
-	return kvm_ext_nested && is_shadow(regs, 5);
+	return is_shadow(regs, 5);
 }
 
 /* r3 vcpu; the hypercall's rB, with the field IS, is in the guest's r6 */
