@@ -271,8 +271,24 @@ static int map(struct fault *f)
 	return err;
 }
 
-/* The host faults the page in, and it is held until it is mapped. */
-static int fault_in_and_map(struct fault *f)
+/* Mostly that is all: a store of the host's own, or a load, would do the same. */
+static bool fault_in(const struct fault *f)
+{
+	struct mm_struct *mm = f->vm->kvm->mm;
+	bool unlocked;
+	int err;
+
+	mmap_read_lock(mm);
+	err = fixup_user_fault(mm, f->hva, f->writing ? FAULT_FLAG_WRITE : 0, &unlocked);
+	mmap_read_unlock(mm);
+	return !err;
+}
+
+/*
+ * The page is held until it is mapped, for its content to be marked dirty: the host may
+ * write to it, but has not. Or it is none that the kernel manages.
+ */
+static int hold_and_map(struct fault *f)
 {
 	struct page *page = NULL;
 	kvm_pfn_t pfn;
@@ -328,8 +344,10 @@ int kvm_ext_instantiate_page(struct kvm_vcpu *vcpu, unsigned long gpa,
 	}
 
 	err = map(&f);
+	if (err == -ENOENT && fault_in(&f))
+		err = map(&f);
 	if (err == -ENOENT)
-		err = fault_in_and_map(&f);
+		err = hold_and_map(&f);
 	if (err)
 		return err;
 	if (inserted_pte)
