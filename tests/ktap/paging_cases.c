@@ -253,6 +253,34 @@ TEST_F(cases, emptied)
 	record(&self->record, "%zu pages reported", logged_vm_count(l));
 }
 
+/*
+ * Pages that userspace has offered are the host's to drop until somebody writes to
+ * them, which the host has to learn of a guest's store as well.
+ */
+TEST_F(cases, offered)
+{
+	struct logged_vm *l = self->l;
+	char *memory = l->memory + self->first * l->page;
+	size_t size = self->count * l->page, page;
+
+	if (variant->backing != BACKING_SMALL && variant->backing != BACKING_THP)
+		SKIP(return, "only private memory is offered");
+	fill(_metadata, self);
+	if (madvise(memory, size, MADV_FREE))
+		die("madvise(MADV_FREE): %m");
+	/* where a store might find what it needs, and not fault */
+	vcpu_load_pages(self->vcpu, logged_vm_gpa(l, self->first), l->page, self->count);
+	vcpu_store_pages(self->vcpu, logged_vm_gpa(l, self->first), l->page,
+			 self->count, VALUE);
+	if (madvise(memory, size, MADV_PAGEOUT))
+		die("madvise(MADV_PAGEOUT): %m");
+	for (page = self->first; page < self->first + self->count; page++)
+		EXPECT_EQ(VALUE + page - self->first, word(l, l->memory, page));
+	ASSERT_EQ(0, logged_vm_collect(l));
+	for (page = self->first; page < self->first + self->count; page++)
+		EXPECT_TRUE(test_bit(l->bitmap, page));
+}
+
 /* A vCPU with stale translations does not fault before it has left the guest. */
 static void forget_translations(struct _test_data_cases *self)
 {

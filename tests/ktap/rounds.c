@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "options.h"
+#include "stuck.h"
 
 #define MAX_STORES	8
 
@@ -48,6 +49,7 @@ void rounds_serve(struct logged_vm *l, struct guest_area *area,
 	unsigned long round;
 
 	for (round = 0; round < served->rounds; round++) {
+		stuck_step++;
 		count = 1 + random_below(&served->random, MAX_STORES);
 		for (i = 0; i < count; i++) {
 			page[i] = random_below(&served->random, served->pages);

@@ -9,11 +9,14 @@
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "vm.h"
 
 #define TASKS	"/proc/self/task"
+
+unsigned long stuck_step;
 
 /* What a kernel does not tell is left out. */
 static void tell(const char *task, const char *what)
@@ -30,22 +33,31 @@ static void tell(const char *task, const char *what)
 	fclose(file);
 }
 
+static void tell_thread(const char *task)
+{
+	fprintf(stderr, "# thread %s\n", task);
+	tell(task, "stat");
+	tell(task, "syscall");
+	tell(task, "stack");
+}
+
+/* The test's own thread comes last, where a report that is cut short still has it. */
 static void tell_all(void)
 {
 	struct dirent *entry;
 	DIR *tasks = opendir(TASKS);
+	char own[16];
 
 	if (!tasks)
 		die("%s: %m", TASKS);
-	while ((entry = readdir(tasks))) {
-		if (entry->d_name[0] == '.')
-			continue;
-		fprintf(stderr, "# thread %s\n", entry->d_name);
-		tell(entry->d_name, "stat");
-		tell(entry->d_name, "syscall");
-		tell(entry->d_name, "stack");
-	}
+	snprintf(own, sizeof(own), "%d", getpid());
+	while ((entry = readdir(tasks)))
+		if (entry->d_name[0] != '.' && strcmp(entry->d_name, own))
+			tell_thread(entry->d_name);
 	closedir(tasks);
+	tell_thread(own);
+	fprintf(stderr, "# it has come to step %lu\n",
+		__atomic_load_n(&stuck_step, __ATOMIC_RELAXED));
 }
 
 static void *watch(void *arg)

@@ -13,4 +13,7 @@
  */
 void stuck_watch(unsigned int seconds);
 
+/* How far the test has come, for what is told of it. */
+extern unsigned long stuck_step;
+
 #endif /* KTAP_STUCK_H */
