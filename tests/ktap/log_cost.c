@@ -15,6 +15,9 @@
 
 #define PROBE		"ktap_fault"
 #define EVENT		"kprobes/" PROBE
+/* All page faults of radix guests, those for R and C as well. */
+#define PROBE_ANY	"ktap_any_fault"
+#define EVENT_ANY	"kprobes/" PROBE_ANY
 #define TRIGGER		"hist:keys=common_pid"
 
 FIXTURE(cost) {
@@ -50,7 +53,8 @@ FIXTURE_SETUP(cost)
 		return;
 	write_file(TRACEFS "kprobe_events", variant->mmu == VM_MMU_HPT ?
 		   "p:" PROBE " kvm_hv:kvmppc_book3s_hv_page_fault" :
-		   "p:" PROBE " kvm_hv:kvmppc_create_pte");
+		   "p:" PROBE " kvm_hv:kvmppc_book3s_instantiate_page\n"
+		   "p:" PROBE_ANY " kvm_hv:kvmppc_book3s_radix_page_fault");
 	self->counting = true;
 }
 
@@ -62,17 +66,17 @@ FIXTURE_TEARDOWN(cost)
 		logged_vm_destroy(self->l);
 }
 
-/* Page faults that map a page, of an access to each. */
-static unsigned long faults(struct _test_data_cost *self, bool store)
+/* Page faults of an access to each page. */
+static unsigned long faults(struct _test_data_cost *self, const char *event, bool store)
 {
 	struct logged_vm *l = self->l;
 
-	hist_start(EVENT, TRIGGER);
+	hist_start(event, TRIGGER);
 	if (store)
 		vcpu_store_pages(&l->vm->vcpu[0], l->gpa, l->page, l->pages, 2);
 	else
 		vcpu_load_pages(&l->vm->vcpu[0], l->gpa, l->page, l->pages);
-	return hist_stop(EVENT, TRIGGER);
+	return hist_stop(event, TRIGGER);
 }
 
 TEST_F(cost, faults_while_logged)
@@ -82,14 +86,14 @@ TEST_F(cost, faults_while_logged)
 	if (!self->counting)
 		SKIP(return, "the kernel has no kprobes to count with");
 	ASSERT_EQ(0, logged_vm_set_log(self->l, true));
-	loads = faults(self, false);
-	stores = faults(self, true);
+	loads = faults(self, EVENT, false);
+	stores = faults(self, EVENT, true);
 	TH_LOG("%zu pages mapped, log switched on: loads fault %lu times, stores %lu",
 	       self->l->pages, loads, stores);
 	EXPECT_OURS(self->l->vm, !loads && !stores, "stock takes all mappings away");
 	ASSERT_EQ(0, logged_vm_collect(self->l));
 	EXPECT_EQ(self->l->pages, logged_vm_count(self->l));
-	stores = faults(self, true);
+	stores = faults(self, EVENT, true);
 	EXPECT_EQ(0, stores);
 	ASSERT_EQ(0, logged_vm_collect(self->l));
 	EXPECT_EQ(self->l->pages, logged_vm_count(self->l));
@@ -97,6 +101,7 @@ TEST_F(cost, faults_while_logged)
 
 TEST_F(cost, faults_afterwards)
 {
+	const char *event = variant->mmu == VM_MMU_HPT ? EVENT : EVENT_ANY;
 	unsigned long loads, stores;
 
 	if (!self->counting)
@@ -105,8 +110,8 @@ TEST_F(cost, faults_afterwards)
 	vcpu_store_pages(&self->l->vm->vcpu[0], self->l->gpa, self->l->page,
 			 self->l->pages, 3);
 	ASSERT_EQ(0, logged_vm_set_log(self->l, false));
-	loads = faults(self, false);
-	stores = faults(self, true);
+	loads = faults(self, event, false);
+	stores = faults(self, event, true);
 	TH_LOG("%zu pages mapped, log switched off: loads fault %lu times, stores %lu",
 	       self->l->pages, loads, stores);
 	EXPECT_OURS(self->l->vm, !loads && !stores, "stock takes all mappings away");

@@ -72,6 +72,7 @@ hpt_life             ours
 paging_cases         stock ours
 paging_race          stock ours
 log_switched         stock ours
+hooks_cold           ours
 invalidate_refused   stock ours
 slot_high            stock ours
 slot_ioctls          stock ours

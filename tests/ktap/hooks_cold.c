@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Where the module takes hold of functions, and where it must not: on what a guest does
+ * all the time. What ftrace calls for all of its redirects is counted by a probe.
+ */
+#include "ktap.h"
+
+#include "hist.h"
+#include "logged_vm.h"
+#include "module.h"
+
+#define HELPER		"kvm_hv_ext_calls"
+#define HELPER_FILE	"kvm-hv-ext-calls.ko"
+#define CALLBACK	MODULE_NAME ":redirect_callback"
+
+#define PROBE		"ktap_fault"
+#define EVENT		"kprobes/" PROBE
+#define TRIGGER		"hist:keys=common_pid"
+
+#define TIMES		1000
+/* A hypercall that kvm-hv leaves to userspace. */
+#define UNKNOWN_HCALL	0xfffc
+
+FIXTURE(cold) {
+	struct logged_vm *l;
+	struct vcpu *vcpu;
+	bool counting;
+};
+
+/* All is mapped and logged, and nothing is dirty. */
+FIXTURE_SETUP(cold)
+{
+	struct vm_config config = { 0 };
+	const char *why;
+
+	if (!module_built(HELPER_FILE))
+		SKIP(return, HELPER_FILE " is not there");
+	self->l = logged_vm_create(&config, TIMES, BACKING_SMALL, &why);
+	if (!self->l)
+		SKIP(return, "%s", why);
+	check_subject(self->l->vm);
+	self->vcpu = &self->l->vm->vcpu[0];
+	vcpu_store_pages(self->vcpu, self->l->gpa, self->l->page, TIMES / 2, 1);
+	ASSERT_EQ(0, logged_vm_collect(self->l));
+	if (!access(TRACEFS "kprobe_events", W_OK)) {
+		write_file(TRACEFS "kprobe_events",
+			   "p:" PROBE " kvm_hv:kvmppc_book3s_radix_page_fault");
+		self->counting = true;
+	}
+	module_remove_name(HELPER);
+	ASSERT_EQ(0, module_insert_file(HELPER_FILE, "function=" CALLBACK));
+}
+
+FIXTURE_TEARDOWN(cold)
+{
+	module_remove_name(HELPER);
+	if (self->counting)
+		write_file(TRACEFS "kprobe_events", "");
+	if (self->l)
+		logged_vm_destroy(self->l);
+}
+
+static unsigned long calls(void)
+{
+	char text[32] = "";
+	FILE *file = fopen("/sys/module/" HELPER "/parameters/calls", "r");
+
+	if (!file || !fgets(text, sizeof(text), file))
+		die("what the probe has counted: %m");
+	fclose(file);
+	return strtoul(text, NULL, 10);
+}
+
+/* The control: the probe counts at all. */
+TEST_F(cold, first_touch)
+{
+	unsigned long before = calls();
+
+	vcpu_store_pages(self->vcpu, logged_vm_gpa(self->l, TIMES / 2), self->l->page,
+			 TIMES / 2, 1);
+	TH_LOG("%d pages touched for the first time: %lu calls", TIMES / 2,
+	       calls() - before);
+	EXPECT_LE(TIMES / 2, calls() - before);
+	/* one for each, and a few for what else the guest has touched */
+	EXPECT_GE(TIMES / 2 + 10, calls() - before);
+}
+
+TEST_F(cold, entries_and_hypercalls)
+{
+	unsigned long before = calls(), i;
+
+	for (i = 0; i < TIMES; i++)
+		vcpu_hcall(self->vcpu, UNKNOWN_HCALL, i, i, i);
+	EXPECT_EQ(before, calls());
+}
+
+/* The pages are mapped: what faults, if the MMU leaves C to software, does so for C. */
+TEST_F(cold, stores_after_a_collection)
+{
+	unsigned long before = calls(), faults = 0;
+
+	if (self->counting)
+		hist_start(EVENT, TRIGGER);
+	vcpu_store_pages(self->vcpu, self->l->gpa, self->l->page, TIMES / 2, 2);
+	if (self->counting)
+		faults = hist_stop(EVENT, TRIGGER);
+	TH_LOG("%d pages stored to: %lu page faults, %lu calls", TIMES / 2, faults,
+	       calls() - before);
+	EXPECT_EQ(before, calls());
+}
+
+TEST_HARNESS_MAIN
