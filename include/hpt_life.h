@@ -8,6 +8,10 @@
  * looks at the reverse map only when the old HPT has been freed, lets hypercalls that
  * have begun go on, and does not keep readers of KVM_PPC_GET_HTAB_FD out.
  *
+ * What KVM_PPC_RESIZE_HPT_PREPARE has begun is made by a worker, and kvm-hv loses sight of
+ * it when another is asked for and when the VM ends: here one is made at a time, and
+ * the worker is waited for.
+ *
  * Lock order: the lock of readers, that of vCPUs that begin, kvm->arch.mmu_setup_lock.
  */
 #ifndef KVM_EXT_HPT_LIFE_H
@@ -22,6 +26,7 @@ struct file;
 struct kvm;
 struct kvm_ext_vm;
 struct kvm_hpt_info;
+struct kvm_ppc_resize_hpt;
 struct kvm_vcpu;
 
 /**
@@ -30,15 +35,18 @@ struct kvm_vcpu;
  * @begin:	held by who makes a VM's MMU ready, and by who replaces its HPT
  * @closed:	the HPT is replaced while vCPUs run: no HPTE is entered
  * @was_ready:	of kvm_ext_hpt_stop(), for kvm_ext_hpt_start(); @begin
+ * @preparing:	order of the HPT that a worker of kvm-hv's may be making; 0: none does;
+ *		@readers, held for writing
  */
 struct kvm_ext_hpt_life {
 	struct rw_semaphore readers;	/* see above, as the other two */
 	struct mutex begin;		/* see above */
 	atomic_t closed;
 	bool was_ready;
+	u32 preparing;
 };
 
-/* VMs between kvm_ext_hpt_close() and kvm_ext_hpt_open(). */
+/* VMs whose HPT is replaced while vCPUs run. */
 extern atomic_t kvm_ext_hpts_closed;
 
 void kvm_ext_hpt_life_init(struct kvm_ext_hpt_life *life);
@@ -63,24 +71,42 @@ int kvm_ext_hpt_stop(struct kvm_ext_vm *vm);
 void kvm_ext_hpt_start(struct kvm_ext_vm *vm, bool untouched);
 
 /**
- * kvm_ext_hpt_close() - before the HPT of a VM is replaced while vCPUs run
- * @vm:		a VM of ours
+ * kvm_ext_hpt_drop_prepared() - free an HPT that is prepared, and wait for its worker
+ * @vm:		a VM of ours that ends; or between kvm_ext_hpt_stop() and
+ *		kvm_ext_hpt_start(), still an HPT guest
  *
- * On return no H_ENTER is under way, nor a page fault, and until kvm_ext_hpt_open()
- * none puts an HPTE into the HPT. On POWER8 hypercalls are served in real mode, where kvm-hv's
- * own way to stop them works.
+ * kvm-hv itself forgets it then.
  *
- * Context: may sleep.
- * Return: 0; -EIO if no vCPU has run since the VM was made or got its HPT, as kvm-hv has
- * it, which also warns then; -EINTR if the caller is to die.
+ * Context: may sleep as long as it takes to allocate an HPT.
  */
-int kvm_ext_hpt_close(struct kvm_ext_vm *vm);
+void kvm_ext_hpt_drop_prepared(struct kvm_ext_vm *vm);
 
 /**
- * kvm_ext_hpt_open() - after kvm_ext_hpt_close()
- * @vm:		a VM of ours
+ * kvm_ext_resize_prepare() - KVM_PPC_RESIZE_HPT_PREPARE of VMs of ours
+ * @kvm:	a VM of ours
+ * @resize:	as for the ioctl
+ *
+ * Waits until an HPT of another size that is being made is there.
+ *
+ * Context: may sleep.
+ * Return: of stock; -EINTR if the caller is to die.
  */
-void kvm_ext_hpt_open(struct kvm_ext_vm *vm);
+long kvm_ext_resize_prepare(struct kvm *kvm, struct kvm_ppc_resize_hpt *resize);
+
+/**
+ * kvm_ext_resize_commit() - KVM_PPC_RESIZE_HPT_COMMIT of VMs of ours
+ * @kvm:	a VM of ours
+ * @resize:	as for the ioctl
+ *
+ * Waits for an HPT that is being made. While kvm-hv replaces the HPT no H_ENTER is under
+ * way, nor a page fault, and none begins. On POWER8 hypercalls are served in real mode,
+ * where kvm-hv's own way to stop them works.
+ *
+ * Context: may sleep.
+ * Return: of stock; -EIO if no vCPU has run since the VM was made or got its HPT, as kvm-hv
+ * has it, which also warns then; -EINTR if the caller is to die.
+ */
+long kvm_ext_resize_commit(struct kvm *kvm, struct kvm_ppc_resize_hpt *resize);
 
 /**
  * kvm_ext_hpt_closed() - must H_ENTER wait?
@@ -90,7 +116,7 @@ void kvm_ext_hpt_open(struct kvm_ext_vm *vm);
  * so excludes a replacement: only hypercalls have to wait.
  *
  * Context: kvm->srcu held.
- * Return: true for a hypercall between kvm_ext_hpt_close() and kvm_ext_hpt_open().
+ * Return: true for a hypercall during kvm_ext_resize_commit().
  */
 bool kvm_ext_hpt_closed(struct kvm *kvm);
 

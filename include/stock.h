@@ -41,6 +41,8 @@ enum kvm_ext_redirected {
 	KVM_EXT_SETUP_MMU,
 	KVM_EXT_FREE_HPT,
 	KVM_EXT_HTAB_READ,
+	KVM_EXT_RESIZE_PREPARE,
+	KVM_EXT_RESIZE_COMMIT,
 
 	/* placed when the first VM comes whose pages are pinned */
 	KVM_EXT_FIRST_PIN,

@@ -113,8 +113,11 @@ static void ext_destroy_vm(struct kvm *kvm)
 	struct held held __cleanup(let_go) = hold(kvm);
 	struct kvm_ext_vm *vm = held.vm;
 
-	if (vm)
+	if (vm) {
 		kvm_ext_pins_stop(vm);
+		if (hpt_guests)
+			kvm_ext_hpt_drop_prepared(vm);
+	}
 	kvm_ext_stock.destroy_vm(kvm);
 
 	if (vm) {
@@ -282,20 +285,6 @@ static VM_IOCTL_RET allocate_htab(struct kvm_ext_vm *vm, struct file *filp,
 	return ret;
 }
 
-/* The guest gets the HPT that it has prepared, while its vCPUs run. */
-static VM_IOCTL_RET commit_hpt(struct kvm_ext_vm *vm, struct file *filp,
-			       unsigned long arg)
-{
-	VM_IOCTL_RET ret;
-
-	ret = kvm_ext_hpt_close(vm);
-	if (ret)
-		return ret;
-	ret = kvm_ext_stock.arch_vm_ioctl(filp, KVM_PPC_RESIZE_HPT_COMMIT, arg);
-	kvm_ext_hpt_open(vm);
-	return ret;
-}
-
 /* And KVM_CLEAR_DIRTY_LOG, which stock does not know. */
 static VM_IOCTL_RET ext_arch_vm_ioctl(struct file *filp, unsigned int ioctl,
 				      unsigned long arg)
@@ -307,8 +296,6 @@ static VM_IOCTL_RET ext_arch_vm_ioctl(struct file *filp, unsigned int ioctl,
 		return clear_dirty_log(held.vm, (void __user *)arg);
 	if (held.vm && hpt_guests && ioctl == KVM_PPC_ALLOCATE_HTAB)
 		return place_hpt_redirects() ?: allocate_htab(held.vm, filp, arg);
-	if (held.vm && hpt_guests && ioctl == KVM_PPC_RESIZE_HPT_COMMIT)
-		return commit_hpt(held.vm, filp, arg);
 	return kvm_ext_stock.arch_vm_ioctl(filp, ioctl, arg);
 }
 
@@ -330,6 +317,7 @@ static int ext_configure_mmu(struct kvm *kvm, struct kvm_ppc_mmuv3_cfg *cfg)
 	err = kvm_ext_hpt_stop(held.vm);
 	if (err)
 		return err;
+	kvm_ext_hpt_drop_prepared(held.vm);
 	err = kvm_ext_stock.configure_mmu(kvm, cfg);
 	kvm_ext_hpt_start(held.vm, err == -EINVAL || err == -ENODEV);
 	return err;
@@ -571,6 +559,16 @@ static struct kvm_ext_redirect redirected[] = {
 		.name = "kvm_htab_read",
 		.stub = kvm_ext_stub_htab_read,
 		.wanted = kvm_ext_redirect_htab_file,
+	},
+	[KVM_EXT_RESIZE_PREPARE] = {
+		.name = "kvm_vm_ioctl_resize_hpt_prepare",
+		.stub = kvm_ext_stub_resize_prepare,
+		.wanted = kvm_ext_redirect_kvm,
+	},
+	[KVM_EXT_RESIZE_COMMIT] = {
+		.name = "kvm_vm_ioctl_resize_hpt_commit",
+		.stub = kvm_ext_stub_resize_commit,
+		.wanted = kvm_ext_redirect_kvm,
 	},
 
 	/* What only VMs with paging=0 need: placed with the first of them. */

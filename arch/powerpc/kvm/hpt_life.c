@@ -2,6 +2,7 @@
 /*
  * The life of an HPT.
  */
+#include <linux/delay.h>
 #include <linux/fs.h>
 #include <linux/kvm_host.h>
 #include <linux/rcupdate.h>
@@ -15,6 +16,8 @@
 #include "mmu.h"
 #include "stock.h"
 #include "vm.h"
+
+#define WORKER_POLL_MS	10
 
 atomic_t kvm_ext_hpts_closed;
 
@@ -75,31 +78,104 @@ void kvm_ext_hpt_start(struct kvm_ext_vm *vm, bool untouched)
 	up_write(&vm->hpt_life.readers);
 }
 
-int kvm_ext_hpt_close(struct kvm_ext_vm *vm)
+/* kvm-hv answers more than 0 while its worker makes an HPT of this order. */
+static long prepare(struct kvm *kvm, u32 order)
+{
+	typeof(kvm_vm_ioctl_resize_hpt_prepare) *original =
+		kvm_ext_original(KVM_EXT_RESIZE_PREPARE);
+	struct kvm_ppc_resize_hpt resize = { .shift = order };
+
+	return original(kvm, &resize);
+}
+
+/* There is no worker then that kvm-hv could lose sight of. */
+static int await_prepared(struct kvm_ext_vm *vm, bool killable)
+{
+	u32 *preparing = &vm->hpt_life.preparing;
+
+	while (*preparing && prepare(vm->kvm, *preparing) > 0) {
+		if (killable && fatal_signal_pending(current))
+			return -EINTR;
+		msleep(WORKER_POLL_MS);
+	}
+	*preparing = 0;
+	return 0;
+}
+
+void kvm_ext_hpt_drop_prepared(struct kvm_ext_vm *vm)
+{
+	if (!vm->kvm->arch.resize_hpt)
+		return;
+	await_prepared(vm, false);
+	prepare(vm->kvm, 0);
+	/* the worker may still be in the mutex_unlock() that let us see its result */
+	synchronize_rcu_tasks();
+}
+
+long kvm_ext_resize_prepare(struct kvm *kvm, struct kvm_ppc_resize_hpt *resize)
+{
+	typeof(kvm_vm_ioctl_resize_hpt_prepare) *original =
+		kvm_ext_original(KVM_EXT_RESIZE_PREPARE);
+	struct kvm_ext_hpt_life *life = &kvm_ext_vm_find(kvm)->hpt_life;
+	long ret = 0;
+
+	if (down_write_killable(&life->readers))
+		return -EINTR;
+	if (resize->shift != life->preparing)
+		ret = await_prepared(kvm_ext_vm_find(kvm), true);
+	if (!ret) {
+		ret = original(kvm, resize);
+		/* it has not looked at anything if the arguments are wrong */
+		if (ret != -EINVAL)
+			life->preparing = ret > 0 ? resize->shift : 0;
+	}
+	up_write(&life->readers);
+	return ret;
+}
+
+static int close_hpt(struct kvm_ext_vm *vm)
 {
 	struct kvm *kvm = vm->kvm;
 	bool early;
 
-	if (down_write_killable(&vm->hpt_life.readers))
-		return -EINTR;
 	mutex_lock(&kvm->arch.mmu_setup_lock);
-	early = !kvm_is_radix(kvm) && !kvm->arch.mmu_ready;
+	early = !kvm->arch.mmu_ready;
 	mutex_unlock(&kvm->arch.mmu_setup_lock);
-	if (early) {
-		up_write(&vm->hpt_life.readers);
+	if (early)
 		return -EIO;
-	}
 	atomic_inc(&vm->hpt_life.closed);
 	atomic_inc(&kvm_ext_hpts_closed);
 	synchronize_srcu_expedited(&kvm->srcu);
 	return 0;
 }
 
-void kvm_ext_hpt_open(struct kvm_ext_vm *vm)
+static void open_hpt(struct kvm_ext_vm *vm)
 {
 	atomic_dec(&kvm_ext_hpts_closed);
 	atomic_dec(&vm->hpt_life.closed);
+}
+
+long kvm_ext_resize_commit(struct kvm *kvm, struct kvm_ppc_resize_hpt *resize)
+{
+	typeof(kvm_vm_ioctl_resize_hpt_commit) *original =
+		kvm_ext_original(KVM_EXT_RESIZE_COMMIT);
+	struct kvm_ext_vm *vm = kvm_ext_vm_find(kvm);
+	long ret;
+
+	if (down_write_killable(&vm->hpt_life.readers))
+		return -EINTR;
+	if (kvm_is_radix(kvm)) {
+		ret = original(kvm, resize);
+		goto out;
+	}
+	ret = await_prepared(vm, true) ?: close_hpt(vm);
+	if (ret)
+		goto out;
+	ret = original(kvm, resize);
+	open_hpt(vm);
+out:
 	up_write(&vm->hpt_life.readers);
+	return ret;
 }
 
 bool kvm_ext_hpt_closed(struct kvm *kvm)
