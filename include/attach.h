@@ -48,6 +48,7 @@ void kvm_ext_stub_hpt_page_fault(void);
 void kvm_ext_stub_setup_mmu(void);
 void kvm_ext_stub_free_hpt(void);
 void kvm_ext_stub_htab_read(void);
+void kvm_ext_stub_htab_write(void);
 void kvm_ext_stub_resize_prepare(void);
 void kvm_ext_stub_resize_commit(void);
 void kvm_ext_stub_vcpu_run(void);

@@ -31,7 +31,7 @@ struct kvm_vcpu;
 
 /**
  * struct kvm_ext_hpt_life - what protects the HPT of a VM
- * @readers:	read-held by who reads the HPT for userspace
+ * @readers:	read-held by who reads or writes the HPT for userspace
  * @begin:	held by who makes a VM's MMU ready, and by who replaces its HPT
  * @closed:	the HPT is replaced while vCPUs run: no HPTE is entered
  * @was_ready:	of kvm_ext_hpt_stop(), for kvm_ext_hpt_start(); @begin
@@ -104,7 +104,9 @@ long kvm_ext_resize_prepare(struct kvm *kvm, struct kvm_ppc_resize_hpt *resize);
  *
  * Context: may sleep.
  * Return: of stock; -EIO if no vCPU has run since the VM was made or got its HPT, as kvm-hv
- * has it, which also warns then; -EINTR if the caller is to die.
+ * has it, which also warns then; -ENOSPC, and nothing is prepared any more, if a bolted
+ * HPTE is where its address does not lead: two of these may come to one place, which
+ * kvm-hv does not survive in an HPT that is not smaller; -EINTR if the caller is to die.
  */
 long kvm_ext_resize_commit(struct kvm *kvm, struct kvm_ppc_resize_hpt *resize);
 
@@ -147,5 +149,17 @@ void kvm_ext_free_hpt(struct kvm_hpt_info *info);
  * Return: of stock; -EINTR.
  */
 ssize_t kvm_ext_htab_read(struct file *file, char __user *buf, size_t count, loff_t *ppos);
+
+/**
+ * kvm_ext_htab_write() - write() of KVM_PPC_GET_HTAB_FD
+ * @file:	such a file of a VM of ours
+ * @buf:	as for write()
+ * @count:	as for write()
+ * @ppos:	as for write()
+ *
+ * Return: of stock; -EINTR.
+ */
+ssize_t kvm_ext_htab_write(struct file *file, const char __user *buf, size_t count,
+			   loff_t *ppos);
 
 #endif /* KVM_EXT_HPT_LIFE_H */

@@ -9,6 +9,7 @@
 #include <linux/kvm_types.h>
 
 struct kvm_ext_vm;
+struct kvm_hpt_info;
 struct kvm_memory_slot;
 
 /* HPTEs that one invalidation can cover: 256 MiB in pages of 64 KiB. */
@@ -23,6 +24,25 @@ struct kvm_ext_hptes {
 	unsigned int nr;
 	u32 index[KVM_EXT_HPTES];
 };
+
+/**
+ * struct kvm_ext_hpte - an HPTE as it was, in the format that guests enter
+ * @v:		first doubleword
+ * @r:		second doubleword; the page is the host's
+ * @guest_r:	what the guest has for @r
+ */
+struct kvm_ext_hpte {
+	unsigned long v, r, guest_r;
+};
+
+/**
+ * kvm_ext_hpte_read() - wait for the lock of an HPTE, and read it
+ * @hpt:	an HPT that stays
+ * @index:	where in it
+ *
+ * Context: any but with an HPTE or a chain locked.
+ */
+struct kvm_ext_hpte kvm_ext_hpte_read(const struct kvm_hpt_info *hpt, unsigned long index);
 
 void kvm_ext_hpt_unmap(struct kvm_ext_vm *vm, const struct kvm_memory_slot *slot,
 		       gfn_t start, gfn_t end, unsigned int how);

@@ -35,9 +35,6 @@
 /* One that takes the host a while to make. */
 #define HUGE		24
 
-/* A defect of kvm-hv that the module does not mend yet. */
-#define DEFECT		"takes the host down; KTAP_DEFECTS=1 runs it"
-
 #define HPTE_SIZE	16
 #define HPTES(order)	((1u << (order)) / HPTE_SIZE)
 #define GROUP_SIZE	8
@@ -619,28 +616,48 @@ TEST_F_TIMEOUT(life, log_comes_and_goes, TIMEOUT)
 }
 
 /*
+ * HPTEs of a segment of 1 TiB in pages of 16 MiB, found by the first hash and by the
+ * second, and of one of 256 MiB in pages of 4 KiB; each in its group of the small HPT.
+ */
+#define BOLTED_16M	(1ull << 62 | 0x1a34ull << 24 | 0x15)
+#define SECOND_HASH	0x2
+#define NO_MEMORY	(1ull << 40)
+
+static const struct {
+	__u64 v;
+	unsigned int group;
+} in_place[] = {
+	{ BOLTED_16M, 0x1a34 & 0x7ff },
+	{ BOLTED_16M | SECOND_HASH, ~0x1a34 & 0x7ff },
+	{ 0x54321ull << 12 | 0x10 << 7 | 0x11, (0x54321 ^ 0x8123) & 0x7ff },
+};
+
+/*
  * A page of 16 MiB has its place in the HPT by its address alone. A guest that
- * enters it at two places has two HPTEs for one place of the next HPT.
+ * enters it at another place too has two HPTEs for one place of the next HPT.
  */
 TEST_F(life, resized_with_two_for_one_place)
 {
-	__u64 v = 0x4000000000000000ull | 0x1234ull << 24 | 0x15;
-	__u64 r = 1ull << 40;
 	struct vcpu *vcpu = &self->vm->vcpu[0];
 	unsigned int i;
-	int ret;
 
-	if (!option("KTAP_DEFECTS", 0))
-		SKIP(return, DEFECT);
 	ASSERT_EQ(0, new_hpt(self, SMALL));
-	for (i = 0; i < 2; i++)
-		ASSERT_EQ(0, hcall_4(vcpu, H_ENTER, H_EXACT, i * GROUP_SIZE, v, r));
+	for (i = 0; i < ARRAY_SIZE(in_place); i++)
+		ASSERT_EQ(0, hcall_4(vcpu, H_ENTER, H_EXACT, in_place[i].group * GROUP_SIZE,
+				     in_place[i].v, NO_MEMORY));
+	ASSERT_EQ(0, hcall_4(vcpu, H_ENTER, H_EXACT, GROUP_SIZE, BOLTED_16M, NO_MEMORY));
 	ASSERT_EQ(0, prepare(self->vm, LARGE));
-	ret = commit(self->vm, LARGE);
-	TH_LOG("KVM_PPC_RESIZE_HPT_COMMIT: %s", strerror(-ret));
-	EXPECT_TRUE(!ret || ret == -ENOSPC);
+	EXPECT_EQ(-ENOSPC, commit(self->vm, LARGE));
+	/* as on any failure, nothing is prepared any more */
+	EXPECT_EQ(-ENXIO, commit(self->vm, LARGE));
 	vcpu_store(vcpu, self->data_gpa, VALUE);
 	EXPECT_EQ(VALUE, *(__u64 *)self->data);
+
+	ASSERT_EQ(0, vcpu_hcall(vcpu, H_REMOVE, 0, GROUP_SIZE, 0));
+	ASSERT_EQ(0, prepare(self->vm, LARGE));
+	EXPECT_EQ(0, commit(self->vm, LARGE));
+	vcpu_store(vcpu, self->data_gpa, ~VALUE);
+	EXPECT_EQ(~VALUE, *(__u64 *)self->data);
 }
 
 /* Before the guest has run it has no HPT that could be resized. */

@@ -560,6 +560,11 @@ static struct kvm_ext_redirect redirected[] = {
 		.stub = kvm_ext_stub_htab_read,
 		.wanted = kvm_ext_redirect_htab_file,
 	},
+	[KVM_EXT_HTAB_WRITE] = {
+		.name = "kvm_htab_write",
+		.stub = kvm_ext_stub_htab_write,
+		.wanted = kvm_ext_redirect_htab_file,
+	},
 	[KVM_EXT_RESIZE_PREPARE] = {
 		.name = "kvm_vm_ioctl_resize_hpt_prepare",
 		.stub = kvm_ext_stub_resize_prepare,

@@ -90,32 +90,19 @@ struct faulting {
  */
 static bool read_faulting(struct kvm_vcpu *vcpu, struct kvm_ext_vm *vm, struct faulting *f)
 {
-	unsigned long index = vcpu->arch.pgfault_index, v, r, rpte;
+	unsigned long index = vcpu->arch.pgfault_index;
 	struct kvm *kvm = vcpu->kvm;
-	__be64 *hptep;
+	struct kvm_ext_hpte hpte;
 
 	if (atomic_read(&vm->hpt_life.closed) || !kvm->arch.hpt.virt ||
 	    index >= kvmppc_hpt_npte(&kvm->arch.hpt))
 		return false;
 
-	hptep = (__be64 *)(kvm->arch.hpt.virt + (index << 4));
-	preempt_disable();
-	while (!try_lock_hpte(hptep, HPTE_V_HVLOCK))
-		cpu_relax();
-	v = be64_to_cpu(hptep[0]) & ~HPTE_V_HVLOCK;
-	r = be64_to_cpu(hptep[1]);
-	rpte = kvm->arch.hpt.rev[index].guest_rpte;
-	unlock_hpte(hptep, v);
-	preempt_enable();
-
-	if (cpu_has_feature(CPU_FTR_ARCH_300)) {
-		v = hpte_new_to_old_v(v, r);
-		r = hpte_new_to_old_r(r);
-	}
-	if (v != vcpu->arch.pgfault_hpte[0] || r != vcpu->arch.pgfault_hpte[1])
+	hpte = kvm_ext_hpte_read(&kvm->arch.hpt, index);
+	if (hpte.v != vcpu->arch.pgfault_hpte[0] || hpte.r != vcpu->arch.pgfault_hpte[1])
 		return false;
-	f->size = kvmppc_actual_pgsz(v, rpte);
-	f->gfn = hpte_rpn(rpte, f->size);
+	f->size = kvmppc_actual_pgsz(hpte.v, hpte.guest_r);
+	f->gfn = hpte_rpn(hpte.guest_r, f->size);
 	return true;
 }
 

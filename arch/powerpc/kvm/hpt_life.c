@@ -8,11 +8,13 @@
 #include <linux/rcupdate.h>
 #include <linux/srcu.h>
 #include <asm/kvm_book3s.h>
+#include <asm/kvm_book3s_64.h>
 #include <asm/kvm_ppc.h>
 
 #include "compat.h"
 #include "dirty_log.h"
 #include "hpt_life.h"
+#include "hpt_mmu.h"
 #include "mmu.h"
 #include "stock.h"
 #include "vm.h"
@@ -133,6 +135,54 @@ long kvm_ext_resize_prepare(struct kvm *kvm, struct kvm_ppc_resize_hpt *resize)
 	return ret;
 }
 
+/*
+ * Is an HPTE where the hash of its address leads, as far as the HPTE tells it? A small
+ * page has the lower bits of its number in its segment from its place alone.
+ */
+static bool is_in_place(const struct kvm_ext_hpte *hpte, unsigned long index,
+			unsigned long mask)
+{
+	unsigned long group = index / HPTES_PER_GROUP, avpn, segment, page, wrong;
+	int shift = kvmppc_hpte_base_page_shift(hpte->v, hpte->r);
+	bool large_segment = hpte->v & HPTE_V_1TB_SEG;
+	int offset_bits = large_segment ? SID_SHIFT_1T - 23 : SID_SHIFT - 23;
+
+	if (hpte->v & HPTE_V_SECONDARY)
+		group = ~group;
+	/* the address without its lower 23 bits */
+	avpn = HPTE_V_AVPN_VAL(hpte->v);
+	if (shift > 23)
+		avpn &= -1ul << (shift - 23);
+	segment = avpn >> offset_bits;
+	if (large_segment)
+		segment ^= segment << 25;
+	page = (avpn & ((1ul << offset_bits) - 1)) << 23 >> shift;
+	wrong = page ^ segment ^ group;
+	if (shift < 23)
+		wrong &= page;
+	return !(wrong & mask);
+}
+
+/* Bolted HPTEs are moved to the next HPT; others come back by a fault, or anew. */
+static bool bolted_are_in_place(struct kvm_hpt_info *hpt)
+{
+	unsigned long index, nr = kvmppc_hpt_npte(hpt);
+	struct kvm_ext_hpte hpte;
+
+	for (index = 0; index < nr; index++) {
+		if (!(index % KVM_EXT_HPTES))
+			cond_resched();
+		/* never used, and not locked either */
+		if (!READ_ONCE(*(__be64 *)(hpt->virt + (index << 4))))
+			continue;
+		hpte = kvm_ext_hpte_read(hpt, index);
+		if (hpte.v & HPTE_V_BOLTED && hpte.v & (HPTE_V_VALID | HPTE_V_ABSENT) &&
+		    !is_in_place(&hpte, index, kvmppc_hpt_mask(hpt)))
+			return false;
+	}
+	return true;
+}
+
 static int close_hpt(struct kvm_ext_vm *vm)
 {
 	struct kvm *kvm = vm->kvm;
@@ -155,6 +205,16 @@ static void open_hpt(struct kvm_ext_vm *vm)
 	atomic_dec(&vm->hpt_life.closed);
 }
 
+/*
+ * HPTEs that are in place do not meet in an HPT that is not smaller: where they come to
+ * tells where they come from. Between this look and kvm-hv's nobody enters another.
+ */
+static bool would_meet(struct kvm *kvm, const struct kvm_ppc_resize_hpt *resize)
+{
+	return kvm->arch.resize_hpt && resize->shift >= kvm->arch.hpt.order &&
+	       !bolted_are_in_place(&kvm->arch.hpt);
+}
+
 long kvm_ext_resize_commit(struct kvm *kvm, struct kvm_ppc_resize_hpt *resize)
 {
 	typeof(kvm_vm_ioctl_resize_hpt_commit) *original =
@@ -171,7 +231,12 @@ long kvm_ext_resize_commit(struct kvm *kvm, struct kvm_ppc_resize_hpt *resize)
 	ret = await_prepared(vm, true) ?: close_hpt(vm);
 	if (ret)
 		goto out;
-	ret = original(kvm, resize);
+	if (would_meet(kvm, resize)) {
+		prepare(kvm, 0);
+		ret = -ENOSPC;
+	} else {
+		ret = original(kvm, resize);
+	}
 	open_hpt(vm);
 out:
 	up_write(&vm->hpt_life.readers);
@@ -224,6 +289,21 @@ ssize_t kvm_ext_htab_read(struct file *file, char __user *buf, size_t count, lof
 {
 	ssize_t (*original)(struct file *file, char __user *buf, size_t count, loff_t *ppos) =
 		kvm_ext_original(KVM_EXT_HTAB_READ);
+	struct kvm_ext_vm *vm = kvm_ext_vm_find(kvm_ext_htab_kvm(file->private_data));
+	ssize_t ret;
+
+	if (down_read_killable(&vm->hpt_life.readers))
+		return -EINTR;
+	ret = original(file, buf, count, ppos);
+	up_read(&vm->hpt_life.readers);
+	return ret;
+}
+
+ssize_t kvm_ext_htab_write(struct file *file, const char __user *buf, size_t count,
+			   loff_t *ppos)
+{
+	ssize_t (*original)(struct file *file, const char __user *buf, size_t count,
+			    loff_t *ppos) = kvm_ext_original(KVM_EXT_HTAB_WRITE);
 	struct kvm_ext_vm *vm = kvm_ext_vm_find(kvm_ext_htab_kvm(file->private_data));
 	ssize_t ret;
 

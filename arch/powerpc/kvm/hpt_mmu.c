@@ -124,6 +124,27 @@ static void keep_rc(struct kvm *kvm, struct revmap_entry *rev, unsigned long rc)
 	note_hpte_modification(kvm, rev);
 }
 
+struct kvm_ext_hpte kvm_ext_hpte_read(const struct kvm_hpt_info *hpt, unsigned long index)
+{
+	__be64 *hptep = (__be64 *)(hpt->virt + (index << 4));
+	struct kvm_ext_hpte hpte;
+
+	preempt_disable();
+	while (!try_lock_hpte(hptep, HPTE_V_HVLOCK))
+		cpu_relax();
+	hpte.v = dword(hptep, 0) & ~HPTE_V_HVLOCK;
+	hpte.r = dword(hptep, 1);
+	hpte.guest_r = hpt->rev[index].guest_rpte;
+	unlock_hpte(hptep, hpte.v);
+	preempt_enable();
+
+	if (cpu_has_feature(CPU_FTR_ARCH_300)) {
+		hpte.v = hpte_new_to_old_v(hpte.v, hpte.r);
+		hpte.r = hpte_new_to_old_r(hpte.r);
+	}
+	return hpte;
+}
+
 /* Invalidate what the HPTEs gave, each or all of the LPID. */
 static void invalidate(struct pass *p, bool all)
 {
