@@ -60,6 +60,7 @@ void kvm_ext_stub_unmap_shadow_pte(void);
 void kvm_ext_stub_free_shadow_table(void);
 void kvm_ext_stub_release_all_nested(void);
 void kvm_ext_stub_nested_tlbie_all(void);
+void kvm_ext_stub_rpt_invalidate(void);
 
 bool kvm_ext_self_test(void);
 bool kvm_ext_self_test_redirected(void);

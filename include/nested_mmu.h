@@ -229,6 +229,24 @@ void kvm_ext_release_all_nested(struct kvm *kvm);
 long kvm_ext_nested_tlbie_all(struct kvm_vcpu *vcpu);
 
 /**
+ * kvm_ext_rpt_invalidate() - do_h_rpt_invalidate_pat() of a range that ends in the last page
+ * @vcpu:	the vCPU that made the hypercall H_RPT_INVALIDATE
+ * @lpid:	nested guest, by its L1's number
+ * @type:	what is invalidated
+ * @pg_sizes:	sizes of pages
+ * @start:	first address
+ * @end:	last address
+ *
+ * kvm-hv goes from page to page until it is beyond the end, where there is nothing.
+ * All of the nested guest is invalidated instead.
+ *
+ * Context: vCPU thread, may sleep.
+ * Return: of stock for the first page.
+ */
+long kvm_ext_rpt_invalidate(struct kvm_vcpu *vcpu, unsigned long lpid, unsigned long type,
+			    unsigned long pg_sizes, unsigned long start, unsigned long end);
+
+/**
  * kvm_ext_get_nested() - kvmhv_get_nested()
  * @kvm:	the VM
  * @l1_lpid:	LPID that L1 gives its nested guest

@@ -33,6 +33,7 @@ enum kvm_ext_redirected {
 	KVM_EXT_FREE_PGTABLE,
 	KVM_EXT_RELEASE_NESTED,
 	KVM_EXT_NESTED_TLBIE,
+	KVM_EXT_RPT_INVALIDATE,
 
 	/* placed when the first HPT guest appears */
 	KVM_EXT_FIRST_HPT,

@@ -122,4 +122,14 @@ bool kvm_ext_redirect_shadow_table(const struct pt_regs *regs);
  */
 bool kvm_ext_redirect_tlbie_all(const struct pt_regs *regs);
 
+/**
+ * kvm_ext_redirect_rpt_to_the_end() - predicate: what is invalidated ends in the last page
+ * @regs:	registers of the call; r3 is the vCPU that made the hypercall, r7 and r8
+ *		are the first and the last address
+ *
+ * Context: that of a row's predicate.
+ * Return: true if the hypercall is ours to serve.
+ */
+bool kvm_ext_redirect_rpt_to_the_end(const struct pt_regs *regs);
+
 #endif /* KVM_EXT_WANTED_H */

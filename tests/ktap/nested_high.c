@@ -11,6 +11,7 @@
 
 #include <endian.h>
 #include <stdio.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -21,7 +22,13 @@
 #define FREE_GPA	(5 * VM_DATA_GPA)	/* where L1 has nothing */
 #define Y		(6 * VM_DATA_GPA)	/* where L2 has nothing yet */
 
+#define H_RPT_INVALIDATE	0x448
 #define H_SET_PARTITION_TABLE	0xf800
+
+/* Of H_RPT_INVALIDATE: for whom, what, and the largest size of pages. */
+#define RPT_CORES		1
+#define RPT_NESTED_TLB		3
+#define RPT_1G			8
 
 #define ROUNDS		2000
 #define TIMEOUT		300
@@ -177,6 +184,43 @@ TEST_F(high, mapped_above)
 		nested_collect(p);
 	}
 	EXPECT_NO_MISS(p->l->vm, asked, missed, "stores");
+	slot_goes(_metadata, self);
+}
+
+/*
+ * L1 tells by ranges that end less than a page before 2^64, in pages of each size: of
+ * all addresses these name the last, and are done.
+ */
+TEST_F(high, told_to_the_end)
+{
+	static const __u64 starts[] = { 1, NESTED_PAGE, 1ull << 63, -NESTED_PAGE, -1ull };
+	static const __u64 ends[] = { -1ull, -2ull, -0xfffull, -0xffffull, 1 - (1ull << 30) };
+	struct kvm_enable_cap rpt = {
+		.cap = KVM_CAP_PPC_ENABLE_HCALL,
+		.args = { H_RPT_INVALIDATE, 1 },
+	};
+	struct nested_pages *p = &self->p;
+	struct vcpu *l1 = self->l2->l1;
+	unsigned int s, e, size;
+
+	if (!p->l->vm->ours)
+		SKIP(return, "stock does not return");
+	ASSERT_EQ(0, ioctl(p->l->vm->fd, KVM_ENABLE_CAP, &rpt));
+	for (s = 0; s < ARRAY_SIZE(starts); s++) {
+		for (e = 0; e < ARRAY_SIZE(ends); e++) {
+			for (size = 1; size <= RPT_1G && starts[s] <= ends[e]; size *= 2) {
+				l1->area->regs[4] = size;
+				l1->area->regs[5] = starts[s];
+				l1->area->regs[6] = ends[e];
+				EXPECT_EQ(0, vcpu_hcall(l1, H_RPT_INVALIDATE, self->l2->lpid,
+							RPT_CORES, RPT_NESTED_TLB));
+			}
+		}
+	}
+	/* no size at all is a wrong one */
+	l1->area->regs[4] = 0;
+	EXPECT_NE(0, vcpu_hcall(l1, H_RPT_INVALIDATE, self->l2->lpid, RPT_CORES,
+				RPT_NESTED_TLB));
 	slot_goes(_metadata, self);
 }
 

@@ -528,6 +528,12 @@ static struct kvm_ext_redirect redirected[] = {
 		.wanted = kvm_ext_redirect_tlbie_all,
 		.facet = &kvm_ext_nested,
 	},
+	[KVM_EXT_RPT_INVALIDATE] = {
+		.name = "do_h_rpt_invalidate_pat",
+		.stub = kvm_ext_stub_rpt_invalidate,
+		.wanted = kvm_ext_redirect_rpt_to_the_end,
+		.facet = &kvm_ext_nested,
+	},
 
 	/*
 	 * What only HPT guests need. On bare metal radix guests call some of these at

@@ -856,6 +856,18 @@ long kvm_ext_nested_tlbie_all(struct kvm_vcpu *vcpu)
 	return rc;
 }
 
+long kvm_ext_rpt_invalidate(struct kvm_vcpu *vcpu, unsigned long lpid, unsigned long type,
+			    unsigned long pg_sizes, unsigned long start, unsigned long end)
+{
+	typeof(kvm_ext_rpt_invalidate) *original = kvm_ext_original(KVM_EXT_RPT_INVALIDATE);
+
+	BUILD_BUG_ON(!__same_type(kvm_ext_rpt_invalidate, do_h_rpt_invalidate_pat));
+
+	/* a page is one that starts before its end, and tells if the sizes are right */
+	return original(vcpu, lpid, type, pg_sizes, start, start) ?:
+	       original(vcpu, lpid, type, pg_sizes, 0, -1UL);
+}
+
 /* As kvm-hv makes it (Linux 4.20, "KVM: PPC: Book3S HV: Nested guest entry via hypercall"). */
 static struct kvm_nested_guest *new_nested(struct kvm *kvm, int l1_lpid)
 {

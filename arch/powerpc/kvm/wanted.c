@@ -6,6 +6,7 @@
 #include <linux/fs.h>
 #include <linux/kvm_host.h>
 #include <linux/module.h>
+#include <linux/sizes.h>
 #include <asm/kvm_book3s.h>
 
 #include "compat.h"
@@ -94,6 +95,16 @@ bool kvm_ext_redirect_tlbie_all(const struct pt_regs *regs)
 	const struct kvm_vcpu *vcpu = (const struct kvm_vcpu *)regs->gpr[3];
 
 	return (vcpu->arch.regs.gpr[6] & TLBIEL_INVAL_SET) == TLBIEL_INVAL_SET &&
+	       kvm_ext_redirect_vcpu(regs);
+}
+
+/*
+ * r3 vcpu, r7 start, r8 end. In the last page of any size there is no next address; with
+ * a start of 0 the last address means all.
+ */
+bool kvm_ext_redirect_rpt_to_the_end(const struct pt_regs *regs)
+{
+	return regs->gpr[8] >= -(unsigned long)SZ_1G && regs->gpr[7] &&
 	       kvm_ext_redirect_vcpu(regs);
 }
 
