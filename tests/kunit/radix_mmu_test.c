@@ -8,6 +8,7 @@
 #include <asm/kvm_book3s_64.h>
 
 #include "compat.h"
+#include "mmu.h"
 #include "radix_mmu.h"
 #include "radix_vm.h"
 
@@ -314,6 +315,82 @@ static void unmap_part_of_a_large_leaf(struct kunit *test)
 			TEST_PMD_PAGES);
 }
 
+/* Shadow PTEs that are left, and a leaf, as they are when a flush is issued. */
+static unsigned long left_over, most_at_once, flushes;
+static const pte_t *watched_leaf;
+static bool leaf_went_first;
+
+static void watch_shadows(u64 lpid)
+{
+	unsigned long left = watched->vm->rmap.entries;
+
+	if (lpid == TEST_LPID)
+		return;
+	leaf_went_first |= left && !pte_present(*watched_leaf);
+	most_at_once = max(most_at_once, left_over - left);
+	left_over = left;
+	flushes++;
+}
+
+static long shadows_range(u64 lpid, unsigned long start, unsigned long end, unsigned int shift)
+{
+	watch_shadows(lpid);
+	return test_backend_pages.range(lpid, start, end, shift);
+}
+
+static long shadows_lpid(u64 lpid)
+{
+	watch_shadows(lpid);
+	return test_backend_pages.lpid(lpid);
+}
+
+static const struct kvm_ext_flush_backend watching_shadows = {
+	.name = "watching_shadows",
+	.range_pages = 1,
+	.ceiling = 33,
+	.range = shadows_range,
+	.lpid = shadows_lpid,
+};
+
+#define ALIASES		(40000 / TEST_PMD_PAGES)
+
+/*
+ * Each page of a large leaf has many shadow PTEs. They go in several holds of the lock,
+ * and the leaf, which collections find them by, after them.
+ */
+static void unmap_many_shadows(struct kunit *test)
+{
+	struct test_vm *f = test->priv;
+	struct kvm_nested_guest *gp = test_add_nested(test, 9, 2);
+	pte_t *leaf = test_map_page(test, TEST_PMD_PAGES, PMD_SHIFT, TEST_R);
+	unsigned long i, nr = ALIASES * TEST_PMD_PAGES;
+
+	for (i = 0; i < nr; i++)
+		test_map_nested(test, TEST_PMD_PAGES + i / ALIASES, gp, i << PAGE_SHIFT,
+				PAGE_SHIFT, i == nr - 1 ? TEST_RC : TEST_R);
+	watched = f;
+	watched_leaf = leaf;
+	leaf_went_first = false;
+	most_at_once = 0;
+	flushes = 0;
+	left_over = f->vm->rmap.entries;
+	KUNIT_ASSERT_EQ(test, left_over, nr);
+	test_vm_backend(f, &watching_shadows);
+
+	/* part of it is all of it */
+	spin_lock(&f->kvm->mmu_lock);
+	kvm_ext_radix_unmap(f->vm, f->slot, TEST_SLOT_GFN + TEST_PMD_PAGES + 3,
+			    TEST_SLOT_GFN + TEST_PMD_PAGES + 4, KVM_EXT_MAY_SLEEP);
+	spin_unlock(&f->kvm->mmu_lock);
+	KUNIT_EXPECT_FALSE(test, pte_present(*leaf));
+	KUNIT_EXPECT_FALSE(test, leaf_went_first);
+	KUNIT_EXPECT_EQ(test, f->vm->rmap.entries, 0);
+	KUNIT_EXPECT_GE(test, flushes, 3);
+	KUNIT_EXPECT_LT(test, most_at_once, nr / 2);
+	KUNIT_EXPECT_EQ(test, bitmap_weight(f->slot->dirty_bitmap, TEST_SLOT_PAGES),
+			TEST_PMD_PAGES);
+}
+
 static void unmap_unlogged(struct kunit *test)
 {
 	struct test_vm *f = test->priv;
@@ -385,6 +462,7 @@ static struct kunit_case cases[] = {
 	KUNIT_CASE(unmap_random_ranges),
 	KUNIT_CASE(unmap_is_one_request),
 	KUNIT_CASE(unmap_part_of_a_large_leaf),
+	KUNIT_CASE(unmap_many_shadows),
 	KUNIT_CASE(unmap_unlogged),
 	KUNIT_CASE(age_is_one_request),
 	KUNIT_CASE(flush_slot),

@@ -389,11 +389,35 @@ static bool is_pinned(struct kvm_ext_vm *vm, const struct kvm_memory_slot *slot,
 			      pte_pfn(*leaf->ptep) + gfn - (leaf->gpa >> PAGE_SHIFT));
 }
 
-/* With mmu_lock held. Returns where to go on, or @end. */
+/*
+ * The shadow PTEs of a large leaf go before it does, as many as one hold of mmu_lock may
+ * be for, and none comes back: page faults are kept away by now. A collection meanwhile
+ * finds those that are left, by the leaf. @next is the first page not done. False if the
+ * leaf is to be come back to.
+ */
+static bool unmap_shadows(struct kvm_ext_pass *p, const struct kvm_memory_slot *slot,
+			  const struct kvm_ext_walk *leaf, gfn_t *next)
+{
+	unsigned long hpa = pte_val(*leaf->ptep) & PTE_RPN_MASK, seen = 0;
+	gfn_t gfn = max(first_gfn(slot, leaf), *next), end = end_gfn(slot, leaf);
+
+	for (; gfn < end && p->visits <= UNMAP_CHUNK; gfn++)
+		seen |= kvm_ext_visit_shadows(p, slot, gfn << PAGE_SHIFT, PAGE_SHIFT,
+					      hpa + (gfn << PAGE_SHIFT) - leaf->gpa);
+	/* a shadow PTE may be as large as the leaf */
+	if (seen)
+		kvm_ext_pass_found_dirty(p, slot, first_gfn(slot, leaf), end);
+	*next = gfn;
+	return gfn >= end;
+}
+
+/*
+ * With mmu_lock held. Returns where to go on, or @end; @shadows is for unmap_shadows().
+ */
 static unsigned long unmap_chunk(struct kvm_ext_vm *vm,
 				 const struct kvm_memory_slot *slot,
 				 unsigned long start, unsigned long end,
-				 unsigned int how)
+				 unsigned int how, gfn_t *shadows)
 {
 	struct kvm_ext_pass p = {
 		.vm = vm,
@@ -410,6 +434,11 @@ static unsigned long unmap_chunk(struct kvm_ext_vm *vm,
 	while (!(how & KVM_EXT_MAY_SLEEP && p.visits > UNMAP_CHUNK) && kvm_ext_walk_next(&w)) {
 		if (how & KVM_EXT_SPARE_PINNED && is_pinned(vm, slot, &w))
 			continue;
+		if (how & KVM_EXT_MAY_SLEEP && w.shift > PAGE_SHIFT &&
+		    kvm->arch.nested_enable && !unmap_shadows(&p, slot, &w, shadows)) {
+			w.next = max(w.gpa, start);
+			break;
+		}
 		if (visit_leaf(&p, slot, &w))
 			kvm_ext_pass_found_dirty(&p, slot, first_gfn(slot, &w), end_gfn(slot, &w));
 		kvm_ext_count_leaf(kvm, w.shift, -1);
@@ -426,11 +455,12 @@ void kvm_ext_radix_unmap(struct kvm_ext_vm *vm,
 {
 	unsigned long gpa = start << PAGE_SHIFT, end_gpa = end << PAGE_SHIFT;
 	struct kvm *kvm = vm->kvm;
+	gfn_t shadows = 0;
 
 	lockdep_assert_held(&kvm->mmu_lock);
 
 	while (gpa < end_gpa && kvm_is_radix(kvm)) {
-		gpa = unmap_chunk(vm, slot, gpa, end_gpa, how);
+		gpa = unmap_chunk(vm, slot, gpa, end_gpa, how, &shadows);
 		if (how & KVM_EXT_MAY_SLEEP && gpa < end_gpa)
 			kvm_ext_give_way(kvm);
 	}
@@ -459,12 +489,13 @@ void kvm_ext_radix_flush_slot(struct kvm_ext_vm *vm,
 	unsigned long gpa = slot->base_gfn << PAGE_SHIFT;
 	unsigned long end = gpa + (slot->npages << PAGE_SHIFT);
 	struct kvm *kvm = vm->kvm;
+	gfn_t shadows = 0;
 
 	while (gpa < end) {
 		spin_lock(&kvm->mmu_lock);
 		/* A table that goes, goes after the mode has changed. */
 		gpa = kvm_is_radix(kvm) ?
-		      unmap_chunk(vm, slot, gpa, end, KVM_EXT_MAY_SLEEP) : end;
+		      unmap_chunk(vm, slot, gpa, end, KVM_EXT_MAY_SLEEP, &shadows) : end;
 		/* page faults that have looked at the old slot try again */
 		kvm->mmu_invalidate_seq++;
 		spin_unlock(&kvm->mmu_lock);
