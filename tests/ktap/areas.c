@@ -67,24 +67,15 @@ static __u64 gpa_of(const struct _test_data_areas *self, size_t page)
 FIXTURE_SETUP(areas)
 {
 	struct vm_config config = { .nr_vcpus = NR_VCPUS, .mmu = variant->mmu };
-	char name[128];
-	const char *why;
 
-	self->l = logged_vm_create(&config, NR_PAGES, BACKING_SMALL, &why);
-	if (!self->l)
-		SKIP(return, "%s", why);
-	self->vm = self->l->vm;
-	self->vcpu = &self->vm->vcpu[0];
-	check_subject(self->vm);
+	LOGGED_VM_SETUP(self, &config, NR_PAGES, BACKING_SMALL);
 
 	ASSERT_EQ(0, mprotect(hva(self, gpa_of(self, READ_ONLY_PAGE)),
 			      self->l->page, PROT_READ));
 	ASSERT_EQ(0, mprotect(hva(self, gpa_of(self, NO_ACCESS_PAGE)),
 			      self->l->page, PROT_NONE));
 
-	snprintf(name, sizeof(name), "areas.%s.%s", _metadata->name,
-		 variant->name);
-	record_open(&self->record, name, self->vm->ours);
+	record_open(&self->record, self->vm->ours, "areas.%s.%s", _metadata->name, variant->name);
 }
 
 FIXTURE_TEARDOWN(areas)

@@ -52,18 +52,9 @@ FIXTURE_VARIANT_ADD(dirty, hpt) { VM_MMU_HPT, BACKING_SMALL, "hpt" };
 FIXTURE_SETUP(dirty)
 {
 	struct vm_config config = { .nr_vcpus = NR_VCPUS, .mmu = variant->mmu };
-	char name[128];
-	const char *why;
 
-	self->l = logged_vm_create(&config, NR_PAGES, variant->backing, &why);
-	if (!self->l)
-		SKIP(return, "%s", why);
-	self->vm = self->l->vm;
-	self->vcpu = &self->vm->vcpu[0];
-	check_subject(self->vm);
-	snprintf(name, sizeof(name), "areas_dirty.%s.%s", _metadata->name,
-		 variant->name);
-	record_open(&self->record, name, self->vm->ours);
+	LOGGED_VM_SETUP(self, &config, NR_PAGES, variant->backing);
+	record_open(&self->record, self->vm->ours, "areas_dirty.%s.%s", _metadata->name, variant->name);
 }
 
 FIXTURE_TEARDOWN(dirty)

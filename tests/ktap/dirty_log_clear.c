@@ -47,14 +47,8 @@ FIXTURE_VARIANT_ADD(clear, hpt) { VM_MMU_HPT, BACKING_SMALL };
 FIXTURE_SETUP(clear)
 {
 	struct vm_config config = { .mmu = variant->mmu };
-	const char *why;
 
-	self->l = logged_vm_create(&config, NPAGES, variant->backing, &why);
-	if (!self->l)
-		SKIP(return, "%s", why);
-	self->vm = self->l->vm;
-	self->vcpu = &self->vm->vcpu[0];
-	check_subject(self->vm);
+	LOGGED_VM_SETUP(self, &config, NPAGES, variant->backing);
 	memset(self->all, 0xff, sizeof(self->all));
 	if (!self->vm->ours) {
 		EXPECT_EQ(0, vm_offers_manual_protect(self->vm));

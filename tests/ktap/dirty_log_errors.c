@@ -42,12 +42,7 @@ FIXTURE_SETUP(errors)
 	const char *why;
 	char *pages;
 
-	self->l = logged_vm_create(&config, NPAGES, variant->backing, &why);
-	if (!self->l)
-		SKIP(return, "%s", why);
-	self->vm = self->l->vm;
-	self->vcpu = &self->vm->vcpu[0];
-	check_subject(self->vm);
+	LOGGED_VM_SETUP(self, &config, NPAGES, variant->backing);
 	ASSERT_EQ(0, vm_set_slot(self->vm, UNLOGGED_SLOT, 2 * VM_DATA_GPA,
 				 self->l->size, self->l->memory, 0));
 

@@ -47,18 +47,10 @@ FIXTURE_VARIANT_ADD(extremes, hpt) { VM_MMU_HPT, "hpt" };
 FIXTURE_SETUP(extremes)
 {
 	struct vm_config config = { .mmu = variant->mmu };
-	char name[128];
-	const char *why;
 
-	self->l = logged_vm_create(&config, NPAGES, BACKING_SMALL, &why);
-	if (!self->l)
-		SKIP(return, "%s", why);
-	self->vm = self->l->vm;
-	self->vcpu = &self->vm->vcpu[0];
+	LOGGED_VM_SETUP(self, &config, NPAGES, BACKING_SMALL);
 	self->page = self->l->page;
-	check_subject(self->vm);
-	snprintf(name, sizeof(name), "extremes.%s.%s", _metadata->name, variant->name);
-	record_open(&self->record, name, self->vm->ours);
+	record_open(&self->record, self->vm->ours, "extremes.%s.%s", _metadata->name, variant->name);
 }
 
 FIXTURE_TEARDOWN(extremes)
@@ -518,7 +510,6 @@ TEST_F_TIMEOUT(extremes, h_enter, TIMEOUT)
 #define H_TLB_INVALIDATE	0xf808
 #define H_COPY_TOFROM_GUEST	0xf80c
 #define LPID			9
-#define L2_AREA			(GUEST_MAX_VCPUS - 1)
 #define L2_GPA			VM_DATA_GPA
 
 /* What L1 may say of LPIDs; the first is there, and stays. */
@@ -527,24 +518,26 @@ static const __u64 lpids[] = {
 	1ull << 32 | LPID, 1ull << 63 | LPID, -1ull,
 };
 
+/* NULL where there are none; and nothing about them differs for HPT guests. */
 static struct nested *nested_start(struct _test_data_extremes *self, struct l2 *l2)
 {
-	struct vm_config config = { .mmu = VM_MMU_RADIX, .nested = true };
 	struct kvm_enable_cap rpt = {
 		.cap = KVM_CAP_PPC_ENABLE_HCALL,
 		.args = { H_RPT_INVALIDATE, 1 },
 	};
-	struct vm *vm = vm_create(&config);
+	const char *why;
 	struct nested *n;
+	struct vm *vm;
 
+	vm = self->vm->mmu == VM_MMU_RADIX ? nested_vm_create(1, &why) : NULL;
+	if (!vm)
+		return NULL;
 	if (call(vm->fd, KVM_ENABLE_CAP, &rpt))
 		die("KVM_CAP_PPC_ENABLE_HCALL");
 	if (vm_set_slot(vm, 1, VM_DATA_GPA, self->l->size, self->l->memory, 0))
 		die("memslot of L1");
-	n = nested_create(vm);
-	nested_add_guest(n, LPID);
+	n = nested_create_one(vm, l2, LPID);
 	nested_map(n, LPID, L2_GPA, VM_DATA_GPA, 4 * NESTED_PAGE, NESTED_READ | NESTED_WRITE);
-	l2_init(l2, n, 0, LPID, L2_AREA);
 	l2_store(l2, L2_GPA, 1);
 	return n;
 }
@@ -575,9 +568,9 @@ TEST_F_TIMEOUT(extremes, h_tlb_invalidate, TIMEOUT)
 	struct nested *n;
 	struct l2 l2;
 
-	if (variant->mmu != VM_MMU_RADIX || nested_missing())
-		SKIP(return, "no nested guests");
 	n = nested_start(self, &l2);
+	if (!n)
+		SKIP(return, "no nested guests");
 	for (number = 0; number < all; number++) {
 		rest = number;
 		ric = digit(&rest, 4);
@@ -621,9 +614,9 @@ TEST_F_TIMEOUT(extremes, h_rpt_invalidate, TIMEOUT)
 	struct nested *n;
 	struct l2 l2;
 
-	if (variant->mmu != VM_MMU_RADIX || nested_missing())
-		SKIP(return, "no nested guests");
 	n = nested_start(self, &l2);
+	if (!n)
+		SKIP(return, "no nested guests");
 	regs = l2.l1->area->regs;
 	for (number = 0; number < all; number++) {
 		if (random_below(&random, RPT_ONE_IN))
@@ -660,9 +653,9 @@ TEST_F_TIMEOUT(extremes, h_copy_tofrom_guest, TIMEOUT)
 	struct nested *n;
 	struct l2 l2;
 
-	if (variant->mmu != VM_MMU_RADIX || nested_missing())
-		SKIP(return, "no nested guests");
 	n = nested_start(self, &l2);
+	if (!n)
+		SKIP(return, "no nested guests");
 	regs = l2.l1->area->regs;
 	for (number = 0; number < all; number++) {
 		rest = number;

@@ -106,7 +106,6 @@ FIXTURE_SETUP(refused)
 {
 	struct vm_config config = { 0 };
 	char parameters[64];
-	const char *why;
 	bool below;
 
 	if (!host_is_lpar())
@@ -127,12 +126,7 @@ FIXTURE_SETUP(refused)
 
 	self->log = kernel_log_open();
 	self->log_again = kernel_log_open();
-	self->l = logged_vm_create(&config, NPAGES, variant->backing, &why);
-	if (!self->l)
-		SKIP(return, "%s", why);
-	self->vm = self->l->vm;
-	self->vcpu = &self->vm->vcpu[0];
-	check_subject(self->vm);
+	LOGGED_VM_SETUP(self, &config, NPAGES, variant->backing);
 	self->value = 1;
 }
 

@@ -66,6 +66,18 @@ static __u64 *table_at(struct nested *n, __u64 gpa)
 	return (__u64 *)(n->tables + (gpa - NESTED_TABLES_GPA));
 }
 
+struct vm *nested_vm_create(unsigned int nr_vcpus, const char **why)
+{
+	struct vm_config config = {
+		.nr_vcpus = nr_vcpus,
+		.mmu = VM_MMU_RADIX,
+		.nested = true,
+	};
+
+	*why = nested_missing();
+	return *why ? NULL : vm_create(&config);
+}
+
 struct nested *nested_create(struct vm *vm)
 {
 	struct nested *n = calloc(1, sizeof(*n));
@@ -216,6 +228,15 @@ void l2_init(struct l2 *l2, struct nested *n, unsigned int l1_vcpu,
 		.lpid = lpid,
 		.area = vm_area(n->vm, area),
 	};
+}
+
+struct nested *nested_create_one(struct vm *vm, struct l2 *l2, unsigned int lpid)
+{
+	struct nested *n = nested_create(vm);
+
+	nested_add_guest(n, lpid);
+	l2_init(l2, n, 0, lpid, GUEST_MAX_VCPUS - 1);
+	return n;
 }
 
 void l2_start(struct l2 *l2, enum guest_op op)

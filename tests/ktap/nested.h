@@ -61,6 +61,9 @@ struct nested {
 /* Why the host cannot run nested guests; NULL when it can. */
 const char *nested_missing(void);
 
+/* A VM that may have nested guests; NULL, with a reason in *why, where none can. */
+struct vm *nested_vm_create(unsigned int nr_vcpus, const char **why);
+
 /* The VM must have been created with config.nested. */
 struct nested *nested_create(struct vm *vm);
 void nested_destroy(struct nested *n);
@@ -108,6 +111,9 @@ struct l2 {
 
 void l2_init(struct l2 *l2, struct nested *n, unsigned int l1_vcpu,
 	     unsigned int lpid, unsigned int area);
+
+/* An L1 with one L2, which its first vCPU runs. */
+struct nested *nested_create_one(struct vm *vm, struct l2 *l2, unsigned int lpid);
 
 /* The vCPU on a thread of its own, for a command that runs until it is stopped. */
 void l2_start(struct l2 *l2, enum guest_op op);

@@ -42,17 +42,12 @@ FIXTURE(bogus) {
 
 FIXTURE_SETUP(bogus)
 {
-	struct vm_config config = {
-		.nr_vcpus = NR_L2,
-		.mmu = VM_MMU_RADIX,
-		.nested = true,
-	};
-	const char *why = nested_missing();
+	const char *why;
 	unsigned int i;
 
-	if (why)
+	self->vm = nested_vm_create(NR_L2, &why);
+	if (!self->vm)
 		SKIP(return, "%s", why);
-	self->vm = vm_create(&config);
 	check_subject(self->vm);
 	self->pages = mem_alloc(SIZE, BACKING_SMALL, NULL);
 	self->before = mem_alloc(SIZE, BACKING_SMALL, NULL);

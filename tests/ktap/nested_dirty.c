@@ -13,7 +13,6 @@
 
 #define NR_PAGES	256
 #define LPID		9
-#define L2_AREA		(GUEST_MAX_VCPUS - 1)
 
 #define SERVED_ROUNDS	800
 #define MIGRATIONS	20
@@ -44,11 +43,9 @@ FIXTURE_SETUP(nested)
 	if (!self->l)
 		SKIP(return, "%s", why);
 	check_subject(self->l->vm);
-	self->n = nested_create(self->l->vm);
-	nested_add_guest(self->n, LPID);
+	self->n = nested_create_one(self->l->vm, &self->l2, LPID);
 	nested_map(self->n, LPID, VM_DATA_GPA, VM_DATA_GPA, self->l->size,
 		   NESTED_READ | NESTED_WRITE);
-	l2_init(&self->l2, self->n, 0, LPID, L2_AREA);
 }
 
 FIXTURE_TEARDOWN(nested)

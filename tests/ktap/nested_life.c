@@ -67,17 +67,12 @@ static void set_up_guests(struct _test_data_life *self, unsigned int i, bool run
 
 FIXTURE_SETUP(life)
 {
-	struct vm_config config = {
-		.nr_vcpus = NR_VCPUS,
-		.mmu = VM_MMU_RADIX,
-		.nested = true,
-	};
-	const char *why = nested_missing();
+	const char *why;
 	unsigned int i;
 
-	if (why)
+	self->vm = nested_vm_create(NR_VCPUS, &why);
+	if (!self->vm)
 		SKIP(return, "%s", why);
-	self->vm = vm_create(&config);
 	check_subject(self->vm);
 	self->n = nested_create(self->vm);
 	nested_add_guest(self->n, LAST_LPID);

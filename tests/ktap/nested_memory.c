@@ -19,7 +19,6 @@
 #define SIZE		(NR_PAGES * NESTED_PAGE)
 #define SLOT		1
 #define LPID		9
-#define L2_AREA		(GUEST_MAX_VCPUS - 1)
 
 #define ROUNDS		128
 #define OBJECTS		64		/* that others may free for us */
@@ -55,9 +54,7 @@ static void create(struct _test_data_memory *self)
 	ret = vm_set_slot(self->vm, SLOT, VM_DATA_GPA, SIZE, self->pages, 0);
 	if (ret)
 		die("memslot: %s", strerror(-ret));
-	self->n = nested_create(self->vm);
-	nested_add_guest(self->n, LPID);
-	l2_init(&self->l2, self->n, 0, LPID, L2_AREA);
+	self->n = nested_create_one(self->vm, &self->l2, LPID);
 }
 
 static void destroy(struct _test_data_memory *self)

@@ -17,7 +17,6 @@
 #include "translate.h"
 
 #define LPID		9
-#define L2_AREA		(GUEST_MAX_VCPUS - 1)
 #define SLOT		1
 
 #define POOL		(64ul << 20)
@@ -314,9 +313,7 @@ FIXTURE_SETUP(remap)
 	check_subject(self->vm);
 	ASSERT_EQ(0, vm_set_slot(self->vm, SLOT, VM_DATA_GPA,
 				 self->a.nr_owned * NESTED_PAGE, self->a.owned, 0));
-	self->n = nested_create(self->vm);
-	nested_add_guest(self->n, LPID);
-	l2_init(&self->l2, self->n, 0, LPID, L2_AREA);
+	self->n = nested_create_one(self->vm, &self->l2, LPID);
 	self->high = variant->high;
 	if (self->high)
 		translate_l2(&self->l2, 0);

@@ -59,7 +59,6 @@ FIXTURE_SETUP(cases)
 	struct vm_config config = { .nr_vcpus = NR_VCPUS, .mmu = variant->mmu };
 	bool hugetlb = variant->backing == BACKING_HUGETLB;
 	size_t size = hugetlb ? HUGETLB_SIZE : SIZE;
-	char name[64];
 	const char *why;
 
 	self->l = logged_vm_create(&config, size / page_size(), variant->backing, &why);
@@ -83,9 +82,7 @@ FIXTURE_SETUP(cases)
 	self->copy = mem_alloc(self->l->size, BACKING_SMALL, NULL);
 	self->random = option("KTAP_SEED", 1);
 	self->judged = judges_theft(self->l->vm);
-	snprintf(name, sizeof(name), "paging_cases.%s.%s", _metadata->name,
-		 variant->name);
-	record_open(&self->record, name, self->l->vm->ours);
+	record_open(&self->record, self->l->vm->ours, "paging_cases.%s.%s", _metadata->name, variant->name);
 }
 
 FIXTURE_TEARDOWN(cases)

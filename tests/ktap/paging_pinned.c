@@ -40,7 +40,6 @@
 #define TIMEOUT		300
 
 #define LPID		9
-#define L2_AREA		(GUEST_MAX_VCPUS - 1)
 
 FIXTURE(pinned) {
 	struct logged_vm *l;
@@ -489,11 +488,9 @@ FIXTURE_SETUP(pinned_nested)
 	if (!self->l)
 		SKIP(return, "%s", why);
 	check_subject(self->l->vm);
-	self->n = nested_create(self->l->vm);
-	nested_add_guest(self->n, LPID);
+	self->n = nested_create_one(self->l->vm, &self->l2, LPID);
 	nested_map(self->n, LPID, VM_DATA_GPA, VM_DATA_GPA, self->l->size,
 		   NESTED_READ | NESTED_WRITE);
-	l2_init(&self->l2, self->n, 0, LPID, L2_AREA);
 	/* what the guests themselves need comes first */
 	l2_store(&self->l2, VM_DATA_GPA, VALUE);
 }

@@ -12,14 +12,18 @@
 
 #define LINE_MAX	256
 
-void record_open(struct record *r, const char *name, bool compare)
+void record_open(struct record *r, bool compare, const char *fmt, ...)
 {
 	const char *dir = getenv("KTAP_RECORDS");
-	char path[LINE_MAX];
+	char name[LINE_MAX], path[2 * LINE_MAX];
+	va_list args;
 
 	*r = (struct record){ .compare = compare };
 	if (!dir)
 		return;
+	va_start(args, fmt);
+	vsnprintf(name, sizeof(name), fmt, args);
+	va_end(args);
 	snprintf(path, sizeof(path), "%s/%s", dir, name);
 	r->file = fopen(path, compare ? "r" : "w");
 	/* A run on ours only has nothing to compare with. */

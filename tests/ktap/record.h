@@ -26,7 +26,7 @@ struct record {
 };
 
 /* A name is used by one test only; the run on stock comes first. */
-void record_open(struct record *r, const char *name, bool compare);
+void __printf(3, 4) record_open(struct record *r, bool compare, const char *fmt, ...);
 void record_close(struct record *r);
 
 /* One result, without a newline. Ends the test when stock's was another. */
