@@ -21,7 +21,7 @@ import sys
 import tempfile
 import time
 
-FIRMWARE = "/usr/share/qemu"        # of Debian, also for a QEMU that has none
+FIRMWARE = "/usr/share/qemu"        # of the installed QEMU
 
 # Emulated CPUs stand still while this machine is busy elsewhere; the detectors
 # of stuck CPUs get the longest patience they take. What they then find is real.

@@ -130,7 +130,9 @@ lab_step() {
 # The archives the system uses, but with ppc64el and sources, and with a state
 # of its own: this needs no root and changes nothing in what the system installs.
 # Backports are there for who asks for a version that only they have: apt prefers
-# all else to them.
+# all else to them. Of the release after this one there are sources only.
+
+lab_newer=trixie
 
 lab_apt_options=(
 	-o "Dir::Etc::sourcelist=$lab_cache/apt/sources.list"
@@ -160,7 +162,9 @@ lab_apt_sources() {
 		case $suite in
 		*-backports) continue ;;
 		*-*) ;;
-		*) echo "deb [arch=amd64 signed-by=$keys] $uri $suite-backports main" ;;
+		*)
+			echo "deb [arch=amd64 signed-by=$keys] $uri $suite-backports main"
+			echo "deb-src [signed-by=$keys] $uri $lab_newer main" ;;
 		esac
 		architectures=amd64,ppc64el
 		[[ $suite != *-security ]] || architectures=amd64
@@ -173,7 +177,7 @@ lab_apt_sources() {
 # while, but do not miss security updates for ever.
 lab_apt_read() {
 	[ -n "$(find "$lab_cache/apt/updated" -mtime -7 2>/dev/null)" ] &&
-		grep -q -e -backports "$lab_cache/apt/sources.list"
+		grep -q " $lab_newer " "$lab_cache/apt/sources.list"
 }
 
 lab_apt_ready() {
