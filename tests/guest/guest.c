@@ -56,6 +56,16 @@ static void load_list(struct guest_area *area)
 		area->list[i].value = load((__u64 *)area->list[i].addr);
 }
 
+static void update_list(struct guest_area *area)
+{
+	__u64 i;
+
+	for (i = 0; i < area->count; i++) {
+		load((__u64 *)area->list[i].addr);
+		store((__u64 *)area->list[i].addr, area->list[i].value);
+	}
+}
+
 static __u64 xorshift(__u64 x)
 {
 	x ^= x << 13;
@@ -301,6 +311,9 @@ void guest_main(struct guest_area *area)
 			break;
 		case GUEST_LOAD:
 			load_list(area);
+			break;
+		case GUEST_UPDATE:
+			update_list(area);
 			break;
 		case GUEST_CHURN:
 			churn(area);

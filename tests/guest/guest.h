@@ -48,6 +48,7 @@
  * enum guest_op - commands
  * @GUEST_STORE: store list[i].value to list[i].addr, for each i < count
  * @GUEST_LOAD: load list[i].addr into list[i].value, for each i < count
+ * @GUEST_UPDATE: for each i < count, load list[i].addr, and store list[i].value there
  * @GUEST_CHURN: until stop, store rising numbers to pages chosen at random
  *	among the count pages of size stride from addr on
  * @GUEST_REMEMBER: GUEST_CHURN that keeps the last value stored to each page in
@@ -74,6 +75,7 @@
 enum guest_op {
 	GUEST_STORE,
 	GUEST_LOAD,
+	GUEST_UPDATE,
 	GUEST_CHURN,
 	GUEST_REMEMBER,
 	GUEST_REWRITE,

@@ -18,6 +18,8 @@
 #define SWITCHES	1000
 #define MIGRATIONS	6
 #define COPY_ROUNDS	8
+#define UPDATE_ROUNDS	20
+#define UPDATED_PAGES	64
 
 FIXTURE(running) {
 	struct logged_vm *l;
@@ -181,6 +183,63 @@ static void switch_repeatedly(struct __test_metadata *_metadata,
 TEST_F_TIMEOUT(running, switched, TIMEOUT)
 {
 	switch_repeatedly(_metadata, self->l, self->random, self->judged);
+}
+
+FIXTURE(updated) {
+	struct logged_vm *l;
+};
+
+FIXTURE_VARIANT(updated) {
+	enum vm_mmu mmu;
+	enum backing backing;
+};
+
+FIXTURE_VARIANT_ADD(updated, small) { VM_MMU_RADIX, BACKING_SMALL };
+FIXTURE_VARIANT_ADD(updated, thp) { VM_MMU_RADIX, BACKING_THP };
+FIXTURE_VARIANT_ADD(updated, memfd) { VM_MMU_RADIX, BACKING_MEMFD };
+FIXTURE_VARIANT_ADD(updated, hpt) { VM_MMU_HPT, BACKING_SMALL };
+
+FIXTURE_SETUP(updated)
+{
+	struct vm_config config = { .mmu = variant->mmu };
+	const char *why;
+
+	self->l = logged_vm_create(&config, UPDATED_PAGES, variant->backing, &why);
+	if (!self->l)
+		SKIP(return, "%s", why);
+	check_subject(self->l->vm);
+}
+
+FIXTURE_TEARDOWN(updated)
+{
+	if (self->l)
+		logged_vm_destroy(self->l);
+}
+
+/*
+ * Each page is loaded from and then stored to, and the vCPU does not leave the guest
+ * between. The translation that the load has made must not let the store pass unseen.
+ */
+TEST_F(updated, loaded_then_stored)
+{
+	unsigned long round, page, missed = 0, lost = 0;
+	struct logged_vm *l = self->l;
+	struct vcpu *vcpu = &l->vm->vcpu[0];
+
+	for (round = 1; round <= UPDATE_ROUNDS; round++) {
+		area_list(vcpu->area, l->gpa, l->page, UPDATED_PAGES, round);
+		ASSERT_EQ(0, vcpu_run(vcpu, GUEST_UPDATE));
+		ASSERT_EQ(0, logged_vm_collect(l));
+		for (page = 0; page < UPDATED_PAGES; page++) {
+			missed += !test_bit(l->bitmap, page);
+			lost += *(__u64 *)vm_hva(l->vm, logged_vm_gpa(l, page)) !=
+				round + page;
+		}
+	}
+	TH_LOG("%d stores after loads, %lu missed, %lu lost",
+	       UPDATE_ROUNDS * UPDATED_PAGES, missed, lost);
+	EXPECT_NONE(host_is_exact(), missed);
+	EXPECT_EQ(0, lost);
 }
 
 TEST_HARNESS_MAIN
