@@ -18,6 +18,9 @@
 
 #define PROBE		"bench_fault"
 #define FAULT		"kprobes/" PROBE
+#define PROBE_RC	"bench_set_rc"
+#define SET_RC		"kprobes/" PROBE_RC
+#define PROBED		" kvm_hv:kvmppc_book3s_hv_page_fault"
 #define HCALL		"powerpc/hcall_entry"
 #define TLBIE		"powerpc/tlbie"
 #define ACQUIRE		"lock/lock_acquire"
@@ -28,6 +31,7 @@
 
 #define BY_THREAD	"hist:keys=common_pid"
 #define BY_NUMBER	"hist:keys=opcode"
+#define ASKS_RC		"hist:keys=common_pid if dsisr & 0x40000"
 #define OF_GUESTS	"hist:keys=local if local == 0 && lpid != 0"
 #define TIME_TAKEN	"hist:keys=common_pid:taken=common_timestamp" IS_MMU_LOCK
 #define TIME_GIVEN	"hist:keys=common_pid:ns=common_timestamp-$taken:"	\
@@ -51,8 +55,10 @@ bool counters_see_locks(void)
 void counters_on(void)
 {
 	write_file(TRACEFS "kprobe_events",
-		   "p:" PROBE " kvm_hv:kvmppc_book3s_hv_page_fault");
+		   "p:" PROBE PROBED "\n"
+		   "p:" PROBE_RC PROBED " dsisr=%gpr5:x64");
 	hist_start(FAULT, BY_THREAD);
+	hist_start(SET_RC, ASKS_RC);
 	hist_start(HCALL, BY_NUMBER);
 	hist_start(TLBIE, OF_GUESTS);
 	if (!counters_see_locks())
@@ -72,6 +78,7 @@ void counters_off(void)
 	}
 	hist_stop(TLBIE, OF_GUESTS);
 	hist_stop(HCALL, BY_NUMBER);
+	hist_stop(SET_RC, ASKS_RC);
 	hist_stop(FAULT, BY_THREAD);
 	write_file(TRACEFS "kprobe_events", "");
 }
@@ -115,6 +122,7 @@ static void read_all(struct counters *c)
 {
 	memset(c, 0, sizeof(*c));
 	hist_read(FAULT, add, &c->faults);
+	hist_read(SET_RC, add, &c->set_rc);
 	hist_read(TLBIE, add, &c->tlbie);
 	hist_read(HCALL, add_hcall, c);
 }
@@ -148,6 +156,7 @@ void counters_end(struct counters *c)
 		hist_stop(HELD, SUM_AND_MOST);
 	}
 	now.faults -= c->faults;
+	now.set_rc -= c->set_rc;
 	now.tlbie -= c->tlbie;
 	for (i = 0; i < now.nr_hcalls; i++)
 		now.hcall[i].count -= hcalls_of(c, now.hcall[i].nr);

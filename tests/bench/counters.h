@@ -25,6 +25,7 @@ struct hcall_count {
 /**
  * struct counters - counts since counters_on(), or since others were read
  * @faults: page faults of guests
+ * @set_rc: of these, those that only ask for R or C of an entry that is there
  * @tlbie: tlbie instructions for guests, on bare metal
  * @nr_hcalls: number of entries in @hcall
  * @hcall: hypercalls, in a partition
@@ -34,6 +35,7 @@ struct hcall_count {
  */
 struct counters {
 	unsigned long faults;
+	unsigned long set_rc;
 	unsigned long tlbie;
 	unsigned int nr_hcalls;
 	struct hcall_count hcall[MAX_HCALLS];

@@ -130,8 +130,8 @@ static void print_counts(const struct counters *c)
 	const char *comma = "";
 	unsigned int i;
 
-	printf(",\"counts\":{\"faults\":%lu,\"tlbie\":%lu,\"hcalls\":{", c->faults,
-	       c->tlbie);
+	printf(",\"counts\":{\"faults\":%lu,\"set_rc\":%lu,\"tlbie\":%lu,\"hcalls\":{",
+	       c->faults, c->set_rc, c->tlbie);
 	for (i = 0; i < c->nr_hcalls; i++) {
 		if (!c->hcall[i].count)
 			continue;

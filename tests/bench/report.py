@@ -95,7 +95,8 @@ def counted(phase, of):
     """Median of what of() takes from the counts."""
     if not phase or not phase.get("counts"):
         return None
-    return statistics.median(of(counts) for counts in phase["counts"])
+    values = [of(counts) for counts in phase["counts"]]
+    return None if None in values else statistics.median(values)
 
 
 def invalidations(counts):
@@ -153,6 +154,7 @@ def phase_rows(m, backing, mib, vcpus, mode):
 COUNTS = {
     "TLB invalidations": lambda p: counted(p, invalidations),
     "guest page faults": lambda p: counted(p, lambda c: c["faults"]),
+    "of these for R or C": lambda p: counted(p, lambda c: c.get("set_rc")),
     "other hypercalls": lambda p: counted(p, other_hcalls),
     "pages reported": lambda p: median(p, "reported"),
 }
@@ -448,7 +450,9 @@ How to read it:
   more: a pass that nobody logs, the first pass after enable, which finds what enable
   has left, the first after disable, and a log of a guest that has only loaded.
 - Counts come from the kernel's own tracepoints and probes, in rounds of their own. A
-  TLB invalidation is a hypercall of a partition, a `tlbie` on bare metal.
+  TLB invalidation is a hypercall of a partition, a `tlbie` on bare metal. Faults for R
+  or C are those where the page is mapped, and the processor leaves it to software to
+  note that it is used or changed: the first store to a page after a collection.
 - Instructions are those of the whole emulated machine, which has one CPU then, by a
   clock that counts them. What a `tlbie` or a hypercall takes elsewhere is not in them:
   to collect a dirty page is one hypercall more on stock, which counts as one
@@ -566,7 +570,7 @@ def all_tables(measurements):
 def main():
     argparse.ArgumentParser(description=__doc__,
                             formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
-    order = ("pseries9", "powernv9")
+    order = ("pseries9", "exact-pseries9", "powernv9", "exact9")
     measurements = sorted((Measurement(path) for path in (DOCS / "raw").glob("*.json")),
                           key=lambda m: ("migrations" in m.raw, m.raw["instructions"],
                                          m.raw.get("of", {}).get("locks", False),
