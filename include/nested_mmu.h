@@ -241,7 +241,7 @@ long kvm_ext_nested_tlbie_all(struct kvm_vcpu *vcpu);
  * All of the nested guest is invalidated instead.
  *
  * Context: vCPU thread, may sleep.
- * Return: of stock for the first page.
+ * Return: of stock for a longer range.
  */
 long kvm_ext_rpt_invalidate(struct kvm_vcpu *vcpu, unsigned long lpid, unsigned long type,
 			    unsigned long pg_sizes, unsigned long start, unsigned long end);

@@ -73,6 +73,7 @@ paging_cases         stock ours
 paging_race          stock ours
 log_switched         stock ours
 hooks_cold           ours
+tables_charged       stock ours
 invalidate_refused   stock ours
 slot_high            stock ours
 slot_ioctls          stock ours

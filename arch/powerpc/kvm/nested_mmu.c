@@ -863,9 +863,8 @@ long kvm_ext_rpt_invalidate(struct kvm_vcpu *vcpu, unsigned long lpid, unsigned 
 
 	BUILD_BUG_ON(!__same_type(kvm_ext_rpt_invalidate, do_h_rpt_invalidate_pat));
 
-	/* a page is one that starts before its end, and tells if the sizes are right */
-	return original(vcpu, lpid, type, pg_sizes, start, start) ?:
-	       original(vcpu, lpid, type, pg_sizes, 0, -1UL);
+	/* more pages of any size than kvm-hv takes one by one */
+	return original(vcpu, lpid, type, pg_sizes, 0, BIT(62));
 }
 
 /* As kvm-hv makes it (Linux 4.20, "KVM: PPC: Book3S HV: Nested guest entry via hypercall"). */

@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Page-table pages of a guest count as memory of the program that runs it: a guest that
+ * touches one page in each 2 MiB makes one for each.
+ */
+#include "ktap.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+
+#define CGROUPS		"/sys/fs/cgroup/"
+#define OURS		CGROUPS "ktap/"
+
+#define SLOT		1
+#define STRIDE		0x200000ul
+#define NR_TABLES	512
+#define SIZE		(NR_TABLES * STRIDE)
+#define PATIENCE_S	10
+
+/* What the kernel has allocated in small pieces on account of the group, in bytes. */
+static long charged(void)
+{
+	static const char name[] = "slab_unreclaimable ";
+	char line[256];
+	long bytes = -1;
+	FILE *file = fopen(OURS "memory.stat", "r");
+
+	if (!file)
+		die(OURS "memory.stat: %m");
+	while (fgets(line, sizeof(line), file))
+		if (!strncmp(line, name, sizeof(name) - 1))
+			bytes = atol(line + sizeof(name) - 1);
+	fclose(file);
+	return bytes;
+}
+
+/* Returns NULL if this process is in a group of its own. */
+static const char *enter_group(void)
+{
+	if (access(CGROUPS "cgroup.procs", F_OK) &&
+	    mount("cgroup2", CGROUPS, "cgroup2", 0, NULL))
+		return "the kernel has no control groups";
+	if (access(CGROUPS "cgroup.subtree_control", W_OK))
+		return "control groups are of version 1";
+	write_file(CGROUPS "cgroup.subtree_control", "+memory");
+	if (mkdir(OURS, 0755) && errno != EEXIST)
+		die("mkdir " OURS ": %m");
+	write_file(OURS "cgroup.procs", "0");
+	return access(OURS "memory.stat", R_OK) ? "the kernel has no memory groups" : NULL;
+}
+
+TEST(charged_and_given_back)
+{
+	long before, with, without, tables = NR_TABLES * (STRIDE / page_size()) * 8;
+	struct vm_config config = { 0 };
+	const char *why = enter_group();
+	struct vm *vm;
+	unsigned int i;
+	void *memory;
+
+	if (why)
+		SKIP(return, "%s", why);
+	memory = mem_alloc(SIZE, BACKING_SMALL, &why);
+	vm = vm_create(&config);
+	check_subject(vm);
+	ASSERT_EQ(0, vm_set_slot(vm, SLOT, VM_DATA_GPA, SIZE, memory, 0));
+
+	before = charged();
+	for (i = 0; i < NR_TABLES; i++)
+		vcpu_store(&vm->vcpu[0], VM_DATA_GPA + i * STRIDE, i);
+	with = charged() - before;
+	EXPECT_OURS(vm, with >= tables, "stock's page-table pages are nobody's");
+
+	vm_destroy(vm);
+	for (i = 0; i < PATIENCE_S; i++) {
+		without = charged() - before;
+		if (without < tables / 2)
+			break;
+		sleep(1);
+	}
+	TH_LOG("tables of %ld bytes: %ld charged, %ld after the VM has ended", tables, with,
+	       without);
+	EXPECT_GT(tables / 2, without);
+	mem_free(memory, SIZE);
+}
+
+TEST_HARNESS_MAIN
