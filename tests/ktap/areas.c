@@ -67,8 +67,13 @@ static __u64 gpa_of(const struct _test_data_areas *self, size_t page)
 FIXTURE_SETUP(areas)
 {
 	struct vm_config config = { .nr_vcpus = NR_VCPUS, .mmu = variant->mmu };
+	const char *why;
 
-	LOGGED_VM_SETUP(self, &config, NR_PAGES, BACKING_SMALL);
+	why = logged_vm_setup(&config, NR_PAGES, BACKING_SMALL, &self->l,
+			      &self->vm, &self->vcpu);
+	if (why)
+		SKIP(return, "%s", why);
+	check_subject(self->vm);
 
 	ASSERT_EQ(0, mprotect(hva(self, gpa_of(self, READ_ONLY_PAGE)),
 			      self->l->page, PROT_READ));

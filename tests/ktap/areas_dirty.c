@@ -52,9 +52,15 @@ FIXTURE_VARIANT_ADD(dirty, hpt) { VM_MMU_HPT, BACKING_SMALL, "hpt" };
 FIXTURE_SETUP(dirty)
 {
 	struct vm_config config = { .nr_vcpus = NR_VCPUS, .mmu = variant->mmu };
+	const char *why;
 
-	LOGGED_VM_SETUP(self, &config, NR_PAGES, variant->backing);
-	record_open(&self->record, self->vm->ours, "areas_dirty.%s.%s", _metadata->name, variant->name);
+	why = logged_vm_setup(&config, NR_PAGES, variant->backing, &self->l,
+			      &self->vm, &self->vcpu);
+	if (why)
+		SKIP(return, "%s", why);
+	check_subject(self->vm);
+	record_open(&self->record, self->vm->ours, "areas_dirty.%s.%s", _metadata->name,
+		    variant->name);
 }
 
 FIXTURE_TEARDOWN(dirty)

@@ -47,8 +47,13 @@ FIXTURE_VARIANT_ADD(clear, hpt) { VM_MMU_HPT, BACKING_SMALL };
 FIXTURE_SETUP(clear)
 {
 	struct vm_config config = { .mmu = variant->mmu };
+	const char *why;
 
-	LOGGED_VM_SETUP(self, &config, NPAGES, variant->backing);
+	why = logged_vm_setup(&config, NPAGES, variant->backing, &self->l,
+			      &self->vm, &self->vcpu);
+	if (why)
+		SKIP(return, "%s", why);
+	check_subject(self->vm);
 	memset(self->all, 0xff, sizeof(self->all));
 	if (!self->vm->ours) {
 		EXPECT_EQ(0, vm_offers_manual_protect(self->vm));

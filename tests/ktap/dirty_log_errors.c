@@ -42,7 +42,11 @@ FIXTURE_SETUP(errors)
 	const char *why;
 	char *pages;
 
-	LOGGED_VM_SETUP(self, &config, NPAGES, variant->backing);
+	why = logged_vm_setup(&config, NPAGES, variant->backing, &self->l,
+			      &self->vm, &self->vcpu);
+	if (why)
+		SKIP(return, "%s", why);
+	check_subject(self->vm);
 	ASSERT_EQ(0, vm_set_slot(self->vm, UNLOGGED_SLOT, 2 * VM_DATA_GPA,
 				 self->l->size, self->l->memory, 0));
 

@@ -47,10 +47,16 @@ FIXTURE_VARIANT_ADD(extremes, hpt) { VM_MMU_HPT, "hpt" };
 FIXTURE_SETUP(extremes)
 {
 	struct vm_config config = { .mmu = variant->mmu };
+	const char *why;
 
-	LOGGED_VM_SETUP(self, &config, NPAGES, BACKING_SMALL);
+	why = logged_vm_setup(&config, NPAGES, BACKING_SMALL, &self->l,
+			      &self->vm, &self->vcpu);
+	if (why)
+		SKIP(return, "%s", why);
+	check_subject(self->vm);
 	self->page = self->l->page;
-	record_open(&self->record, self->vm->ours, "extremes.%s.%s", _metadata->name, variant->name);
+	record_open(&self->record, self->vm->ours, "extremes.%s.%s", _metadata->name,
+		    variant->name);
 }
 
 FIXTURE_TEARDOWN(extremes)

@@ -619,9 +619,9 @@ TEST_F_TIMEOUT(life, log_comes_and_goes, TIMEOUT)
  * HPTEs of a segment of 1 TiB in pages of 16 MiB, found by the first hash and by the
  * second, and of one of 256 MiB in pages of 4 KiB; each in its group of the small HPT.
  */
-#define BOLTED_16M	(1ull << 62 | 0x1a34ull << 24 | 0x15)
+#define BOLTED_16M	0x4000001a34000015ull
 #define SECOND_HASH	0x2
-#define NO_MEMORY	(1ull << 40)
+#define NO_MEMORY	0x10000000000ull
 
 static const struct {
 	__u64 v;

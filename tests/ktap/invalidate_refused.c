@@ -107,6 +107,7 @@ FIXTURE_SETUP(refused)
 	struct vm_config config = { 0 };
 	char parameters[64];
 	bool below;
+	const char *why;
 
 	if (!host_is_lpar())
 		SKIP(return, "bare metal asks no hypervisor");
@@ -126,7 +127,11 @@ FIXTURE_SETUP(refused)
 
 	self->log = kernel_log_open();
 	self->log_again = kernel_log_open();
-	LOGGED_VM_SETUP(self, &config, NPAGES, variant->backing);
+	why = logged_vm_setup(&config, NPAGES, variant->backing, &self->l,
+			      &self->vm, &self->vcpu);
+	if (why)
+		SKIP(return, "%s", why);
+	check_subject(self->vm);
 	self->value = 1;
 }
 

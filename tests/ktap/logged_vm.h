@@ -45,19 +45,12 @@ struct logged_vm *logged_vm_create(const struct vm_config *config, size_t pages,
 void logged_vm_destroy(struct logged_vm *l);
 
 /*
- * In FIXTURE_SETUP, for a fixture with l, vm and vcpu, its first: the test is skipped where
- * the host cannot have such a VM.
+ * logged_vm_create() for a fixture that has its VM and first vCPU at hand as well. NULL, or
+ * why the host cannot have such a VM.
  */
-#define LOGGED_VM_SETUP(self, config, pages, backing) do {		\
-	const char *reason;						\
-									\
-	(self)->l = logged_vm_create(config, pages, backing, &reason);	\
-	if (!(self)->l)							\
-		SKIP(return, "%s", reason);				\
-	(self)->vm = (self)->l->vm;					\
-	(self)->vcpu = &(self)->vm->vcpu[0];				\
-	check_subject((self)->vm);					\
-} while (0)
+const char *logged_vm_setup(const struct vm_config *config, size_t pages,
+			    enum backing backing, struct logged_vm **l, struct vm **vm,
+			    struct vcpu **vcpu);
 
 int logged_vm_set_log(struct logged_vm *l, bool on);
 

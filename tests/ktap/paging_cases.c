@@ -82,7 +82,8 @@ FIXTURE_SETUP(cases)
 	self->copy = mem_alloc(self->l->size, BACKING_SMALL, NULL);
 	self->random = option("KTAP_SEED", 1);
 	self->judged = judges_theft(self->l->vm);
-	record_open(&self->record, self->l->vm->ours, "paging_cases.%s.%s", _metadata->name, variant->name);
+	record_open(&self->record, self->l->vm->ours, "paging_cases.%s.%s", _metadata->name,
+		    variant->name);
 }
 
 FIXTURE_TEARDOWN(cases)

@@ -192,7 +192,7 @@ static pte_t host_leaf(struct kvm *kvm, const struct kvm_memory_slot *slot,
 	local_irq_restore(flags);
 	if (!pte_present(pte))
 		return __pte(0);
-	return __pte(pte_val(pte) | (hva & (1UL << shift) - size));
+	return __pte(pte_val(pte) | (hva & ((1UL << shift) - size)));
 }
 
 /* What entries that make one leaf need not have in common. */
