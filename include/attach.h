@@ -56,7 +56,7 @@ void kvm_ext_stub_get_nested(void);
 void kvm_ext_stub_remove_nest_rmap(void);
 void kvm_ext_stub_update_nest_rmap_rc(void);
 void kvm_ext_stub_find_nested_pte(void);
-void kvm_ext_stub_unmap_shadow_pte(void);
+void kvm_ext_stub_unmap_pte(void);
 void kvm_ext_stub_free_shadow_table(void);
 void kvm_ext_stub_release_all_nested(void);
 void kvm_ext_stub_nested_tlbie_all(void);

@@ -50,8 +50,8 @@ bool kvm_ext_hpt_congruent(const struct kvm_memory_slot *slot, unsigned long gpa
  *
  * Context: as the original: not to sleep.
  * Return: of H_ENTER; H_PARAMETER also if memory of the host is not aligned as
- * the page of the guest is (PAPR, H_ENTER: a page size that is not supported);
- * H_PTEG_FULL also while the HPT is replaced (kvm_ext_hpt_closed()).
+ * the page of the guest is (PAPR, H_ENTER: a page size that is not supported), but not
+ * with notifiers=0; H_PTEG_FULL also while the HPT is replaced (kvm_ext_hpt_closed()).
  */
 long kvm_ext_h_enter(struct kvm *kvm, unsigned long flags, long pte_index,
 		     unsigned long pteh, unsigned long ptel, pgd_t *pgdir,

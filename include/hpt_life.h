@@ -37,6 +37,7 @@ struct kvm_vcpu;
  * @was_ready:	of kvm_ext_hpt_stop(), for kvm_ext_hpt_start(); @begin
  * @preparing:	order of the HPT that a worker of kvm-hv's may be making; 0: none does;
  *		@readers, held for writing
+ * @any_prepared: one has been at work; the same
  */
 struct kvm_ext_hpt_life {
 	struct rw_semaphore readers;	/* see above, as the other two */
@@ -44,6 +45,7 @@ struct kvm_ext_hpt_life {
 	atomic_t closed;
 	bool was_ready;
 	u32 preparing;
+	bool any_prepared;
 };
 
 /* VMs whose HPT is replaced while vCPUs run. */

@@ -181,7 +181,7 @@ pte_t *kvm_ext_find_nested_pte(struct kvm *kvm, unsigned long l1_lpid, unsigned 
 			       unsigned int *shift);
 
 /**
- * kvm_ext_unmap_shadow_pte() - kvmppc_unmap_pte() of a shadow PTE
+ * kvm_ext_unmap_shadow_pte() - kvm_ext_unmap_pte() of a shadow PTE
  * @kvm:	the VM
  * @ptep:	the shadow PTE
  * @n_gpa:	an address that it maps

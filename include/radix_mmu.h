@@ -6,6 +6,7 @@
 #define KVM_EXT_RADIX_MMU_H
 
 #include <linux/kvm_types.h>
+#include <linux/pgtable.h>
 
 struct kvm_ext_vm;
 struct kvm_ext_walk;
@@ -95,6 +96,25 @@ void kvm_ext_radix_save_dirty(struct kvm_ext_vm *vm,
 void kvm_ext_radix_unmap(struct kvm_ext_vm *vm,
 			 const struct kvm_memory_slot *slot, gfn_t start,
 			 gfn_t end, unsigned int how);
+
+/**
+ * kvm_ext_unmap_pte() - kvmppc_unmap_pte() of a shadow PTE, or at an address from 2^52 on
+ * @kvm:	a VM of ours
+ * @ptep:	the leaf that kvm-hv has found
+ * @gpa:	for which address
+ * @shift:	log2 of its size, or 0 for a single page
+ * @slot:	the memslot of @gpa; NULL for a shadow PTE
+ * @lpid:	LPID whose table the leaf is in
+ *
+ * The guest itself has no leaves from 2^52 on: what kvm-hv has found is another memslot's,
+ * at the lower 52 bits. It stays, or it would be invalidated at an address where it is not,
+ * and be reported for a memslot that it is not of. Shadow PTEs are
+ * kvm_ext_unmap_shadow_pte()'s.
+ *
+ * Context: kvm->mmu_lock held.
+ */
+void kvm_ext_unmap_pte(struct kvm *kvm, pte_t *ptep, unsigned long gpa, unsigned int shift,
+		       const struct kvm_memory_slot *slot, u64 lpid);
 
 /**
  * kvm_ext_radix_zap() - take one leaf away

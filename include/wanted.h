@@ -96,13 +96,15 @@ bool kvm_ext_redirect_check_manual(const struct pt_regs *regs);
 bool kvm_ext_redirect_enable_manual(const struct pt_regs *regs);
 
 /**
- * kvm_ext_redirect_shadow_pte() - predicate: a leaf of a shadow table goes
- * @regs:	registers of the call; r3 is the VM, r8 the LPID of the table
+ * kvm_ext_redirect_unmap_pte() - predicate: a leaf of a shadow table goes, or one of the
+ * guest's own that is not at the address
+ * @regs:	registers of the call; r3 is the VM, r5 the address, r7 its memslot,
+ *		r8 the LPID of the table
  *
  * Context: that of a row's predicate.
  * Return: true if the call is ours to serve.
  */
-bool kvm_ext_redirect_shadow_pte(const struct pt_regs *regs);
+bool kvm_ext_redirect_unmap_pte(const struct pt_regs *regs);
 
 /**
  * kvm_ext_redirect_shadow_table() - predicate: a whole shadow table goes

@@ -115,7 +115,6 @@ FIXTURE_SETUP(life)
 		SKIP(return, "%s", why);
 	self->page = page_size();
 	self->vm = vm_create(&config);
-	check_subject(self->vm);
 	enable_hcall(self->vm, H_CLEAR_MOD);
 	enable_hcall(self->vm, H_CLEAR_REF);
 	self->data_gpa = GUEST_SYS_SIZE;
@@ -619,7 +618,7 @@ TEST_F_TIMEOUT(life, log_comes_and_goes, TIMEOUT)
  * HPTEs of a segment of 1 TiB in pages of 16 MiB, found by the first hash and by the
  * second, and of one of 256 MiB in pages of 4 KiB; each in its group of the small HPT.
  */
-#define BOLTED_16M	0x4000001a34000015ull
+#define BOLTED_16M	(0x4000000000000000ull | 0x1a34ull << 24 | 0x15)
 #define SECOND_HASH	0x2
 #define NO_MEMORY	0x10000000000ull
 

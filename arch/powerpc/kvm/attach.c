@@ -507,9 +507,8 @@ static struct kvm_ext_redirect redirected[] = {
 	},
 	[KVM_EXT_UNMAP_PTE] = {
 		.name = "kvmppc_unmap_pte",
-		.stub = kvm_ext_stub_unmap_shadow_pte,
-		.wanted = kvm_ext_redirect_shadow_pte,
-		.facet = &kvm_ext_nested,
+		.stub = kvm_ext_stub_unmap_pte,
+		.wanted = kvm_ext_redirect_unmap_pte,
 	},
 	[KVM_EXT_FREE_PGTABLE] = {
 		.name = "kvmppc_free_pgtable_radix",
@@ -543,7 +542,6 @@ static struct kvm_ext_redirect redirected[] = {
 		.name = "kvmppc_do_h_enter",
 		.stub = kvm_ext_stub_h_enter,
 		.wanted = kvm_ext_redirect_kvm,
-		.facet = &kvm_ext_notifiers,
 	},
 	[KVM_EXT_HPT_FAULT] = {
 		.name = "kvmppc_book3s_hv_page_fault",

@@ -17,6 +17,7 @@
 #include "hpt_mmu.h"
 #include "kunit.h"
 #include "mmu.h"
+#include "params.h"
 #include "pin.h"
 #include "stock.h"
 #include "vm.h"
@@ -65,7 +66,7 @@ long kvm_ext_h_enter(struct kvm *kvm, unsigned long flags, long pte_index,
 		return H_PTEG_FULL;
 	}
 	slot = size ? gfn_to_memslot(kvm, gpa >> PAGE_SHIFT) : NULL;
-	if (!slot || kvm_ext_hpt_congruent(slot, gpa, size))
+	if (!slot || !kvm_ext_notifiers || kvm_ext_hpt_congruent(slot, gpa, size))
 		rc = original(kvm, flags, pte_index, pteh, ptel, pgdir, realmode,
 			      pte_idx_ret);
 	if (slot && rc == H_SUCCESS)

@@ -106,12 +106,13 @@ static int await_prepared(struct kvm_ext_vm *vm, bool killable)
 
 void kvm_ext_hpt_drop_prepared(struct kvm_ext_vm *vm)
 {
-	if (!vm->kvm->arch.resize_hpt)
+	if (!vm->hpt_life.any_prepared)
 		return;
 	await_prepared(vm, false);
 	prepare(vm->kvm, 0);
-	/* the worker may still be in the mutex_unlock() that let us see its result */
+	/* a worker may still be in the mutex_unlock() that let its result be seen */
 	synchronize_rcu_tasks();
+	vm->hpt_life.any_prepared = false;
 }
 
 long kvm_ext_resize_prepare(struct kvm *kvm, struct kvm_ppc_resize_hpt *resize)
@@ -130,6 +131,7 @@ long kvm_ext_resize_prepare(struct kvm *kvm, struct kvm_ppc_resize_hpt *resize)
 		/* it has not looked at anything if the arguments are wrong */
 		if (ret != -EINVAL)
 			life->preparing = ret > 0 ? resize->shift : 0;
+		life->any_prepared |= ret > 0;
 	}
 	up_write(&life->readers);
 	return ret;

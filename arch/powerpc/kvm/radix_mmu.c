@@ -467,6 +467,13 @@ void kvm_ext_radix_unmap(struct kvm_ext_vm *vm,
 }
 EXPORT_SYMBOL_FOR_KUNIT(kvm_ext_radix_unmap);
 
+void kvm_ext_unmap_pte(struct kvm *kvm, pte_t *ptep, unsigned long gpa, unsigned int shift,
+		       const struct kvm_memory_slot *slot, u64 lpid)
+{
+	if (lpid != kvm->arch.lpid)
+		kvm_ext_unmap_shadow_pte(kvm, ptep, gpa, shift, slot, lpid);
+}
+
 void kvm_ext_free_radix(struct kvm *kvm)
 {
 	void (*original)(struct kvm *kvm) = kvm_ext_original(KVM_EXT_FREE_RADIX);

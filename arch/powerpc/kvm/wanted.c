@@ -12,6 +12,7 @@
 #include "compat.h"
 #include "kunit.h"
 #include "params.h"
+#include "radix_walk.h"
 #include "vm.h"
 #include "wanted.h"
 
@@ -77,10 +78,12 @@ static bool is_shadow(const struct pt_regs *regs, unsigned int lpid)
 	return kvm_ext_redirect_kvm(regs) && regs->gpr[lpid] != kvm->arch.lpid;
 }
 
-/* r3 kvm, r4 leaf, r5 address, r6 shift, r7 memslot, r8 LPID */
-bool kvm_ext_redirect_shadow_pte(const struct pt_regs *regs)
+/* r3 kvm, r4 leaf, r5 address unless r7 is NULL, r6 shift, r7 memslot, r8 LPID */
+bool kvm_ext_redirect_unmap_pte(const struct pt_regs *regs)
 {
-	return is_shadow(regs, 8);
+	if (is_shadow(regs, 8))
+		return kvm_ext_nested;
+	return regs->gpr[7] && !kvm_ext_tree_holds(regs->gpr[5]) && kvm_ext_redirect_kvm(regs);
 }
 
 /* r3 kvm, r4 root, r5 LPID */
