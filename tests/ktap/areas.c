@@ -69,18 +69,19 @@ FIXTURE_SETUP(areas)
 	struct vm_config config = { .nr_vcpus = NR_VCPUS, .mmu = variant->mmu };
 	const char *why;
 
-	why = logged_vm_setup(&config, NR_PAGES, BACKING_SMALL, &self->l,
-			      &self->vm, &self->vcpu);
-	if (why)
+	self->l = logged_vm_create(&config, NR_PAGES, BACKING_SMALL, &why);
+	if (!self->l)
 		SKIP(return, "%s", why);
-	check_subject(self->vm);
+	self->vm = self->l->vm;
+	self->vcpu = &self->vm->vcpu[0];
 
 	ASSERT_EQ(0, mprotect(hva(self, gpa_of(self, READ_ONLY_PAGE)),
 			      self->l->page, PROT_READ));
 	ASSERT_EQ(0, mprotect(hva(self, gpa_of(self, NO_ACCESS_PAGE)),
 			      self->l->page, PROT_NONE));
 
-	record_open(&self->record, self->vm->ours, "areas.%s.%s", _metadata->name, variant->name);
+	record_open(&self->record, self->vm->ours, "areas.%s.%s",
+		    _metadata->name, variant->name);
 }
 
 FIXTURE_TEARDOWN(areas)

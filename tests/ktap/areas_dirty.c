@@ -54,13 +54,13 @@ FIXTURE_SETUP(dirty)
 	struct vm_config config = { .nr_vcpus = NR_VCPUS, .mmu = variant->mmu };
 	const char *why;
 
-	why = logged_vm_setup(&config, NR_PAGES, variant->backing, &self->l,
-			      &self->vm, &self->vcpu);
-	if (why)
+	self->l = logged_vm_create(&config, NR_PAGES, variant->backing, &why);
+	if (!self->l)
 		SKIP(return, "%s", why);
-	check_subject(self->vm);
-	record_open(&self->record, self->vm->ours, "areas_dirty.%s.%s", _metadata->name,
-		    variant->name);
+	self->vm = self->l->vm;
+	self->vcpu = &self->vm->vcpu[0];
+	record_open(&self->record, self->vm->ours, "areas_dirty.%s.%s",
+		    _metadata->name, variant->name);
 }
 
 FIXTURE_TEARDOWN(dirty)

@@ -63,7 +63,6 @@ FIXTURE_SETUP(memory)
 	self->vpa = self->l->memory + VPA_PAGE * self->l->page;
 	self->dtl = self->l->memory + DTL_PAGE * self->l->page;
 	self->before = malloc(self->l->size);
-	check_subject(self->vm);
 }
 
 FIXTURE_TEARDOWN(memory)

@@ -65,7 +65,6 @@ FIXTURE_SETUP(stress)
 	self->stride = self->l->page / 2;
 	self->copy = calloc(1, self->l->size);
 	self->random = option("KTAP_SEED", 1);
-	check_subject(self->vm);
 }
 
 FIXTURE_TEARDOWN(stress)

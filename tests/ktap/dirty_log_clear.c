@@ -49,11 +49,11 @@ FIXTURE_SETUP(clear)
 	struct vm_config config = { .mmu = variant->mmu };
 	const char *why;
 
-	why = logged_vm_setup(&config, NPAGES, variant->backing, &self->l,
-			      &self->vm, &self->vcpu);
-	if (why)
+	self->l = logged_vm_create(&config, NPAGES, variant->backing, &why);
+	if (!self->l)
 		SKIP(return, "%s", why);
-	check_subject(self->vm);
+	self->vm = self->l->vm;
+	self->vcpu = &self->vm->vcpu[0];
 	memset(self->all, 0xff, sizeof(self->all));
 	if (!self->vm->ours) {
 		EXPECT_EQ(0, vm_offers_manual_protect(self->vm));

@@ -42,11 +42,11 @@ FIXTURE_SETUP(errors)
 	const char *why;
 	char *pages;
 
-	why = logged_vm_setup(&config, NPAGES, variant->backing, &self->l,
-			      &self->vm, &self->vcpu);
-	if (why)
+	self->l = logged_vm_create(&config, NPAGES, variant->backing, &why);
+	if (!self->l)
 		SKIP(return, "%s", why);
-	check_subject(self->vm);
+	self->vm = self->l->vm;
+	self->vcpu = &self->vm->vcpu[0];
 	ASSERT_EQ(0, vm_set_slot(self->vm, UNLOGGED_SLOT, 2 * VM_DATA_GPA,
 				 self->l->size, self->l->memory, 0));
 

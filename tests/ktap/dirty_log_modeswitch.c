@@ -33,7 +33,6 @@ FIXTURE_SETUP(modeswitch)
 		self->l = logged_vm_create(&config, NR_PAGES, BACKING_SMALL, &why);
 	if (!self->l)
 		SKIP(return, "%s", why);
-	check_subject(self->l->vm);
 	self->vcpu = &self->l->vm->vcpu[0];
 	self->random = option("KTAP_SEED", 1);
 }

@@ -49,14 +49,14 @@ FIXTURE_SETUP(extremes)
 	struct vm_config config = { .mmu = variant->mmu };
 	const char *why;
 
-	why = logged_vm_setup(&config, NPAGES, BACKING_SMALL, &self->l,
-			      &self->vm, &self->vcpu);
-	if (why)
+	self->l = logged_vm_create(&config, NPAGES, BACKING_SMALL, &why);
+	if (!self->l)
 		SKIP(return, "%s", why);
-	check_subject(self->vm);
+	self->vm = self->l->vm;
+	self->vcpu = &self->vm->vcpu[0];
 	self->page = self->l->page;
-	record_open(&self->record, self->vm->ours, "extremes.%s.%s", _metadata->name,
-		    variant->name);
+	record_open(&self->record, self->vm->ours, "extremes.%s.%s",
+		    _metadata->name, variant->name);
 }
 
 FIXTURE_TEARDOWN(extremes)

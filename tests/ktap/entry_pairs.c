@@ -46,7 +46,6 @@ FIXTURE_SETUP(pairs)
 	if (!self->l)
 		SKIP(return, "%s", why);
 	self->page = self->l->page;
-	check_subject(self->l->vm);
 }
 
 /* What the guest of the VM beside stores is there, and reported. */

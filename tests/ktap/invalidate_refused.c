@@ -105,9 +105,9 @@ FIXTURE_VARIANT_ADD(refused, below_thp) { 0, false, BACKING_THP };
 FIXTURE_SETUP(refused)
 {
 	struct vm_config config = { 0 };
+	const char *why;
 	char parameters[64];
 	bool below;
-	const char *why;
 
 	if (!host_is_lpar())
 		SKIP(return, "bare metal asks no hypervisor");
@@ -127,11 +127,11 @@ FIXTURE_SETUP(refused)
 
 	self->log = kernel_log_open();
 	self->log_again = kernel_log_open();
-	why = logged_vm_setup(&config, NPAGES, variant->backing, &self->l,
-			      &self->vm, &self->vcpu);
-	if (why)
+	self->l = logged_vm_create(&config, NPAGES, variant->backing, &why);
+	if (!self->l)
 		SKIP(return, "%s", why);
-	check_subject(self->vm);
+	self->vm = self->l->vm;
+	self->vcpu = &self->vm->vcpu[0];
 	self->value = 1;
 }
 

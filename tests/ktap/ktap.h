@@ -58,14 +58,4 @@ static inline bool judges_theft(const struct vm *vm)
 		EXPECT_EQ(0, found);					\
 } while (0)
 
-/* Fails a run that is not about what it says it is about. */
-static inline void check_subject(const struct vm *vm)
-{
-	const char *subject = getenv("KTAP_SUBJECT");
-
-	if (subject && strcmp(subject, vm->ours ? "ours" : "stock"))
-		die("a new VM is %s, the run is about %s",
-		    vm->ours ? "ours" : "stock", subject);
-}
-
 #endif

@@ -33,7 +33,6 @@ FIXTURE_SETUP(log)
 	self->l = logged_vm_create(&config, SIZE / page_size(), BACKING_THP, &why);
 	if (!self->l)
 		SKIP(return, "%s", why);
-	check_subject(self->l->vm);
 	write_file(TRACEFS "kprobe_events",
 		   "p:" PROBE " kvm_hv:kvmppc_unmap_pte gpa=%gpr5");
 	snprintf(self->trigger, sizeof(self->trigger),

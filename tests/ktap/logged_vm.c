@@ -52,20 +52,6 @@ struct logged_vm *logged_vm_create(const struct vm_config *config, size_t pages,
 	return l;
 }
 
-const char *logged_vm_setup(const struct vm_config *config, size_t pages,
-			    enum backing backing, struct logged_vm **l, struct vm **vm,
-			    struct vcpu **vcpu)
-{
-	const char *why = NULL;
-
-	*l = logged_vm_create(config, pages, backing, &why);
-	if (!*l)
-		return why;
-	*vm = (*l)->vm;
-	*vcpu = &(*vm)->vcpu[0];
-	return NULL;
-}
-
 void logged_vm_destroy(struct logged_vm *l)
 {
 	vm_destroy(l->vm);

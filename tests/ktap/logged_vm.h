@@ -44,14 +44,6 @@ struct logged_vm *logged_vm_create(const struct vm_config *config, size_t pages,
 				   enum backing backing, const char **why);
 void logged_vm_destroy(struct logged_vm *l);
 
-/*
- * logged_vm_create() for a fixture that has its VM and first vCPU at hand as well. NULL, or
- * why the host cannot have such a VM.
- */
-const char *logged_vm_setup(const struct vm_config *config, size_t pages,
-			    enum backing backing, struct logged_vm **l, struct vm **vm,
-			    struct vcpu **vcpu);
-
 int logged_vm_set_log(struct logged_vm *l, bool on);
 
 /* What is reported is not dirty any more, before its memory may be read. */

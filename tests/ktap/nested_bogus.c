@@ -48,7 +48,6 @@ FIXTURE_SETUP(bogus)
 	self->vm = nested_vm_create(NR_L2, &why);
 	if (!self->vm)
 		SKIP(return, "%s", why);
-	check_subject(self->vm);
 	self->pages = mem_alloc(SIZE, BACKING_SMALL, NULL);
 	self->before = mem_alloc(SIZE, BACKING_SMALL, NULL);
 	ASSERT_EQ(0, vm_set_slot(self->vm, SLOT, VM_DATA_GPA, SIZE, self->pages, 0));

@@ -42,7 +42,6 @@ FIXTURE_SETUP(nested)
 					   &why);
 	if (!self->l)
 		SKIP(return, "%s", why);
-	check_subject(self->l->vm);
 	self->n = nested_create_one(self->l->vm, &self->l2, LPID);
 	nested_map(self->n, LPID, VM_DATA_GPA, VM_DATA_GPA, self->l->size,
 		   NESTED_READ | NESTED_WRITE);

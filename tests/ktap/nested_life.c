@@ -73,7 +73,6 @@ FIXTURE_SETUP(life)
 	self->vm = nested_vm_create(NR_VCPUS, &why);
 	if (!self->vm)
 		SKIP(return, "%s", why);
-	check_subject(self->vm);
 	self->n = nested_create(self->vm);
 	nested_add_guest(self->n, LAST_LPID);
 	self->entry = nested_guest_entry(self->n, LAST_LPID);

@@ -80,7 +80,6 @@ FIXTURE_SETUP(many)
 					   variant->backing, &why);
 	if (!self->l)
 		SKIP(return, "%s", why);
-	check_subject(self->l->vm);
 	self->n = nested_create(self->l->vm);
 	for (i = 0; i < NR_L2; i++) {
 		if (!i || lpid_of[i] != lpid_of[i - 1]) {

@@ -310,7 +310,6 @@ FIXTURE_SETUP(remap)
 	if (why)
 		SKIP(return, "%s", why);
 	self->vm = vm_create(&config);
-	check_subject(self->vm);
 	ASSERT_EQ(0, vm_set_slot(self->vm, SLOT, VM_DATA_GPA,
 				 self->a.nr_owned * NESTED_PAGE, self->a.owned, 0));
 	self->n = nested_create_one(self->vm, &self->l2, LPID);

@@ -41,7 +41,6 @@ FIXTURE_SETUP(tlbie)
 		why = nested_pages_create(&self->p, BACKING_SMALL);
 	if (why)
 		SKIP(return, "%s", why);
-	check_subject(self->p.l->vm);
 }
 
 FIXTURE_TEARDOWN(tlbie)

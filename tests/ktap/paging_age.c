@@ -67,7 +67,6 @@ FIXTURE_SETUP(age)
 					   variant->backing, &why);
 	if (!self->l)
 		SKIP(return, "%s", why);
-	check_subject(self->l->vm);
 	ASSERT_EQ(0, logged_vm_set_log(self->l, false));
 	memset(self->l->memory, 1, self->l->size);
 	touch(self->l);

@@ -64,7 +64,6 @@ FIXTURE_SETUP(cases)
 	self->l = logged_vm_create(&config, size / page_size(), variant->backing, &why);
 	if (!self->l)
 		SKIP(return, "%s", why);
-	check_subject(self->l->vm);
 	/*
 	 * A private page of hugetlbfs that is read first becomes writable, and
 	 * soft-dirty, where it is: see paging_race.c.

@@ -90,7 +90,6 @@ FIXTURE_SETUP(pinned)
 	write_file(PAGING, "1");
 	if (!self->l)
 		SKIP(return, "%s", why);
-	check_subject(self->l->vm);
 	self->vcpu = &self->l->vm->vcpu[0];
 	/* what the guest itself needs comes first */
 	vcpu_load(self->vcpu, GUEST_AREA(0));
@@ -487,7 +486,6 @@ FIXTURE_SETUP(pinned_nested)
 	write_file(PAGING, "1");
 	if (!self->l)
 		SKIP(return, "%s", why);
-	check_subject(self->l->vm);
 	self->n = nested_create_one(self->l->vm, &self->l2, LPID);
 	nested_map(self->n, LPID, VM_DATA_GPA, VM_DATA_GPA, self->l->size,
 		   NESTED_READ | NESTED_WRITE);

@@ -64,7 +64,6 @@ FIXTURE_SETUP(race)
 		self->l = logged_vm_create(&config, NR_PAGES, variant->backing, &why);
 	if (!self->l)
 		SKIP(return, "%s", why);
-	check_subject(self->l->vm);
 	/*
 	 * An anonymous page that is read from swap may be mapped for reading
 	 * only, by a host PTE that is not soft-dirty; a store then makes it

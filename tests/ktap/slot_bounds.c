@@ -49,7 +49,6 @@ FIXTURE_SETUP(bounds)
 	self->before = malloc(ARENA);
 	self->vm = vm_create(&config);
 	self->vcpu = &self->vm->vcpu[0];
-	check_subject(self->vm);
 }
 
 FIXTURE_TEARDOWN(bounds)

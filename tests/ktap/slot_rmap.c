@@ -38,7 +38,6 @@ FIXTURE_SETUP(rmap)
 	if (!self->memory)
 		SKIP(return, "%s", why);
 	self->vm = vm_create(&config);
-	check_subject(self->vm);
 	ASSERT_EQ(0, vm_set_slot(self->vm, SLOT, VM_DATA_GPA + START, self->size,
 				 self->memory + START, 0));
 	self->last = VM_DATA_GPA + START + self->size - self->page;

@@ -602,6 +602,15 @@ static void kick_handler(int signal)
 	(void)signal;
 }
 
+/* Fails a run on stock, or on ours, that is not about what it says it is about. */
+static void check_subject(const struct vm *vm)
+{
+	const char *subject = getenv("KTAP_SUBJECT"), *other = vm->ours ? "stock" : "ours";
+
+	if (subject && !strcmp(subject, other))
+		die("a new VM is not %s, but the run is", other);
+}
+
 struct vm *vm_create(const struct vm_config *config)
 {
 	struct kvm_enable_cap nested = {
@@ -624,6 +633,7 @@ struct vm *vm_create(const struct vm_config *config)
 	if (vm->fd < 0)
 		die("KVM_CREATE_VM: %m");
 	vm->ours = module_refcnt() > others;
+	check_subject(vm);
 	if (config->nested) {
 		ret = vm_ioctl(vm, KVM_ENABLE_CAP, &nested);
 		if (ret)
