@@ -142,7 +142,12 @@ class Qemu:
         """The module holds one reference on itself for each VM that it tracks."""
         after = module_references()
         if module and after != before + 1:
-            raise Failure(f"the new VM is not the module's (its references: {before} -> {after})")
+            time.sleep(2)
+            later = module_references()
+            running = len(subprocess.run(["pidof", "qemu-system-ppc64"], check=False,
+                                         capture_output=True).stdout.split())
+            raise Failure(f"the new VM is not the module's (its references: {before} -> {after}, "
+                          f"{later} after 2 s; {running} of QEMU are running)")
         if not module and after:
             raise Failure(f"the new VM is not on stock: {MODULE} is in use")
 
