@@ -116,11 +116,14 @@ TEST_F(cost, faults_afterwards)
 	EXPECT_OURS(self->l->vm, !loads && !stores, "stock takes all mappings away");
 }
 
+#define LEAVES_2M	"/sys/kernel/debug/kvm/num_2M_pages"
+#define LEAVES_1G	"/sys/kernel/debug/kvm/num_1G_pages"
+
 /* Large mappings of all VMs, as the kernel counts them. */
-static long large_mappings(void)
+static long large_mappings(const char *of_size)
 {
 	char text[32] = "";
-	FILE *file = fopen("/sys/kernel/debug/kvm/num_2M_pages", "r");
+	FILE *file = fopen(of_size, "r");
 
 	if (!file)
 		return -1;
@@ -132,20 +135,58 @@ static long large_mappings(void)
 
 TEST_F(cost, large_mappings)
 {
-	long before = large_mappings(), logged, after;
+	long before = large_mappings(LEAVES_2M), logged, after;
 
 	if (before <= 0)
 		SKIP(return, "this memory is not mapped by large leaves");
 	ASSERT_EQ(0, logged_vm_set_log(self->l, true));
-	logged = large_mappings();
+	logged = large_mappings(LEAVES_2M);
 	vcpu_store_pages(&self->l->vm->vcpu[0], self->l->gpa, self->l->page,
 			 self->l->pages, 3);
 	ASSERT_EQ(0, logged_vm_set_log(self->l, false));
-	after = large_mappings();
+	after = large_mappings(LEAVES_2M);
 	TH_LOG("leaves of 2 MiB: %ld, while logged %ld, afterwards %ld", before, logged,
 	       after);
 	EXPECT_EQ(0, logged);
 	EXPECT_OURS(self->l->vm, before == after, "stock has the guest fault for each");
+}
+
+#define GIGA		(1ul << 30)
+
+/* A page of 1 GiB, which the host gives if it has set one aside when it booted. */
+TEST(gigantic)
+{
+	struct vm_config config = { 0 };
+	long before, logged, after;
+	struct vm *vm;
+	char *memory;
+	__u64 page;
+
+	memory = mmap(NULL, GIGA, PROT_READ | PROT_WRITE,
+		      MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB | 30 << MAP_HUGE_SHIFT, -1, 0);
+	if (memory == MAP_FAILED)
+		SKIP(return, "the host has no page of 1 GiB (hugepagesz=1G hugepages=1)");
+	vm = vm_create(&config);
+	ASSERT_EQ(0, vm_set_slot(vm, 1, GIGA, GIGA, memory, 0));
+	vcpu_store(&vm->vcpu[0], GIGA, 1);
+	before = large_mappings(LEAVES_1G);
+	ASSERT_EQ(0, vm_set_slot(vm, 1, GIGA, GIGA, memory, KVM_MEM_LOG_DIRTY_PAGES));
+	logged = large_mappings(LEAVES_1G);
+	for (page = 0; page < 100; page++)
+		vcpu_store(&vm->vcpu[0], GIGA + page * 0xa30000, page);
+	ASSERT_EQ(0, vm_set_slot(vm, 1, GIGA, GIGA, memory, 0));
+	after = large_mappings(LEAVES_1G);
+	TH_LOG("leaves of 1 GiB: %ld, while logged %ld, afterwards %ld; of 2 MiB %ld", before,
+	       logged, after, large_mappings(LEAVES_2M));
+	EXPECT_EQ(1, before);
+	EXPECT_EQ(0, logged);
+	EXPECT_OURS(vm, after == 1, "stock has the guest fault for it");
+	for (page = 0; page < 100; page++)
+		EXPECT_EQ(page, *(__u64 *)(memory + page * 0xa30000));
+	for (page = 0; page < 100; page++)
+		EXPECT_EQ(page, vcpu_load(&vm->vcpu[0], GIGA + page * 0xa30000));
+	vm_destroy(vm);
+	munmap(memory, GIGA);
 }
 
 /* Memory that the host has and the guest comes to for the first time, in a new slot. */
