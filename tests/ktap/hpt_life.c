@@ -358,6 +358,8 @@ static bool place_is_right(struct _test_data_life *self, unsigned int group, __u
 	void *hva = vm_hva(self->vm, gpa);
 	bool right;
 
+	/* what a vCPU has removed just as it was moved to the next HPT is back there */
+	vcpu_hcall(vcpu, H_REMOVE, 0, index, 0);
 	if (hcall_4(vcpu, H_ENTER, H_EXACT, index, hpte.v, hpte.r))
 		die("H_ENTER");
 	vcpu_store(vcpu, gpa, value);
