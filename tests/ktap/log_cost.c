@@ -151,7 +151,7 @@ TEST_F(cost, large_mappings)
 	EXPECT_OURS(self->l->vm, before == after, "stock has the guest fault for each");
 }
 
-#define GIGA		(1ul << 30)
+#define GIGA		0x40000000ul
 
 /* A page of 1 GiB, which the host gives if it has set one aside when it booted. */
 TEST(gigantic)
