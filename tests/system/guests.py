@@ -139,15 +139,20 @@ class Qemu:
 
     @staticmethod
     def _check_owner(before, module):
-        """The module holds one reference on itself for each VM that it tracks."""
-        after = module_references()
-        if module and after != before + 1:
-            time.sleep(2)
+        """
+        The module holds one reference on itself for each VM that it tracks. Others may
+        hold one for a moment.
+        """
+        after = later = module_references()
+        give_up = time.monotonic() + 10
+        while module and later != before + 1 and time.monotonic() < give_up:
+            time.sleep(0.5)
             later = module_references()
+        if module and later != before + 1:
             running = len(subprocess.run(["pidof", "qemu-system-ppc64"], check=False,
                                          capture_output=True).stdout.split())
             raise Failure(f"the new VM is not the module's (its references: {before} -> {after}, "
-                          f"{later} after 2 s; {running} of QEMU are running)")
+                          f"{later} after 10 s; {running} of QEMU are running)")
         if not module and after:
             raise Failure(f"the new VM is not on stock: {MODULE} is in use")
 
