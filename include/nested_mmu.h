@@ -5,7 +5,7 @@
  * Three tables are about an access of a nested guest: its own hypervisor's, from
  * its addresses to those of our guest; ours for that guest, from these to the
  * host's; and the shadow table, which is the two in one and what the machine
- * uses. kvm-hv makes the shadow PTE at a page fault, with R and C only if both
+ * uses. kvm-hv composes the shadow PTE at a page fault, with R and C only if both
  * others have them, and sets them there after it has set them in ours. The rest
  * is here: what is done to our leaf is done to all its shadow PTEs, what a shadow
  * PTE knows about stores is kept when it goes, and none is in a table that is not
@@ -45,13 +45,13 @@ unsigned long kvm_ext_visit_shadows(struct kvm_ext_pass *p,
 				    unsigned long hpa);
 
 /**
- * kvm_ext_make_room() - before kvm-hv puts a shadow PTE into a table
+ * kvm_ext_make_room() - before a shadow PTE is installed
  * @vm:		a VM of ours
  * @gp:		the nested guest that faulted
  * @n_gpa:	guest real address of the nested guest
  * @shift:	log2 of the size of the new leaf
  * @pte:	the new leaf
- * @tables:	where to leave how many page-table pages kvm-hv will make, less those
+ * @tables:	where to leave how many page-table pages the leaf will take, less those
  *		that it will free; they are counted as if that had been done
  *
  * A nested guest's hypervisor may change its table and not tell. kvm-hv would

@@ -45,7 +45,7 @@
  *		guests are allowed
  * @spare_lock:	for @spare_root; a nested guest found under it stays
  * @spare:	page-table pages that leaves can be split with; kvm->slots_lock
- * @more_tables: has some made: 0 or an error; may sleep
+ * @more_tables: fills @spare, kvm_ext_spare_tables() but in tests: 0 or an error; may sleep
  * @hpt_backend: invalidates translations of HPTEs
  * @hpt_life:	protects the HPT when it is replaced
  * @hptes:	HPTEs that a pass has locked, NULL where there are no HPT guests;
@@ -124,8 +124,6 @@ struct kvm_ext_vm *kvm_ext_vm_find(const struct kvm *kvm);
  * kvm_ext_vm_init() - prepare our part of a VM
  * @vm:		zeroed memory
  * @kvm:	the VM
- *
- * But for @vm->more_tables, which is the caller's to set.
  *
  * Context: may sleep. kvm_ext_vm_release() undoes it.
  * Return: 0 or -ENOMEM.

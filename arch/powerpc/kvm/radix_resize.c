@@ -259,6 +259,17 @@ static bool may_join(const struct joining *j, unsigned long gpa, const pte_t *en
 					      pte_pfn(*host));
 }
 
+/* How many of the entries of a page-table page are leaves; 2^@index_size there are. */
+static int leaves_in(const pte_t *table, unsigned int index_size)
+{
+	unsigned int i;
+	int nr = 0;
+
+	for (i = 0; i < 1U << index_size; i++)
+		nr += pte_present(table[i]);
+	return nr;
+}
+
 /*
  * One hold of mmu_lock. Page-table pages are in the guest's tree until the flush, which
  * also drops what processors have cached of it; nothing sets R and C in them then.
@@ -297,9 +308,7 @@ static unsigned long join_chunk(struct joining *j, unsigned long gpa, unsigned l
 		table = kvm_ext_table_of(j->leaf[i].table, level);
 		*j->leaf[i].entry = __pte(kvm_ext_joined(table, j->shift, j->leaf[i].host));
 		kvm_ext_count_leaf(kvm, j->shift, 1);
-		for (; smaller > PAGE_SHIFT && table < kvm_ext_table_of(j->leaf[i].table, level) +
-		     (1UL << (j->shift - smaller)); table++)
-			kvm_ext_count_leaf(kvm, smaller, -!!pte_present(*table));
+		kvm_ext_count_leaf(kvm, smaller, -leaves_in(table, j->shift - smaller));
 	}
 	spin_unlock(&kvm->mmu_lock);
 	for (i = 0; !refused && i < j->nr; i++)
