@@ -248,8 +248,9 @@ static void store_some(struct _test_data_life *self, struct stores *stores)
 	stores->asked += count;
 }
 
+/* judged: a store that is not in the log is the kernel's, not the emulator's. */
 static void store_while_replaced(struct __test_metadata *_metadata,
-				 struct _test_data_life *self)
+				 struct _test_data_life *self, bool judged)
 {
 	time_t end = time(NULL) + scaled(SECONDS);
 	struct stores stores = { 0 };
@@ -269,19 +270,19 @@ static void store_while_replaced(struct __test_metadata *_metadata,
 	       self->times, self->busy, stores.asked, stores.lost, stores.unreported);
 	EXPECT_NE(0, self->times);
 	EXPECT_EQ(0, stores.lost);
-	EXPECT_EQ(0, stores.unreported);
+	EXPECT_NONE(judged, stores.unreported);
 }
 
 TEST_F_TIMEOUT(life, new_while_stored_to, TIMEOUT)
 {
-	store_while_replaced(_metadata, self);
+	store_while_replaced(_metadata, self, true);
 }
 
 TEST_F_TIMEOUT(life, new_while_memory_goes, TIMEOUT)
 {
 	pthread_t dropper = start(drop, self);
 
-	store_while_replaced(_metadata, self);
+	store_while_replaced(_metadata, self, host_is_exact());
 	pthread_join(dropper, NULL);
 }
 
