@@ -318,9 +318,60 @@ static void looked_at_again(struct kunit *test)
 	}
 }
 
+struct ending {
+	struct delayed_work work;
+	struct kvm *kvm;
+	bool ended;
+};
+
+static void end_invalidation(struct work_struct *work)
+{
+	struct ending *e = container_of(to_delayed_work(work), struct ending, work);
+
+	spin_lock(&e->kvm->mmu_lock);
+	e->kvm->mmu_invalidate_seq++;
+	e->kvm->mmu_invalidate_in_progress--;
+	e->ended = true;
+	spin_unlock(&e->kvm->mmu_lock);
+}
+
+/*
+ * The host is invalidating all memory when a vCPU looks for an area's page. What it
+ * finds meanwhile counts for nothing: no area is decided upon before the end.
+ */
+static void invalidated_meanwhile(struct kunit *test)
+{
+	struct page *pages[KVM_EXT_NR_AREAS];
+	struct fixture *f = test->priv;
+	enum kvm_ext_area a;
+	struct ending e = { .kvm = f->kvm };
+
+	INIT_DELAYED_WORK_ONSTACK(&e.work, end_invalidation);
+	f->kvm->mmu_invalidate_range_start = 0;
+	f->kvm->mmu_invalidate_range_end = ULONG_MAX;
+	for (a = 0; a < KVM_EXT_NR_AREAS; a++) {
+		pages[a] = pin(test, a);
+		area(f, a)->next_gpa = 3 * GPA;
+		area(f, a)->update_pending = 1;
+		f->kvm->mmu_invalidate_in_progress = 1;
+		e.ended = false;
+		schedule_delayed_work(&e.work, msecs_to_jiffies(50));
+		KUNIT_EXPECT_FALSE(test, apply(f));
+		KUNIT_EXPECT_TRUE(test, e.ended);
+		flush_delayed_work(&e.work);
+		KUNIT_EXPECT_TRUE(test, f->ext->area[a].failed);
+		expect_gone(test, pages[a]);
+		area(f, a)->next_gpa = 0;
+		area(f, a)->update_pending = 1;
+		KUNIT_EXPECT_FALSE(test, apply(f));
+	}
+	destroy_delayed_work_on_stack(&e.work);
+}
+
 static struct kunit_case cases[] = {
 	KUNIT_CASE(one_request_at_a_time),
 	KUNIT_CASE(looked_at_again),
+	KUNIT_CASE(invalidated_meanwhile),
 	KUNIT_CASE(get_while_pending),
 	KUNIT_CASE(hand_over),
 	{}
