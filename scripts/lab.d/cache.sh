@@ -129,10 +129,11 @@ lab_step() {
 # --- Debian packages ---------------------------------------------------------
 # The archives the system uses, but with ppc64el and sources, and with a state
 # of its own: this needs no root and changes nothing in what the system installs.
-# Backports are there for who asks for a version that only they have: apt prefers
-# all else to them. Of the release after this one there are sources only.
+# Backports and the releases after this one are there for who asks for a version that
+# only they have: apt prefers all else to them.
 
 lab_newer=trixie
+lab_newest=sid
 
 lab_apt_options=(
 	-o "Dir::Etc::sourcelist=$lab_cache/apt/sources.list"
@@ -146,6 +147,7 @@ lab_apt_options=(
 	-o Dir::Cache::srcpkgcache=
 	-o APT::Architecture=amd64
 	-o "APT::Architectures=amd64,ppc64el"
+	-o "APT::Default-Release=/^bookworm(|-security|-updates)\$/"
 	-o APT::Sandbox::User=
 	-o Debug::NoLocking=1
 	-o Acquire::Languages=none
@@ -163,8 +165,11 @@ lab_apt_sources() {
 		*-backports) continue ;;
 		*-*) ;;
 		*)
-			echo "deb [arch=amd64 signed-by=$keys] $uri $suite-backports main"
-			echo "deb-src [signed-by=$keys] $uri $lab_newer main" ;;
+			echo "deb [arch=amd64,ppc64el signed-by=$keys] $uri $suite-backports main"
+			echo "deb [arch=amd64,ppc64el signed-by=$keys] $uri $lab_newer main"
+			echo "deb-src [signed-by=$keys] $uri $lab_newer main"
+			# its lists are for a week only, and mirrors may be later
+			echo "deb [arch=amd64,ppc64el check-valid-until=no signed-by=$keys] $uri $lab_newest main" ;;
 		esac
 		architectures=amd64,ppc64el
 		[[ $suite != *-security ]] || architectures=amd64
@@ -177,7 +182,7 @@ lab_apt_sources() {
 # while, but do not miss security updates for ever.
 lab_apt_read() {
 	[ -n "$(find "$lab_cache/apt/updated" -mtime -7 2>/dev/null)" ] &&
-		grep -q " $lab_newer " "$lab_cache/apt/sources.list"
+		grep -q " $lab_newest " "$lab_cache/apt/sources.list"
 }
 
 lab_apt_ready() {
