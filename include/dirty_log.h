@@ -9,6 +9,19 @@ struct kvm_clear_dirty_log;
 struct kvm_dirty_log;
 struct kvm_ext_mmu;
 struct kvm_ext_vm;
+struct kvm_memory_slot;
+
+/**
+ * kvm_ext_accumulate() - the next collection reports pages, whatever a C bit says then
+ * @slot:	their slot
+ * @gfn:	the first, in the slot
+ * @end:	after the last; pages behind the slot's end are left out
+ *
+ * Does nothing for a slot that is not logged.
+ *
+ * Context: any; the slot stays (kvm->srcu, or a lock that keeps it).
+ */
+void kvm_ext_accumulate(const struct kvm_memory_slot *slot, gfn_t gfn, gfn_t end);
 
 /**
  * kvm_ext_get_dirty_log() - KVM_GET_DIRTY_LOG

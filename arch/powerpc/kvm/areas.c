@@ -32,6 +32,7 @@
 
 #include "areas.h"
 #include "compat.h"
+#include "dirty_log.h"
 #include "kunit.h"
 #include "stock.h"
 #include "vm.h"
@@ -150,8 +151,8 @@ static void mark_dirty(struct kvm *kvm, unsigned long gpa)
 
 	idx = srcu_read_lock(&kvm->srcu);
 	slot = gfn_to_memslot(kvm, gfn);
-	if (slot && slot->dirty_bitmap)
-		set_bit_le(gfn - slot->base_gfn, slot->dirty_bitmap);
+	if (slot)
+		kvm_ext_accumulate(slot, gfn, gfn + 1);
 	srcu_read_unlock(&kvm->srcu, idx);
 }
 

@@ -25,12 +25,31 @@
 #include "areas.h"
 #include "compat.h"
 #include "dirty_log.h"
+#include "kunit.h"
 #include "mmu.h"
 #include "stock.h"
 #include "vm.h"
 
 #define CREATE_TRACE_POINTS
 #include "trace.h"
+
+/* Word by word: a huge page is 512 pages of 4K, and the caller may hold mmu_lock. */
+void kvm_ext_accumulate(const struct kvm_memory_slot *slot, gfn_t gfn, gfn_t end)
+{
+	unsigned long next = gfn - slot->base_gfn, word, bits;
+	unsigned long last = min(end - slot->base_gfn, slot->npages);
+
+	if (!slot->dirty_bitmap)
+		return;
+	for (; next < last; next = (word + 1) * BITS_PER_LONG) {
+		word = next / BITS_PER_LONG;
+		bits = BITMAP_FIRST_WORD_MASK(next);
+		if (last - word * BITS_PER_LONG < BITS_PER_LONG)
+			bits &= BITMAP_LAST_WORD_MASK(last);
+		atomic_long_or(bits, (atomic_long_t *)&slot->dirty_bitmap[word]);
+	}
+}
+EXPORT_SYMBOL_FOR_KUNIT(kvm_ext_accumulate);
 
 /* Take the accumulated bits. Others set bits in @from all the time. */
 static void take_bits(unsigned long *to, unsigned long *from, unsigned long nr)

@@ -27,6 +27,7 @@
 #include <asm/kvm_book3s_64.h>
 
 #include "compat.h"
+#include "dirty_log.h"
 #include "flush_debug.h"
 #include "hpt_flush.h"
 #include "hpt_mmu.h"
@@ -369,13 +370,6 @@ static bool any(const struct pass *p, unsigned long r)
 	return true;
 }
 
-static void accumulate(const struct kvm_memory_slot *slot, gfn_t gfn, gfn_t end)
-{
-	if (slot->dirty_bitmap)
-		for (end = min(end, slot->base_gfn + slot->npages); gfn < end; gfn++)
-			set_bit_le(gfn - slot->base_gfn, slot->dirty_bitmap);
-}
-
 /*
  * The HPTE is absent: an access of the guest faults, and the host maps the page
  * again if it may. Key 31 would tell that it is not memory.
@@ -391,7 +385,7 @@ static void settle_absent(struct pass *p, __be64 *hptep, struct revmap_entry *re
 	lock_rmap(rmapp);
 	*rmapp |= rc << KVMPPC_RMAP_RC_SHIFT;
 	if (rc & HPTE_R_C)
-		accumulate(p->slot, gfn, end_gfn(hptep, rev));
+		kvm_ext_accumulate(p->slot, gfn, end_gfn(hptep, rev));
 	unlock_rmap(rmapp);
 
 	keep_rc(p->vm->kvm, rev, rc);
@@ -551,10 +545,9 @@ static bool test_clear_changed(struct pass *p, __be64 *hptep, struct revmap_entr
 static void report(const struct pass *p, const __be64 *hptep, const struct revmap_entry *rev)
 {
 	gfn_t end = min(end_gfn(hptep, rev), p->slot->base_gfn + p->slot->npages);
-	gfn_t gfn;
+	gfn_t gfn = first_gfn(hptep, rev);
 
-	for (gfn = first_gfn(hptep, rev); gfn < end; gfn++)
-		__set_bit_le(gfn - p->slot->base_gfn, p->map);
+	bitmap_set(p->map, gfn - p->slot->base_gfn, end - gfn);
 }
 
 static void settle_harvested(struct pass *p, __be64 *hptep, struct revmap_entry *rev)

@@ -72,10 +72,7 @@ static unsigned long visit_leaf(struct kvm_ext_pass *p,
 static void accumulate(const struct kvm_memory_slot *slot,
 		       const struct kvm_ext_walk *leaf)
 {
-	unsigned long gfn;
-
-	for (gfn = first_gfn(slot, leaf); gfn < end_gfn(slot, leaf); gfn++)
-		set_bit_le(gfn - slot->base_gfn, slot->dirty_bitmap);
+	kvm_ext_accumulate(slot, first_gfn(slot, leaf), end_gfn(slot, leaf));
 }
 
 /**
@@ -119,8 +116,8 @@ static unsigned long collect_chunk(struct collection *c, unsigned long start,
 	while (!kvm_ext_flush_full(p.flush) && p.visits < CHUNK && kvm_ext_walk_next(&w)) {
 		if (!visit_leaf(&p, slot, &w))
 			continue;
-		for (gfn = first_gfn(slot, &w); gfn < end_gfn(slot, &w); gfn++)
-			__set_bit_le(gfn - slot->base_gfn, c->map);
+		gfn = first_gfn(slot, &w);
+		bitmap_set(c->map, gfn - slot->base_gfn, end_gfn(slot, &w) - gfn);
 	}
 	kvm_ext_pass_finish(&p);
 

@@ -21,6 +21,7 @@
 #include <asm/kvm_book3s_64.h>
 
 #include "compat.h"
+#include "dirty_log.h"
 #include "flush_debug.h"
 #include "radix_flush.h"
 #include "radix_pass.h"
@@ -66,11 +67,13 @@ unsigned long kvm_ext_pass_visit(struct kvm_ext_pass *p, u64 lpid, pte_t *ptep,
 static void accumulate(struct kvm *kvm, const struct kvm_memory_slot *slot, gfn_t gfn,
 		       gfn_t end)
 {
-	for (; gfn < end; gfn++) {
-		const struct kvm_memory_slot *s = slot ?: gfn_to_memslot(kvm, gfn);
+	if (slot)
+		kvm_ext_accumulate(slot, gfn, end);
+	for (; !slot && gfn < end; gfn++) {
+		const struct kvm_memory_slot *s = gfn_to_memslot(kvm, gfn);
 
-		if (s && s->dirty_bitmap)
-			set_bit_le(gfn - s->base_gfn, s->dirty_bitmap);
+		if (s)
+			kvm_ext_accumulate(s, gfn, gfn + 1);
 	}
 }
 
