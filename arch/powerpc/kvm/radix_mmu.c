@@ -35,9 +35,9 @@
 
 /*
  * The same for leaves that go. Each hold ends with a flush, which is what is dear, so
- * there are fewer: 1 GiB of pages of 64 KiB in one.
+ * there are fewer: 256 MiB of pages of 64 KiB in one, with the tables they are in.
  */
-#define UNMAP_CHUNK	(8 * CHUNK)
+#define UNMAP_CHUNK	(3 * CHUNK)
 
 /* The pages of a slot that a leaf maps. */
 static unsigned long first_gfn(const struct kvm_memory_slot *slot,
