@@ -18,6 +18,18 @@
  * (KVM_GET_DIRTY_LOG) and, where userspace protects pages again by itself,
  * "clear" (KVM_CLEAR_DIRTY_LOG).
  *
+ * How cost grows with the memslot is asked of large ones (--scale), whose memory is the
+ * same few huge pages again and again. Their phases are:
+ *
+ *	populate	the guest stores once to each huge page
+ *	enable		the log is switched on
+ *	split, clear	64 pages are cleared, at three places: the first time, which
+ *			splits a huge page, and once more
+ *	get, clear	the whole slot
+ *	dirty, get	64 pages at its end
+ *	disable		the log is switched off
+ *	delete		the memslot goes
+ *
  * The module is inserted and removed again and again, so that stock and ours take
  * turns: what else happens on the host meets both alike. Each round is timed, or
  * counted. Results are lines of JSON; to make sense of them is not done here.
@@ -39,6 +51,7 @@
 
 #define MIB		0x100000ull
 #define MAX_LIST	8
+#define WORD		64	/* pages of a word of a bitmap */
 #define OVERCOMMIT	"/proc/sys/vm/overcommit_memory"
 
 /**
@@ -81,6 +94,7 @@ static struct list vcpus = { 2, { 1, 4 } };
 static struct list percents = { 4, { 0, 1, 50, 100 } };
 static struct list empties = { 1, { 4096 } };
 static struct list backings = { 2, { BACKING_SMALL, BACKING_THP } };
+static struct list scales = { 1, { 0 } };
 static unsigned int rounds = 3, passes = 3, counted = 1;
 static const char *parameters = "";
 
@@ -272,6 +286,63 @@ static void live_empty(struct round *r)
 	switch_log(r, "disable", false);
 }
 
+static void store_word(struct round *r, size_t page)
+{
+	struct logged_vm *l = r->l;
+
+	vcpu_store_pages(&l->vm->vcpu[0], logged_vm_gpa(l, page), l->page, WORD, r->number);
+}
+
+static void clear_word(struct round *r, const char *part, const char *phase, size_t page)
+{
+	struct logged_vm *l = r->l;
+	__u64 all = ~0ull;
+	int ret;
+
+	store_word(r, page);
+	begin(r);
+	ret = vm_clear_dirty_log(l->vm, l->slot, page, WORD, &all);
+	end(r, part, phase, -1, 0, -1);
+	if (ret)
+		die("KVM_CLEAR_DIRTY_LOG: %s", strerror(-ret));
+}
+
+/* A large memslot, of memory that repeats. */
+static void live_large(struct round *r)
+{
+	struct logged_vm *l = r->l;
+	const struct {
+		const char *part;
+		size_t page;
+	} places[] = {
+		{ "start", 0 },
+		{ "middle", l->pages / 2 },
+		{ "end", l->pages - WORD },
+	};
+	size_t i;
+	int ret;
+
+	begin(r);
+	vcpu_store_pages(&l->vm->vcpu[0], l->gpa, THP_SIZE, l->size / THP_SIZE, 1);
+	end(r, "populate", "dirty", -1, 0, -1);
+	switch_log(r, "enable", true);
+	for (i = 0; r->mode != MODE_PLAIN && i < sizeof(places) / sizeof(places[0]); i++) {
+		clear_word(r, places[i].part, "split", places[i].page);
+		clear_word(r, places[i].part, "clear", places[i].page);
+	}
+	collect(r, "whole", -1, 0);
+	begin(r);
+	store_word(r, places[2].page);
+	end(r, "word", "dirty", -1, 0, -1);
+	collect(r, "word", -1, 0);
+	switch_log(r, "disable", false);
+	begin(r);
+	ret = vm_set_memslot(l->vm, l->slot, l->gpa, 0, NULL, 0);
+	end(r, "delete", "delete", -1, 0, -1);
+	if (ret)
+		die("delete a memslot: %s", strerror(-ret));
+}
+
 static void insert_for(unsigned int subject)
 {
 	int ret = subject ? module_insert(parameters) : 0;
@@ -301,7 +372,7 @@ static void run_round(struct round *r, unsigned int nr_vcpus, enum backing backi
 		      void (*life)(struct round *r))
 {
 	struct vm_config config = { .mmu = VM_MMU_RADIX, .nr_vcpus = nr_vcpus };
-	static unsigned int limits[BACKING_HUGETLB + 1];	/* MiB, 0: none */
+	static unsigned int limits[BACKING_REPEATED + 1];	/* MiB, 0: none */
 	unsigned int *limit = &limits[backing];
 	const char *why;
 
@@ -336,7 +407,12 @@ static void run_all(struct round *r)
 		r->backing = "none";
 		run_round(r, 1, BACKING_SMALL, live_empty);
 	}
-	for (s = 0; s < sizes.nr; s++) {
+	for (s = 0; s < scales.nr && scales.value[s]; s++) {
+		r->mib = scales.value[s];
+		r->backing = backing_name(BACKING_REPEATED);
+		run_round(r, 1, BACKING_REPEATED, live_large);
+	}
+	for (s = 0; s < sizes.nr && sizes.value[s]; s++) {
 		r->mib = sizes.value[s];
 		for (b = 0; b < backings.nr; b++) {
 			r->backing = backing_name(backings.value[b]);
@@ -420,8 +496,9 @@ static void __noreturn usage(int status)
 		"with the module in KTAP_MODULE (/lab/modules/kvm-hv-ext.ko), which must not be\n"
 		"loaded. Prints lines of JSON. A list is numbers or names with commas between.\n"
 		"\n"
-		"  --sizes LIST     MiB of memslots (64,256)\n"
+		"  --sizes LIST     MiB of memslots (64,256); 0: none\n"
 		"  --empty LIST     MiB of memslots that nobody touches (4096); 0: none\n"
+		"  --scale LIST     MiB of memslots of memory that repeats (0: none)\n"
 		"  --vcpus LIST     numbers of vCPUs (1,4), at most %d\n"
 		"  --backings LIST  memory: small, thp (small,thp)\n"
 		"  --percents LIST  pages that a pass stores to, percent (0,1,50,100)\n"
@@ -482,10 +559,11 @@ static void read_list(struct list *list, const char *option, char *text,
 
 static void read_options(int argc, char **argv)
 {
-	static const char *const size = "MiB, from 2 to 1048576";
+	static const char *const size = "MiB, from 2 to 1048576, or 0";
 	static const struct option options[] = {
 		{ "sizes", required_argument, NULL, 's' },
 		{ "empty", required_argument, NULL, 'e' },
+		{ "scale", required_argument, NULL, 'l' },
 		{ "vcpus", required_argument, NULL, 'v' },
 		{ "backings", required_argument, NULL, 'b' },
 		{ "percents", required_argument, NULL, 'd' },
@@ -501,10 +579,13 @@ static void read_options(int argc, char **argv)
 	while ((which = getopt_long(argc, argv, "", options, &i)) != -1) {
 		switch (which) {
 		case 's':
-			read_list(&sizes, "sizes", optarg, 2, 1 << 20, size);
+			read_list(&sizes, "sizes", optarg, 0, 1 << 20, size);
 			break;
 		case 'e':
 			read_list(&empties, "empty", optarg, 0, 1 << 20, size);
+			break;
+		case 'l':
+			read_list(&scales, "scale", optarg, 0, 1 << 20, size);
 			break;
 		case 'v':
 			read_list(&vcpus, "vcpus", optarg, 1, GUEST_MAX_VCPUS,

@@ -22,6 +22,8 @@
 #include "options.h"
 
 #define KICK_SIGNAL	SIGUSR1
+#define NR_HUGEPAGES	"/proc/sys/vm/nr_hugepages"
+#define REPEATED	(64ul << 20)	/* bytes of memory that repeats */
 
 /* Seconds in which any guest answers. A test that times out does not say why. */
 #define PATIENCE	120
@@ -146,6 +148,7 @@ const char *backing_name(enum backing backing)
 		[BACKING_THP] = "thp",
 		[BACKING_MEMFD] = "memfd",
 		[BACKING_HUGETLB] = "hugetlb",
+		[BACKING_REPEATED] = "repeated",
 	};
 
 	return names[backing];
@@ -228,7 +231,7 @@ static void *map_hugetlb(size_t size, const char **why)
 	mem = map(at, size, MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB, -1);
 	if (mem == MAP_FAILED && errno == ENOMEM) {
 		snprintf(pages, sizeof(pages), "%llu", size / THP_SIZE);
-		write_file("/proc/sys/vm/nr_hugepages", pages);
+		write_file(NR_HUGEPAGES, pages);
 		mem = map(at, size, MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB, -1);
 	}
 	if (mem == MAP_FAILED) {
@@ -236,6 +239,29 @@ static void *map_hugetlb(size_t size, const char **why)
 		*why = "the host has no huge pages to give (hugetlb)";
 		return NULL;
 	}
+	return mem;
+}
+
+/* Pieces of REPEATED bytes: a process may have 65,530 mappings. */
+static void *map_repeated(size_t size, const char **why)
+{
+	size_t piece = size < REPEATED ? size : REPEATED, done;
+	int fd = memfd_create("guest", MFD_HUGETLB);
+	char *mem, pages[32];
+
+	snprintf(pages, sizeof(pages), "%llu", piece / THP_SIZE);
+	write_file(NR_HUGEPAGES, pages);
+	if (fd < 0 || ftruncate(fd, piece) < 0 || fallocate(fd, 0, 0, piece) < 0) {
+		if (fd >= 0)
+			close(fd);
+		*why = "the host has no huge pages to give (hugetlb)";
+		return NULL;
+	}
+	mem = reserve(size, 1ul << 30);
+	for (done = 0; done < size; done += piece)
+		if (map(mem + done, piece, MAP_SHARED, fd) == MAP_FAILED)
+			die("map %zu bytes again, at %zu of %zu: %m", piece, done, size);
+	close(fd);
 	return mem;
 }
 
@@ -258,6 +284,8 @@ void *mem_alloc(size_t size, enum backing backing, const char **why)
 		return map_memfd(size);
 	case BACKING_HUGETLB:
 		return map_hugetlb(size, why);
+	case BACKING_REPEATED:
+		return map_repeated(size, why);
 	}
 	die("no such backing: %d", backing);
 }

@@ -41,12 +41,15 @@ enum vm_mmu {
  * @BACKING_THP: anonymous, transparent huge pages
  * @BACKING_MEMFD: shared memory
  * @BACKING_HUGETLB: huge pages of the default size
+ * @BACKING_REPEATED: the same few huge pages again and again, for more of it than the
+ *	host has
  */
 enum backing {
 	BACKING_SMALL,
 	BACKING_THP,
 	BACKING_MEMFD,
 	BACKING_HUGETLB,
+	BACKING_REPEATED,
 };
 
 struct vm;
