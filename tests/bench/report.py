@@ -37,7 +37,30 @@ PHASES = {
     ("read", "get"): "their get",
     ("read", "clear"): "their clear",
 }
-BACKINGS = {"small": "base pages", "thp": "huge pages (THP)", "none": "never touched"}
+# The same for a large memslot, whose memory repeats.
+LARGE_PHASES = {
+    ("populate", "dirty"): "populate, a store to each huge page",
+    ("enable", "enable"): "enable",
+    ("start", "split"): "clear 64 pages at the start, in a huge page",
+    ("start", "clear"): "clear 64 pages at the start, stored to",
+    ("middle", "clear"): "in the middle",
+    ("end", "clear"): "at the end",
+    ("whole", "get"): "get",
+    ("whole", "clear"): "clear all pages",
+    ("word", "get"): "get, 64 pages stored to",
+    ("disable", "disable"): "disable",
+    ("delete", "delete"): "the memslot goes",
+}
+# What a page costs: label, and the phases that it is in.
+PER_PAGE = {
+    "touched for the first time": [("populate", "dirty", 100)],
+    "stored to for the first time since the log was switched on": [("first", "dirty", 100)],
+    "stored to again, and collected": [("pass", "dirty", 100), ("pass", "get", 100)],
+    "clean, in a collection": [("pass", "get", 0)],
+    "stored to for the first time since the log was switched off": [("after", "dirty", 100)],
+}
+BACKINGS = {"small": "base pages", "thp": "huge pages (THP)", "none": "never touched",
+            "repeated": "the same huge pages again and again"}
 MODES = {"plain": "KVM_GET_DIRTY_LOG alone",
          "manual": "manual protect",
          "initial": "manual protect, initially set"}
@@ -75,16 +98,29 @@ class Measurement:
         return sorted({phase[name] for phase in self.raw["phases"]
                        if name in phase and all(phase.get(k) == v for k, v in fixed.items())})
 
+    def is_large(self):
+        """How cost grows with the memslot was measured, and nothing else."""
+        return all(phase["backing"] == "repeated" for phase in self.raw["phases"])
+
     def about(self):
         if "migrations" in self.raw:
             return "real guests that migrate"
-        if self.raw["of"]["locks"]:
+        if self.is_large():
+            return f"large memslots, {'holds of mmu_lock' if self.locks() else 'instructions'}"
+        if self.locks():
             return "holds of mmu_lock"
         return "instructions" if self.raw["instructions"] else "counts and times"
+
+    def locks(self):
+        """Holds of mmu_lock were measured."""
+        return self.raw.get("of", {}).get("locks", False)
 
     def title(self):
         told = self.raw["of"] if "of" in self.raw else self.raw["migrations"][0]
         return f"{self.raw['host']}, kernel {told['kernel']}"
+
+    def pages(self, mib):
+        return mib * 2**20 // self.raw["of"]["page"]
 
 
 def median(phase, name):
@@ -170,7 +206,7 @@ LOCKS = {
 
 def columns(m):
     """What is worth telling of a measurement."""
-    if m.raw["of"]["locks"]:
+    if m.locks():
         return LOCKS
     if m.raw["instructions"]:
         return INSTRUCTIONS
@@ -181,7 +217,7 @@ def columns(m):
 
 def phase_table(m, backing, mib, vcpus, mode):
     chosen = columns(m)
-    timed = not m.raw["of"]["locks"]
+    timed = not m.locks()
     last = "stock / ours" if m.raw["instructions"] else "time, stock / ours"
     heading = ["phase"]
     for name in chosen:
@@ -195,6 +231,55 @@ def phase_table(m, backing, mib, vcpus, mode):
             row.append(ratio(median(stock, "ns"), median(ours, "ns")))
         rows.append(row)
     yield from table(heading + ([last] if timed else []), rows)
+
+
+def large_table(m):
+    """A large memslot beside a small one; what stock has not is left out."""
+    of = LOCKS["longest hold, instructions"] if m.locks() else instructions
+    sizes = m.values("mib", backing="repeated")
+    heading = [""]
+    for mib in sizes:
+        heading += [f"{mib // 1024:,} GiB: stock", "ours"]
+    for mode in ("plain", "initial"):
+        rows = []
+        for (part, phase), label in LARGE_PHASES.items():
+            row = [label]
+            for mib in sizes:
+                for subject in ("stock", "ours"):
+                    row.append(number(of(m.find(subject, mode, "repeated", mib, 1, part,
+                                                phase, None))))
+            if row[2] != "-":
+                rows.append(row)
+        yield f"{MODES[mode]}:"
+        yield ""
+        yield from table(heading, rows)
+
+
+def per_page_table(measurements):
+    """Of all hosts, the largest memslot of base pages: instructions for a page."""
+    chosen = [m for m in measurements if m.raw["instructions"] and not m.locks() and
+              m.values("mib", backing="small", vcpus=1)]
+    if not chosen:
+        return
+    heading = ["a page that is"]
+    for m in chosen:
+        name = f"{m.raw['host']}, {m.raw['of']['page'] // 1024}K"
+        heading += [f"{name}: stock", "ours"]
+    rows = []
+    for label, phases in PER_PAGE.items():
+        row = [label]
+        for m in chosen:
+            mib = m.values("mib", backing="small", vcpus=1)[-1]
+            for subject in ("stock", "ours"):
+                took = [instructions(m.find(subject, "plain", "small", mib, 1, *which))
+                        for which in phases]
+                row.append("-" if None in took else
+                           " + ".join(number(value / m.pages(mib)) for value in took))
+        rows.append(row)
+    yield "## What a page costs"
+    yield ""
+    yield PER_PAGE_TEXT
+    yield from table(heading, rows)
 
 
 def kinds(m):
@@ -405,7 +490,7 @@ def draw(plots, m):
     name = m.name
     if "migrations" in m.raw:
         plots.migrations(m, name, "Migrations under three loads")
-    elif m.raw["of"]["locks"]:
+    elif m.locks():
         plots.growth(m, f"{name}-longest", "Longest hold of mmu_lock", "instructions",
                      LOCKS["longest hold, instructions"], [GETS[2], *SWITCHES])
     elif m.raw["instructions"]:
@@ -469,6 +554,13 @@ How to read it:
 """
 
 
+PER_PAGE_TEXT = """\
+Instructions of the host, without those of hypercalls and `tlbie`. Of these stock makes
+one for each page that is collected while it is dirty, ours one for all of a collection:
+whatever they cost on a machine, it adds to stock's.
+"""
+
+
 def in_short(m):
     """Of the largest memslot of base pages; rows of a table: title, stock, ours."""
     mib = m.values("mib", backing="small", vcpus=1)[-1]
@@ -527,14 +619,19 @@ def readme(files, plots):
     yield README_HEAD.format(versions="\n".join(
         f"Made from commit {version}: {', '.join(names)}." for version, names in made.items()))
     measurements = list(gather(files))
+    yield from per_page_table([m for m in measurements if "phases" in m.raw])
     for m in measurements:
         yield f"## {m.title()}: {m.about()}"
         yield ""
         if "migrations" in m.raw:
             yield from migration_table(m)
+        elif m.is_large():
+            yield from note_missing(m)
+            yield from large_table(m)
+            continue
         else:
             yield from note_missing(m)
-            if not m.raw["of"]["locks"]:
+            if not m.locks():
                 yield from table(["in short", "stock", "ours"], in_short(m))
             for backing in BACKINGS:
                 sizes = m.values("mib", backing=backing, vcpus=1)
@@ -554,7 +651,7 @@ def all_tables(measurements):
     yield "See [README.md](README.md) for what it means."
     yield ""
     for m in measurements:
-        if "migrations" in m.raw:
+        if "migrations" in m.raw or m.is_large():
             continue
         yield f"## {m.title()}: {m.about()}"
         yield ""
@@ -573,7 +670,7 @@ def main():
     order = ("pseries9", "exact-pseries9", "powernv9", "exact9")
     measurements = sorted((Measurement(path) for path in (DOCS / "raw").glob("*.json")),
                           key=lambda m: ("migrations" in m.raw, m.raw["instructions"],
-                                         m.raw.get("of", {}).get("locks", False),
+                                         m.locks(), "phases" in m.raw and m.is_large(),
                                          order.index(m.raw["host"])))
     if not measurements:
         print(f"Nothing was measured: {DOCS}/raw has no numbers. Run tests/bench/run first.",
