@@ -108,6 +108,8 @@ TEST_F(cost, faults_afterwards)
 	ASSERT_EQ(0, logged_vm_set_log(self->l, true));
 	vcpu_store_pages(&self->l->vm->vcpu[0], self->l->gpa, self->l->page,
 			 self->l->pages, 3);
+	/* clean, so that a store costs a fault where C is left to software */
+	ASSERT_EQ(0, logged_vm_collect(self->l));
 	ASSERT_EQ(0, logged_vm_set_log(self->l, false));
 	loads = faults(self, event, false);
 	stores = faults(self, event, true);

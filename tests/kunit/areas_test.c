@@ -348,7 +348,7 @@ static void invalidated_meanwhile(struct kunit *test)
 
 	INIT_DELAYED_WORK_ONSTACK(&e.work, end_invalidation);
 	f->kvm->mmu_invalidate_range_start = 0;
-	f->kvm->mmu_invalidate_range_end = ULONG_MAX;
+	f->kvm->mmu_invalidate_range_end = ULONG_MAX - 1;
 	for (a = 0; a < KVM_EXT_NR_AREAS; a++) {
 		pages[a] = pin(test, a);
 		area(f, a)->next_gpa = 3 * GPA;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * How large a leaf may be: memslots that start and end at every page around
- * the borders of large pages.
+ * the borders of large pages. And what a fault maps, of host tables that the
+ * test builds, with no invalidation under way, with one, and with one elsewhere.
  */
 #include <kunit/test.h>
 #include <linux/kvm_host.h>
@@ -9,6 +10,8 @@
 
 #include "compat.h"
 #include "radix_fault.h"
+#include "radix_vm.h"
+#include "radix_walk.h"
 
 #define PAGES_OF(size)	((size) >> PAGE_SHIFT)
 
@@ -120,4 +123,137 @@ static struct kunit_suite suite = {
 	.test_cases = cases,
 };
 
-kunit_test_suite(suite);
+#define HVA		(7 * PUD_SIZE)
+#define HOST_LEAF	(_PAGE_PRESENT | _PAGE_PTE | _PAGE_READ | _PAGE_ACCESSED)
+
+struct faulting {
+	struct test_vm *f;
+	struct kvm_vcpu *vcpu;
+	struct mm_struct *mm;
+};
+
+static struct faulting faulting_vm(struct kunit *test)
+{
+	struct faulting t = {
+		.f = test->priv,
+		.vcpu = test_zalloc(test, sizeof(*t.vcpu)),
+		.mm = test_zalloc(test, sizeof(*t.mm)),
+	};
+
+	t.mm->pgd = test_table(test);
+	t.f->kvm->mm = t.mm;
+	t.f->slot->userspace_addr = HVA;
+	t.vcpu->kvm = t.f->kvm;
+	return t;
+}
+
+/* The host's leaf for a page of the slot. */
+static void host_map(struct kunit *test, const struct faulting *t, unsigned long page,
+		     unsigned int shift, unsigned long bits)
+{
+	pte_t *ptep = test_map(test, t->mm->pgd, HVA + (page << PAGE_SHIFT), shift,
+			       test_hpa(page), 0);
+
+	*ptep = __pte((pte_val(*ptep) & PTE_RPN_MASK) | HOST_LEAF | bits);
+}
+
+static int fault(const struct faulting *t, unsigned long page, bool writing, pte_t *pte,
+		 unsigned int *level)
+{
+	int idx = srcu_read_lock(&t->f->kvm->srcu), err;
+
+	err = kvm_ext_instantiate_page(t->vcpu, test_gpa(page), t->f->slot, writing, false,
+				       pte, level);
+	srcu_read_unlock(&t->f->kvm->srcu, idx);
+	return err;
+}
+
+static bool mapped(const struct faulting *t, unsigned long page)
+{
+	struct kvm_ext_walk w;
+
+	kvm_ext_walk_init(&w, t->f->root, test_gpa(page), test_gpa(page + 1), UINT_MAX);
+	return kvm_ext_walk_next(&w);
+}
+
+/* W as the host has it; C for a store, and before stores that nobody logs. */
+static void bits_of_a_fault(struct kunit *test)
+{
+	struct faulting t = faulting_vm(test);
+	unsigned int i, level;
+	pte_t pte;
+
+	test_map_page(test, 0, PAGE_SHIFT, TEST_R);	/* the tables */
+	for (i = 0; i < 8; i++) {
+		bool logged = i & 1, writing = i & 2, writable = i & 4;
+		unsigned long page = i + 1;
+
+		if (writing && !writable)
+			continue;	/* the host has to fault first */
+		t.f->slot->flags = logged ? KVM_MEM_LOG_DIRTY_PAGES : 0;
+		host_map(test, &t, page, PAGE_SHIFT, _PAGE_SOFT_DIRTY |
+			 (writable ? _PAGE_WRITE | _PAGE_DIRTY : 0));
+		KUNIT_ASSERT_EQ(test, 0, fault(&t, page, writing, &pte, &level));
+		KUNIT_EXPECT_EQ(test, level, 0);
+		KUNIT_EXPECT_EQ(test, pte_pfn(pte), test_hpa(page) >> PAGE_SHIFT);
+		KUNIT_EXPECT_EQ(test, !!pte_write(pte), writable);
+		KUNIT_EXPECT_EQ(test, !!pte_dirty(pte), writable && (writing || !logged));
+		KUNIT_EXPECT_FALSE(test, pte_soft_dirty(pte));
+		KUNIT_EXPECT_TRUE(test, mapped(&t, page));
+	}
+}
+
+/* Of the ranges of 6.1 and of later kernels, which are of other addresses. */
+static void invalidate(struct kvm *kvm, bool all)
+{
+	kvm->mmu_invalidate_in_progress = 1;
+	kvm->mmu_invalidate_range_start = all ? 0 : ULONG_MAX - 2;
+	kvm->mmu_invalidate_range_end = ULONG_MAX - 1;
+}
+
+static void fault_while_invalidated(struct kunit *test)
+{
+	const unsigned long small = TEST_PMD_PAGES + 1, large = 2 * TEST_PMD_PAGES;
+	struct faulting t = faulting_vm(test);
+	unsigned int level;
+	pte_t pte;
+
+	t.f->slot->flags = 0;
+	test_map_page(test, TEST_PMD_PAGES, PAGE_SHIFT, TEST_R);	/* the tables */
+	host_map(test, &t, small, PAGE_SHIFT, _PAGE_WRITE | _PAGE_DIRTY);
+	host_map(test, &t, large, PMD_SHIFT, _PAGE_WRITE | _PAGE_DIRTY);
+
+	invalidate(t.f->kvm, true);
+	KUNIT_EXPECT_EQ(test, -EAGAIN, fault(&t, small, true, &pte, &level));
+	KUNIT_EXPECT_EQ(test, -EAGAIN, fault(&t, large, true, &pte, &level));
+	KUNIT_EXPECT_FALSE(test, mapped(&t, small));
+	KUNIT_EXPECT_FALSE(test, mapped(&t, large));
+
+	/* a large leaf has pages of which nothing is known */
+	invalidate(t.f->kvm, false);
+	KUNIT_EXPECT_EQ(test, 0, fault(&t, small, true, &pte, &level));
+	KUNIT_EXPECT_EQ(test, -EAGAIN, fault(&t, large, true, &pte, &level));
+	KUNIT_EXPECT_TRUE(test, mapped(&t, small));
+	KUNIT_EXPECT_FALSE(test, mapped(&t, large));
+
+	t.f->kvm->mmu_invalidate_in_progress = 0;
+	KUNIT_EXPECT_EQ(test, 0, fault(&t, large, true, &pte, &level));
+	KUNIT_EXPECT_EQ(test, level, 1);
+	KUNIT_EXPECT_TRUE(test, mapped(&t, large));
+	KUNIT_EXPECT_TRUE(test, mapped(&t, large + TEST_PMD_PAGES - 1));
+}
+
+static struct kunit_case fault_cases[] = {
+	KUNIT_CASE(bits_of_a_fault),
+	KUNIT_CASE(fault_while_invalidated),
+	{}
+};
+
+static struct kunit_suite fault_suite = {
+	.name = "kvm_hv_ext_radix_fault_vm",
+	.init = test_vm_init,
+	.exit = test_vm_exit,
+	.test_cases = fault_cases,
+};
+
+kunit_test_suites(&suite, &fault_suite);

@@ -395,7 +395,31 @@ static void joined_read_only(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, kvm_ext_joined(entry, PMD_SHIFT, __pte(bits | hpa)), bits | hpa);
 }
 
+/* The log ends: C is for leaves of the slot that may be written. Nothing is joined here. */
+static void c_is_given_back(struct kunit *test)
+{
+	struct test_vm *f = test->priv;
+	pte_t *clean, *dirty, *read_only, *large, *behind;
+
+	clean = test_map_page(test, 1, PAGE_SHIFT, TEST_R);
+	dirty = test_map_page(test, 2, PAGE_SHIFT, TEST_RC);
+	read_only = test_map_page(test, 3, PAGE_SHIFT, TEST_R);
+	*read_only = __pte(pte_val(*read_only) & ~_PAGE_WRITE);
+	large = test_map_page(test, TEST_PMD_PAGES, PMD_SHIFT, TEST_R);
+	behind = test_map_page(test, TEST_SLOT_PAGES, PAGE_SHIFT, TEST_R);
+	f->slot->userspace_addr = PAGE_SIZE;
+
+	kvm_ext_radix_join(f->vm, f->slot);
+	KUNIT_EXPECT_TRUE(test, pte_dirty(*clean));
+	KUNIT_EXPECT_TRUE(test, pte_dirty(*dirty));
+	KUNIT_EXPECT_FALSE(test, pte_dirty(*read_only));
+	KUNIT_EXPECT_TRUE(test, pte_dirty(*large));
+	KUNIT_EXPECT_FALSE(test, pte_dirty(*behind));
+	KUNIT_EXPECT_EQ(test, test_requests.nr, 0);
+}
+
 static struct kunit_case cases[] = {
+	KUNIT_CASE(c_is_given_back),
 	KUNIT_CASE(clean_all),
 	KUNIT_CASE(clean_named),
 	KUNIT_CASE(clean_part_of_leaf),

@@ -364,3 +364,4 @@ int kvm_ext_instantiate_page(struct kvm_vcpu *vcpu, unsigned long gpa,
 	}
 	return err;
 }
+EXPORT_SYMBOL_FOR_KUNIT(kvm_ext_instantiate_page);
