@@ -12,6 +12,8 @@
 #define _GNU_SOURCE
 #include "ktap.h"
 
+#include "hist.h"
+
 #include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -695,6 +697,45 @@ TEST_F_TIMEOUT(life, prepared_goes_with_vm, TIMEOUT)
 		if (i >= times)
 			ASSERT_EQ(0, vm_set_mmu(vm, VM_MMU_RADIX));
 		vm_destroy(vm);
+	}
+}
+
+#define MADE	"hpt_made"
+#define MADE_AT	"r:" MADE " kvm_hv:resize_hpt_prepare_work"
+#define BY_PID	"hist:keys=common_pid"
+
+static void add_hits(unsigned long key, unsigned long hits, void *sum)
+{
+	(void)key;
+	*(unsigned long *)sum += hits;
+}
+
+/*
+ * Another size is asked for while an HPT is being made: that has been made, or given up,
+ * when the call returns. Nobody would wait for it later.
+ */
+TEST_F_TIMEOUT(life, another_size_meanwhile, TIMEOUT)
+{
+	struct kvm_ppc_resize_hpt other = { .shift = HUGE - 1 };
+	struct kvm_ppc_resize_hpt resize = { .shift = HUGE };
+	struct vm_config config = { .mmu = VM_MMU_HPT };
+	unsigned long times = scaled(40), i, made;
+	struct vm *vm;
+
+	if (access(TRACEFS "kprobe_events", W_OK))
+		SKIP(return, "the kernel has no kprobes to count with");
+	for (i = 0; i < times; i++) {
+		vm = vm_create(&config);
+		write_file(TRACEFS "kprobe_events", MADE_AT);
+		hist_start("kprobes/" MADE, BY_PID);
+		ASSERT_LT(0, ioctl(vm->fd, KVM_PPC_RESIZE_HPT_PREPARE, &resize));
+		ASSERT_LE(0, ioctl(vm->fd, KVM_PPC_RESIZE_HPT_PREPARE, &other));
+		made = 0;
+		hist_read("kprobes/" MADE, add_hits, &made);
+		EXPECT_NE(0, made);
+		vm_destroy(vm);
+		hist_stop("kprobes/" MADE, BY_PID);
+		write_file(TRACEFS "kprobe_events", "");
 	}
 }
 

@@ -250,7 +250,8 @@ static void *map_repeated(size_t size, const char **why)
 	char *mem, pages[32];
 
 	snprintf(pages, sizeof(pages), "%llu", piece / THP_SIZE);
-	write_file(NR_HUGEPAGES, pages);
+	if (fd >= 0)
+		write_file(NR_HUGEPAGES, pages);
 	if (fd < 0 || ftruncate(fd, piece) < 0 || fallocate(fd, 0, 0, piece) < 0) {
 		if (fd >= 0)
 			close(fd);
