@@ -326,7 +326,7 @@ static void live_large(struct round *r)
 	vcpu_store_pages(&l->vm->vcpu[0], l->gpa, THP_SIZE, l->size / THP_SIZE, 1);
 	end(r, "populate", "dirty", -1, 0, -1);
 	switch_log(r, "enable", true);
-	for (i = 0; r->mode != MODE_PLAIN && i < sizeof(places) / sizeof(places[0]); i++) {
+	for (i = 0; r->mode != MODE_PLAIN && i < ARRAY_SIZE(places); i++) {
 		clear_word(r, places[i].part, "split", places[i].page);
 		clear_word(r, places[i].part, "clear", places[i].page);
 	}
