@@ -124,11 +124,13 @@ static void *thief_thread(void *arg)
 	struct thief *thief = arg;
 	const struct logged_vm *l = thief->l;
 	size_t first, count, most = thief->most ?: l->pages;
+	unsigned int turn = 0;
 	enum theft way;
 
 	while (!atomic_load(&thief->stop)) {
 		do
-			way = random_below(&thief->random, NR_THEFTS);
+			way = turn < NR_THEFTS ? turn++ :
+			      random_below(&thief->random, NR_THEFTS);
 		while (!(thief->ways & BIT(way)));
 		first = random_below(&thief->random, l->pages);
 		count = 1 + random_below(&thief->random, MIN(l->pages - first, most));
@@ -154,6 +156,16 @@ void thief_stop(struct thief *thief)
 	pthread_join(thief->thread, NULL);
 }
 
+bool thief_has_taken(const struct thief *thief)
+{
+	enum theft way;
+
+	for (way = 0; way < NR_THEFTS; way++)
+		if (thief->ways & BIT(way) && !thief->count[way])
+			return false;
+	return true;
+}
+
 bool thief_succeeded(const struct thief *thief)
 {
 	static const char *const name[NR_THEFTS] = {
@@ -164,7 +176,6 @@ bool thief_succeeded(const struct thief *thief)
 		[THEFT_MERGE] = "merged",
 		[THEFT_COLLAPSE] = "collapsed",
 	};
-	bool all = true;
 	enum theft way;
 
 	for (way = 0; way < NR_THEFTS; way++) {
@@ -172,7 +183,6 @@ bool thief_succeeded(const struct thief *thief)
 			continue;
 		ksft_print_msg("memory %s: %lu times\n", name[way],
 			       thief->count[way]);
-		all &= thief->count[way] > 0;
 	}
-	return all;
+	return thief_has_taken(thief);
 }

@@ -48,7 +48,7 @@ struct thief {
 	size_t most;
 	useconds_t rest_us;
 	__u64 random;
-	unsigned long count[NR_THEFTS];
+	atomic_ulong count[NR_THEFTS];
 	pthread_t thread;
 	atomic_bool stop;
 };
@@ -56,7 +56,10 @@ struct thief {
 void thief_start(struct thief *thief);
 void thief_stop(struct thief *thief);
 
-/* Was memory taken in each of these ways? Says how often. */
+/* Was memory taken in each of these ways by now? The thief begins with each of them. */
+bool thief_has_taken(const struct thief *thief);
+
+/* The same, and says how often. */
 bool thief_succeeded(const struct thief *thief);
 
 #endif
