@@ -12,14 +12,14 @@ struct kvm_ext_vm;
 struct kvm_memory_slot;
 
 /**
- * kvm_ext_accumulate() - the next collection reports pages, whatever a C bit says then
- * @slot:	their slot
- * @gfn:	the first, in the slot
- * @end:	after the last; pages behind the slot's end are left out
+ * kvm_ext_accumulate() - have the next collection report pages, whatever their C bits say
+ * @slot:	memslot of the pages; nothing is done if it is not logged
+ * @gfn:	first page; not before the slot
+ * @end:	page after the last; may be behind the slot, whose last page is the last then
  *
- * Does nothing for a slot that is not logged.
- *
- * Context: any; the slot stays (kvm->srcu, or a lock that keeps it).
+ * Context: any; kvm->srcu or kvm->slots_lock held, so that the slot stays. Who has cleared
+ * C, or zapped the leaf, holds kvm->mmu_lock until that is flushed: a collection takes the
+ * lock before it relies on the bit.
  */
 void kvm_ext_accumulate(const struct kvm_memory_slot *slot, gfn_t gfn, gfn_t end);
 

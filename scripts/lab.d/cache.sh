@@ -129,11 +129,10 @@ lab_step() {
 # --- Debian packages ---------------------------------------------------------
 # The archives the system uses, but with ppc64el and sources, and with a state
 # of its own: this needs no root and changes nothing in what the system installs.
-# Backports and the releases after this one are there for who asks for a version that
-# only they have: apt prefers all else to them.
+# Backports and the next release are there for packages that only they have, or that
+# are asked for by version: apt prefers all else to them.
 
 lab_newer=trixie
-lab_newest=sid
 
 lab_apt_options=(
 	-o "Dir::Etc::sourcelist=$lab_cache/apt/sources.list"
@@ -167,9 +166,7 @@ lab_apt_sources() {
 		*)
 			echo "deb [arch=amd64,ppc64el signed-by=$keys] $uri $suite-backports main"
 			echo "deb [arch=amd64,ppc64el signed-by=$keys] $uri $lab_newer main"
-			echo "deb-src [signed-by=$keys] $uri $lab_newer main"
-			# its lists are for a week only, and mirrors may be later
-			echo "deb [arch=amd64,ppc64el check-valid-until=no signed-by=$keys] $uri $lab_newest main" ;;
+			echo "deb-src [signed-by=$keys] $uri $lab_newer main" ;;
 		esac
 		architectures=amd64,ppc64el
 		[[ $suite != *-security ]] || architectures=amd64
@@ -182,7 +179,7 @@ lab_apt_sources() {
 # while, but do not miss security updates for ever.
 lab_apt_read() {
 	[ -n "$(find "$lab_cache/apt/updated" -mtime -7 2>/dev/null)" ] &&
-		grep -q " $lab_newest " "$lab_cache/apt/sources.list"
+		grep -q "^deb .* $lab_newer " "$lab_cache/apt/sources.list"
 }
 
 lab_apt_ready() {

@@ -18,8 +18,8 @@
  * (KVM_GET_DIRTY_LOG) and, where userspace protects pages again by itself,
  * "clear" (KVM_CLEAR_DIRTY_LOG).
  *
- * How cost grows with the memslot is asked of large ones (--scale), whose memory is the
- * same few huge pages again and again. Their phases are:
+ * Memslots that are larger than the host's memory (--scale) show how costs grow. Their
+ * memory is the same few huge pages, mapped again and again. Their phases are:
  *
  *	populate	the guest stores once to each huge page
  *	enable		the log is switched on
@@ -28,7 +28,7 @@
  *	get, clear	the whole slot
  *	dirty, get	64 pages at its end
  *	disable		the log is switched off
- *	delete		the memslot goes
+ *	delete		the memslot is deleted
  *
  * The module is inserted and removed again and again, so that stock and ours take
  * turns: what else happens on the host meets both alike. Each round is timed, or
@@ -316,8 +316,8 @@ static void live_large(struct round *r)
 		size_t page;
 	} places[] = {
 		{ "start", 0 },
-		{ "middle", l->pages / 2 },
-		{ "end", l->pages - WORD },
+		{ "middle", l->pages / 2 / WORD * WORD },
+		{ "end", (l->pages / WORD - 1) * WORD },
 	};
 	size_t i;
 	int ret;
@@ -557,9 +557,20 @@ static void read_list(struct list *list, const char *option, char *text,
 		refuse(option, "''", "at least one value");
 }
 
+/* Sizes of memslots in MiB, 0 for none: they have a huge page, and a word of pages. */
+static void read_sizes(struct list *list, const char *option, char *text)
+{
+	static const char *const want = "MiB, from 4 to 1048576, or 0";
+	unsigned int i;
+
+	read_list(list, option, text, 0, 1 << 20, want);
+	for (i = 0; i < list->nr; i++)
+		if (list->value[i] && list->value[i] < 4)
+			refuse(option, optarg, want);
+}
+
 static void read_options(int argc, char **argv)
 {
-	static const char *const size = "MiB, from 2 to 1048576, or 0";
 	static const struct option options[] = {
 		{ "sizes", required_argument, NULL, 's' },
 		{ "empty", required_argument, NULL, 'e' },
@@ -579,13 +590,13 @@ static void read_options(int argc, char **argv)
 	while ((which = getopt_long(argc, argv, "", options, &i)) != -1) {
 		switch (which) {
 		case 's':
-			read_list(&sizes, "sizes", optarg, 0, 1 << 20, size);
+			read_sizes(&sizes, "sizes", optarg);
 			break;
 		case 'e':
-			read_list(&empties, "empty", optarg, 0, 1 << 20, size);
+			read_sizes(&empties, "empty", optarg);
 			break;
 		case 'l':
-			read_list(&scales, "scale", optarg, 0, 1 << 20, size);
+			read_sizes(&scales, "scale", optarg);
 			break;
 		case 'v':
 			read_list(&vcpus, "vcpus", optarg, 1, GUEST_MAX_VCPUS,

@@ -37,7 +37,7 @@ PHASES = {
     ("read", "get"): "their get",
     ("read", "clear"): "their clear",
 }
-# The same for a large memslot, whose memory repeats.
+# Phases of memslots larger than the host's memory.
 LARGE_PHASES = {
     ("populate", "dirty"): "populate, a store to each huge page",
     ("enable", "enable"): "enable",
@@ -49,7 +49,7 @@ LARGE_PHASES = {
     ("whole", "clear"): "clear all pages",
     ("word", "get"): "get, 64 pages stored to",
     ("disable", "disable"): "disable",
-    ("delete", "delete"): "the memslot goes",
+    ("delete", "delete"): "delete the memslot",
 }
 # What a page costs: label, and the phases that it is in.
 PER_PAGE = {
@@ -234,7 +234,7 @@ def phase_table(m, backing, mib, vcpus, mode):
 
 
 def large_table(m):
-    """A large memslot beside a small one; what stock has not is left out."""
+    """A small and a large memslot side by side; stock has no manual protection."""
     of = LOCKS["longest hold, instructions"] if m.locks() else instructions
     sizes = m.values("mib", backing="repeated")
     heading = [""]
@@ -489,7 +489,7 @@ SWITCHES = [("enable", "enable", "enable", None), ("disable", "disable", "disabl
 def draw(plots, m):
     name = m.name
     if "migrations" in m.raw:
-        plots.migrations(m, name, "Migrations under three loads")
+        plots.migrations(m, name, "Migrations by load")
     elif m.locks():
         plots.growth(m, f"{name}-longest", "Longest hold of mmu_lock", "instructions",
                      LOCKS["longest hold, instructions"], [GETS[2], *SWITCHES])
@@ -551,6 +551,9 @@ How to read it:
 - mmu_lock is watched on the kernel that has lockdep, by its lock events. A hold
   counts from before the lock is waited for, and the events take some 13,000
   instructions of each, so that many short holds look worse than they are.
+- Large memslots are larger than the host's memory: the same few huge pages are mapped
+  again and again. One `KVM_CLEAR_DIRTY_LOG` of 64 pages is asked for at the start, in
+  the middle and at the end.
 """
 
 
@@ -671,7 +674,8 @@ def main():
     measurements = sorted((Measurement(path) for path in (DOCS / "raw").glob("*.json")),
                           key=lambda m: ("migrations" in m.raw, m.raw["instructions"],
                                          m.locks(), "phases" in m.raw and m.is_large(),
-                                         order.index(m.raw["host"])))
+                                         order.index(m.raw["host"]),
+                                         -m.raw.get("of", {}).get("page", 0)))
     if not measurements:
         print(f"Nothing was measured: {DOCS}/raw has no numbers. Run tests/bench/run first.",
               file=sys.stderr)

@@ -72,7 +72,7 @@ FIXTURE_TEARDOWN(running)
 	logged_vm_destroy(self->l);
 }
 
-/* At least until memory was taken in each way. */
+/* A short run may be over before the thief's turn has come to each way: it goes on then. */
 static void serve(struct __test_metadata *_metadata, struct _test_data_running *self,
 		  size_t pages)
 {

@@ -16,6 +16,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/param.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -260,7 +261,7 @@ static void *map_repeated(size_t size, const char **why)
 	}
 	mem = reserve(size, 1ul << 30);
 	for (done = 0; done < size; done += piece)
-		if (map(mem + done, piece, MAP_SHARED, fd) == MAP_FAILED)
+		if (map(mem + done, MIN(piece, size - done), MAP_SHARED, fd) == MAP_FAILED)
 			die("map %zu bytes again, at %zu of %zu: %m", piece, done, size);
 	close(fd);
 	return mem;

@@ -41,8 +41,8 @@ enum vm_mmu {
  * @BACKING_THP: anonymous, transparent huge pages
  * @BACKING_MEMFD: shared memory
  * @BACKING_HUGETLB: huge pages of the default size
- * @BACKING_REPEATED: the same few huge pages again and again, for more of it than the
- *	host has
+ * @BACKING_REPEATED: the same few huge pages mapped again and again: a memslot may be
+ *	larger than the host's memory
  */
 enum backing {
 	BACKING_SMALL,

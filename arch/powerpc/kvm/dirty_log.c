@@ -33,7 +33,7 @@
 #define CREATE_TRACE_POINTS
 #include "trace.h"
 
-/* Word by word: a huge page is 512 pages of 4K, and the caller may hold mmu_lock. */
+/* Word by word: the caller may hold mmu_lock, and a huge page is 512 pages of 4K. */
 void kvm_ext_accumulate(const struct kvm_memory_slot *slot, gfn_t gfn, gfn_t end)
 {
 	unsigned long next = gfn - slot->base_gfn, word, bits;
