@@ -16,30 +16,30 @@
  * Lock order: kvm->mmu_lock, then vcpu->arch.vpa_update_lock (spinlocks).
  * Pages are pinned and unpinned without either, both may sleep.
  */
-#ifndef KVM_EXT_AREAS_H
-#define KVM_EXT_AREAS_H
+#ifndef KHX_AREAS_H
+#define KHX_AREAS_H
 
 #include <linux/kvm_host.h>
 #include <asm/kvm_ppc.h>
 
-struct kvm_ext_vm;
+struct khx_vm;
 
-enum kvm_ext_area { KVM_EXT_VPA, KVM_EXT_DTL, KVM_EXT_SLB, KVM_EXT_NR_AREAS };
+enum khx_area { KHX_VPA, KHX_DTL, KHX_SLB, KHX_NR_AREAS };
 
 /**
- * enum kvm_ext_area_update - what a pending update means
- * @KVM_EXT_AREA_KEEP:	look again where the memory is; the area goes on
- * @KVM_EXT_AREA_NEW:	the guest registers the area: it starts anew
- * @KVM_EXT_AREA_RESTORED: userspace does, which restores a guest that had the
+ * enum khx_area_update - what a pending update means
+ * @KHX_AREA_KEEP:	look again where the memory is; the area goes on
+ * @KHX_AREA_NEW:	the guest registers the area: it starts anew
+ * @KHX_AREA_RESTORED: userspace does, which restores a guest that had the
  *		area: it goes on as its memory says, so that counts which the
  *		guest watches never go back
  */
-enum kvm_ext_area_update {
-	KVM_EXT_AREA_KEEP, KVM_EXT_AREA_NEW, KVM_EXT_AREA_RESTORED,
+enum khx_area_update {
+	KHX_AREA_KEEP, KHX_AREA_NEW, KHX_AREA_RESTORED,
 };
 
 /**
- * struct kvm_ext_area_state - what we know of an area beside struct kvmppc_vpa
+ * struct khx_area_state - what we know of an area beside struct kvmppc_vpa
  * @page:	page pinned for it, or NULL
  * @noted:	guest real address where notifiers look for it; 0: nowhere
  * @update:	what the pending update means
@@ -49,10 +49,10 @@ enum kvm_ext_area_update {
  * @restored_len: and the length
  * @seen:	what the host had written at the last collection
  */
-struct kvm_ext_area_state {
+struct khx_area_state {
 	struct page *page;
 	unsigned long noted;
-	enum kvm_ext_area_update update;
+	enum khx_area_update update;
 	bool failed;
 	unsigned long restored;
 	unsigned long restored_len;
@@ -64,8 +64,8 @@ struct kvm_ext_area_state {
 };
 
 /**
- * struct kvm_ext_vcpu - our part of a vCPU; vcpu->arch.vpa_update_lock
- * @area:	indexed by enum kvm_ext_area
+ * struct khx_vcpu - our part of a vCPU; vcpu->arch.vpa_update_lock
+ * @area:	indexed by enum khx_area
  * @asked:	areas with a request that kvm-hv has noted, as bits
  * @look:	areas whose memory has changed or gone, as bits
  * @hidden:	areas of which what follows is to be restored, as bits
@@ -73,8 +73,8 @@ struct kvm_ext_area_state {
  * @dtl_ptr:	what kvm-hv changes after its call for the DTL
  * @dtl_index:	the same
  */
-struct kvm_ext_vcpu {
-	struct kvm_ext_area_state area[KVM_EXT_NR_AREAS];
+struct khx_vcpu {
+	struct khx_area_state area[KHX_NR_AREAS];
 	unsigned long asked;
 	unsigned long look;
 	unsigned long hidden;
@@ -84,25 +84,25 @@ struct kvm_ext_vcpu {
 };
 
 /**
- * kvm_ext_vcpu_create() - prepare our part of a new vCPU
+ * khx_areas_vcpu_create() - prepare our part of a new vCPU
  * @vm:		a VM of ours
  * @vcpu:	the vCPU
  *
  * Return: 0 or -ENOMEM.
  */
-int kvm_ext_vcpu_create(struct kvm_ext_vm *vm, struct kvm_vcpu *vcpu);
+int khx_areas_vcpu_create(struct khx_vm *vm, struct kvm_vcpu *vcpu);
 
 /**
- * kvm_ext_vcpu_free() - unpin everything, keep dirty state, free our part
+ * khx_areas_vcpu_free() - unpin everything, keep dirty state, free our part
  * @vm:		a VM of ours
  * @vcpu:	a vCPU that will not run again
  *
  * Context: may sleep.
  */
-void kvm_ext_vcpu_free(struct kvm_ext_vm *vm, struct kvm_vcpu *vcpu);
+void khx_areas_vcpu_free(struct khx_vm *vm, struct kvm_vcpu *vcpu);
 
 /**
- * kvm_ext_set_area_reg() - KVM_SET_ONE_REG of an area
+ * khx_areas_set_reg() - KVM_SET_ONE_REG of an area
  * @vm:		a VM of ours
  * @vcpu:	the vCPU; its mutex is held, so it does not run
  * @id:		KVM_REG_PPC_VPA_ADDR, _VPA_SLB or _VPA_DTL
@@ -116,22 +116,22 @@ void kvm_ext_vcpu_free(struct kvm_ext_vm *vm, struct kvm_vcpu *vcpu);
  * Return: 0; -EINVAL for a misaligned address, a DTL too short for an entry, or
  * if the order rules are broken.
  */
-int kvm_ext_set_area_reg(struct kvm_ext_vm *vm, struct kvm_vcpu *vcpu, u64 id,
-			 const union kvmppc_one_reg *val);
+int khx_areas_set_reg(struct khx_vm *vm, struct kvm_vcpu *vcpu, u64 id,
+		      const union kvmppc_one_reg *val);
 
 /**
- * kvm_ext_update_vpa() - kvmppc_update_vpa() of VMs of ours
+ * khx_hook_update_vpa() - kvmppc_update_vpa() of VMs of ours
  * @vcpu:	a vCPU that is about to enter the guest, in its own thread
  * @vpap:	the area with a request: VPA, DTL, SLB shadow, in this order
  * @old_vpap:	where to leave what kvm-hv is to unpin; not there before Linux 6.12
  *
  * Context: vcpu->arch.vpa_update_lock held, which is let go meanwhile; may sleep.
  */
-void kvm_ext_update_vpa(struct kvm_vcpu *vcpu, struct kvmppc_vpa *vpap,
-			struct kvmppc_vpa *old_vpap);
+void khx_hook_update_vpa(struct kvm_vcpu *vcpu, struct kvmppc_vpa *vpap,
+			 struct kvmppc_vpa *old_vpap);
 
 /**
- * kvm_ext_areas_invalidate() - memory under areas has changed or gone
+ * khx_areas_invalidate() - memory under areas has changed or gone
  * @vm:		a VM of ours
  * @gfn:	first guest page
  * @end:	first guest page not concerned
@@ -142,10 +142,10 @@ void kvm_ext_update_vpa(struct kvm_vcpu *vcpu, struct kvmppc_vpa *vpap,
  *
  * Context: any, also under kvm->mmu_lock.
  */
-void kvm_ext_areas_invalidate(struct kvm_ext_vm *vm, gfn_t gfn, gfn_t end);
+void khx_areas_invalidate(struct khx_vm *vm, gfn_t gfn, gfn_t end);
 
 /**
- * kvm_ext_areas_collect() - add pages that the host has written to a dirty log
+ * khx_areas_collect() - add pages that the host has written to a dirty log
  * @vm:		a VM of ours
  * @slot:	the slot whose log is collected
  * @map:	bitmap of its pages, little endian; bits are added
@@ -154,8 +154,8 @@ void kvm_ext_areas_invalidate(struct kvm_ext_vm *vm, gfn_t gfn, gfn_t end);
  *
  * Context: kvm->slots_lock held; takes each vCPU's vpa_update_lock.
  */
-void kvm_ext_areas_collect(struct kvm_ext_vm *vm,
-			   const struct kvm_memory_slot *slot,
-			   unsigned long *map);
+void khx_areas_collect(struct khx_vm *vm,
+		       const struct kvm_memory_slot *slot,
+		       unsigned long *map);
 
-#endif /* KVM_EXT_AREAS_H */
+#endif /* KHX_AREAS_H */

@@ -3,17 +3,17 @@
  * What differs between the kernels supported (6.1 and 6.12), and the refusal
  * of those that are not. No other file asks for a kernel version.
  */
-#ifndef KVM_EXT_COMPAT_H
-#define KVM_EXT_COMPAT_H
+#ifndef KHX_COMPAT_H
+#define KHX_COMPAT_H
 
 #include <linux/kvm_host.h>
 #include <linux/version.h>
 
 /* Major and minor number, to be compared with KERNEL_VERSION(a, b, 0) >> 8. */
-#define kvm_ext_kernel	(LINUX_VERSION_CODE >> 8)
+#define khx_kernel	(LINUX_VERSION_CODE >> 8)
 
-#if kvm_ext_kernel != KERNEL_VERSION(6, 1, 0) >> 8 && \
-	kvm_ext_kernel != KERNEL_VERSION(6, 12, 0) >> 8
+#if khx_kernel != KERNEL_VERSION(6, 1, 0) >> 8 && \
+	khx_kernel != KERNEL_VERSION(6, 12, 0) >> 8
 #error "kvm-hv-ext supports Linux 6.1 and 6.12: its hooks were checked there only."
 #endif
 
@@ -45,10 +45,10 @@
  * As guests of a hypervisor with the nested API v2 (6.7 and later), vCPU state
  * lives in that hypervisor, which must be told of the VPA (asm/kvm_ppc.h).
  */
-#if kvm_ext_kernel == KERNEL_VERSION(6, 1, 0) >> 8
-#define kvm_ext_nested_v2()	false
+#if khx_kernel == KERNEL_VERSION(6, 1, 0) >> 8
+#define khx_nested_v2()	false
 #else
-#define kvm_ext_nested_v2()	kvmhv_is_nestedv2()
+#define khx_nested_v2()	kvmhv_is_nestedv2()
 #endif
 
 /*
@@ -56,10 +56,10 @@
  * guest's since @seq? The range is kept in host or in guest addresses. With
  * kvm->mmu_lock held.
  */
-static inline bool kvm_ext_invalidate_retry(struct kvm *kvm, unsigned long seq,
-					    unsigned long hva, gfn_t gfn)
+static inline bool khx_invalidate_retry(struct kvm *kvm, unsigned long seq,
+					unsigned long hva, gfn_t gfn)
 {
-#if kvm_ext_kernel == KERNEL_VERSION(6, 1, 0) >> 8
+#if khx_kernel == KERNEL_VERSION(6, 1, 0) >> 8
 	return mmu_invalidate_retry_hva(kvm, seq, hva);
 #else
 	return mmu_invalidate_retry_gfn(kvm, seq, gfn);
@@ -70,12 +70,12 @@ static inline bool kvm_ext_invalidate_retry(struct kvm *kvm, unsigned long seq,
  * The page of a memslot, held, after the host has faulted it in; or an error. To be let
  * go by put_page() if there is a struct page that is not reserved.
  */
-static inline kvm_pfn_t kvm_ext_gfn_to_pfn(const struct kvm_memory_slot *slot, gfn_t gfn,
-					   bool writing)
+static inline kvm_pfn_t khx_gfn_to_pfn(const struct kvm_memory_slot *slot, gfn_t gfn,
+				       bool writing)
 {
 	bool writable;
 
-#if kvm_ext_kernel == KERNEL_VERSION(6, 1, 0) >> 8
+#if khx_kernel == KERNEL_VERSION(6, 1, 0) >> 8
 	return __gfn_to_pfn_memslot(slot, gfn, false, NULL, writing, &writable, NULL);
 #else
 	return __gfn_to_pfn_memslot(slot, gfn, false, false, NULL, writing, &writable, NULL);
@@ -86,23 +86,23 @@ static inline kvm_pfn_t kvm_ext_gfn_to_pfn(const struct kvm_memory_slot *slot, g
  * That a host PTE is about to name another page is an operation of its own on
  * 6.1; later kernels unmap.
  */
-#define KVM_EXT_HAS_SET_SPTE_GFN	(kvm_ext_kernel == KERNEL_VERSION(6, 1, 0) >> 8)
+#define KHX_HAS_SET_SPTE_GFN	(khx_kernel == KERNEL_VERSION(6, 1, 0) >> 8)
 
 /* kvmppc_update_vpa() hands what was pinned to its caller (6.12), or unpins it. */
-#define KVM_EXT_UPDATE_VPA_HAS_OLD	(kvm_ext_kernel != KERNEL_VERSION(6, 1, 0) >> 8)
+#define KHX_UPDATE_VPA_HAS_OLD	(khx_kernel != KERNEL_VERSION(6, 1, 0) >> 8)
 
 /* The type of an LPID in prototypes: 6.7 and later have guest ids of 64 bits. */
-#if kvm_ext_kernel == KERNEL_VERSION(6, 1, 0) >> 8
-#define KVM_EXT_LPID	unsigned int
+#if khx_kernel == KERNEL_VERSION(6, 1, 0) >> 8
+#define KHX_LPID	unsigned int
 #else
-#define KVM_EXT_LPID	u64
+#define KHX_LPID	u64
 #endif
 
 /*
  * Whose HPT a file of KVM_PPC_GET_HTAB_FD is about: the third word of its private data.
  * Where that is something else it is not the address of a VM, and is not followed.
  */
-static inline const struct kvm *kvm_ext_htab_kvm(const void *private_data)
+static inline const struct kvm *khx_htab_kvm(const void *private_data)
 {
 	return ((const struct kvm *const *)private_data)[2];
 }
@@ -110,11 +110,11 @@ static inline const struct kvm *kvm_ext_htab_kvm(const void *private_data)
 /*
  * Before 6.2 hypercalls on HPTEs use memslots without kvm->srcu, but do not sleep.
  */
-#define KVM_EXT_HPT_HCALLS_WITHOUT_SRCU	(kvm_ext_kernel == KERNEL_VERSION(6, 1, 0) >> 8)
+#define KHX_HPT_HCALLS_WITHOUT_SRCU	(khx_kernel == KERNEL_VERSION(6, 1, 0) >> 8)
 
 /* The first 6.1 kernels have no cleanup attribute. */
 #ifndef __cleanup
 #define __cleanup(func)	__attribute__((__cleanup__(func)))
 #endif
 
-#endif /* KVM_EXT_COMPAT_H */
+#endif /* KHX_COMPAT_H */

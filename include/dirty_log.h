@@ -2,17 +2,17 @@
 /*
  * The dirty log of VMs of ours, from ioctl to userspace bitmap.
  */
-#ifndef KVM_EXT_DIRTY_LOG_H
-#define KVM_EXT_DIRTY_LOG_H
+#ifndef KHX_DIRTY_LOG_H
+#define KHX_DIRTY_LOG_H
 
 struct kvm_clear_dirty_log;
 struct kvm_dirty_log;
-struct kvm_ext_mmu;
-struct kvm_ext_vm;
+struct khx_mmu;
+struct khx_vm;
 struct kvm_memory_slot;
 
 /**
- * kvm_ext_accumulate() - have the next collection report pages, whatever their C bits say
+ * khx_dirty_log_accumulate() - have the next collection report pages, whatever their C bits say
  * @slot:	memslot of the pages; nothing is done if it is not logged
  * @gfn:	first page; not before the slot
  * @end:	page after the last; may be behind the slot, whose last page is the last then
@@ -21,26 +21,26 @@ struct kvm_memory_slot;
  * C, or zapped the leaf, holds kvm->mmu_lock until that is flushed: a collection takes the
  * lock before it relies on the bit.
  */
-void kvm_ext_accumulate(const struct kvm_memory_slot *slot, gfn_t gfn, gfn_t end);
+void khx_dirty_log_accumulate(const struct kvm_memory_slot *slot, gfn_t gfn, gfn_t end);
 
 /**
- * kvm_ext_get_dirty_log() - KVM_GET_DIRTY_LOG
+ * khx_dirty_log_get() - KVM_GET_DIRTY_LOG
  * @vm:		a VM of ours
  * @log:	slot asked for, and where userspace wants the bitmap
  *
  * Every page of the slot that was written since the last successful call, or
  * since logging was switched on, has its bit set. If an error is returned
  * nothing is lost: the bits that were collected come with the next call. With
- * manual protection: that was written since kvm_ext_clear_dirty_log() named it.
+ * manual protection: that was written since khx_dirty_log_clear() named it.
  *
  * Context: ioctl, may sleep; takes kvm->arch.mmu_setup_lock and kvm->slots_lock.
  * Return: 0; -EINVAL if there can be no such slot; -ENOENT if there is none or
  * it is not logged; -EFAULT if the bitmap could not be written.
  */
-int kvm_ext_get_dirty_log(struct kvm_ext_vm *vm, struct kvm_dirty_log *log);
+int khx_dirty_log_get(struct khx_vm *vm, struct kvm_dirty_log *log);
 
 /**
- * kvm_ext_clear_dirty_log() - KVM_CLEAR_DIRTY_LOG
+ * khx_dirty_log_clear() - KVM_CLEAR_DIRTY_LOG
  * @vm:		a VM of ours
  * @log:	slot, range of its pages, and a bitmap of those that userspace is about
  *		to read
@@ -55,29 +55,29 @@ int kvm_ext_get_dirty_log(struct kvm_ext_vm *vm, struct kvm_dirty_log *log);
  * -ENOENT if there is no such slot or it is not logged; -EFAULT if the bitmap
  * could not be read, when nothing has changed.
  */
-int kvm_ext_clear_dirty_log(struct kvm_ext_vm *vm, const struct kvm_clear_dirty_log *log);
+int khx_dirty_log_clear(struct khx_vm *vm, const struct kvm_clear_dirty_log *log);
 
 /**
- * kvm_ext_manual_protect() - KVM_CHECK_EXTENSION of KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2
+ * khx_hook_check_extension() - KVM_CHECK_EXTENSION of KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2
  * @kvm:	a VM of ours, or NULL: one that is created now
  * @extension:	that capability
  *
  * Return: flags that it can be enabled with.
  */
-int kvm_ext_manual_protect(struct kvm *kvm, long extension);
+int khx_hook_check_extension(struct kvm *kvm, long extension);
 
 /**
- * kvm_ext_enable_manual_protect() - KVM_ENABLE_CAP of it
+ * khx_hook_enable_cap() - KVM_ENABLE_CAP of it
  * @kvm:	a VM of ours
  * @cap:	that capability, and flags
  *
  * Context: any.
  * Return: 0; -EINVAL if there is no such flag, or one that needs another.
  */
-int kvm_ext_enable_manual_protect(struct kvm *kvm, struct kvm_enable_cap *cap);
+int khx_hook_enable_cap(struct kvm *kvm, struct kvm_enable_cap *cap);
 
 /**
- * kvm_ext_dirty_log_save() - the VM's page table is about to go
+ * khx_dirty_log_save() - the VM's page table is about to go
  * @vm:		a VM of ours
  * @mmu:	of this kind it is
  *
@@ -85,6 +85,6 @@ int kvm_ext_enable_manual_protect(struct kvm *kvm, struct kvm_enable_cap *cap);
  *
  * Context: no vCPU runs; may sleep.
  */
-void kvm_ext_dirty_log_save(struct kvm_ext_vm *vm, const struct kvm_ext_mmu *mmu);
+void khx_dirty_log_save(struct khx_vm *vm, const struct khx_mmu *mmu);
 
-#endif /* KVM_EXT_DIRTY_LOG_H */
+#endif /* KHX_DIRTY_LOG_H */

@@ -12,8 +12,8 @@
  * address become bits of the HPTE's page size, and what is invalidated later is
  * not what was mapped. Such an HPTE is refused.
  */
-#ifndef KVM_EXT_HPT_FAULT_H
-#define KVM_EXT_HPT_FAULT_H
+#ifndef KHX_HPT_FAULT_H
+#define KHX_HPT_FAULT_H
 
 #include <linux/types.h>
 #include <linux/pgtable.h>
@@ -23,7 +23,7 @@ struct kvm_memory_slot;
 struct kvm_vcpu;
 
 /**
- * kvm_ext_hpt_congruent() - can a page of a guest be a page of the host?
+ * khx_hpt_fault_congruent() - can a page of a guest be a page of the host?
  * @slot:	the memslot of its first address
  * @gpa:	guest real address, aligned to @size
  * @size:	size of the guest's page in bytes
@@ -32,11 +32,11 @@ struct kvm_vcpu;
  * Return: true if the memory under it is aligned in the same way, and all of it is the
  * memslot's.
  */
-bool kvm_ext_hpt_congruent(const struct kvm_memory_slot *slot, unsigned long gpa,
-			   unsigned long size);
+bool khx_hpt_fault_congruent(const struct kvm_memory_slot *slot, unsigned long gpa,
+			     unsigned long size);
 
 /**
- * kvm_ext_h_enter() - kvmppc_do_h_enter() of VMs of ours
+ * khx_hook_do_h_enter() - kvmppc_do_h_enter() of VMs of ours
  * @kvm:	the VM
  * @flags:	of H_ENTER
  * @pte_index:	of H_ENTER
@@ -51,14 +51,14 @@ bool kvm_ext_hpt_congruent(const struct kvm_memory_slot *slot, unsigned long gpa
  * Context: as the original: not to sleep.
  * Return: of H_ENTER; H_PARAMETER also if memory of the host is not aligned as
  * the page of the guest is (PAPR, H_ENTER: a page size that is not supported), but not
- * with notifiers=0; H_PTEG_FULL also while the HPT is replaced (kvm_ext_hpt_closed()).
+ * with notifiers=0; H_PTEG_FULL also while the HPT is replaced (khx_hpt_life_closed()).
  */
-long kvm_ext_h_enter(struct kvm *kvm, unsigned long flags, long pte_index,
-		     unsigned long pteh, unsigned long ptel, pgd_t *pgdir,
-		     bool realmode, unsigned long *pte_idx_ret);
+long khx_hook_do_h_enter(struct kvm *kvm, unsigned long flags, long pte_index,
+			 unsigned long pteh, unsigned long ptel, pgd_t *pgdir,
+			 bool realmode, unsigned long *pte_idx_ret);
 
 /**
- * kvm_ext_hpt_page_fault() - kvmppc_book3s_hv_page_fault() of HPT guests of ours
+ * khx_hook_book3s_hv_page_fault() - kvmppc_book3s_hv_page_fault() of HPT guests of ours
  * @vcpu:	the vCPU that faulted
  * @ea:		effective address
  * @dsisr:	what the processor said
@@ -70,7 +70,7 @@ long kvm_ext_h_enter(struct kvm *kvm, unsigned long flags, long pte_index,
  * not lie in its memslot as the memory under it does; -ENOMEM if RLIMIT_MEMLOCK does not allow
  * to pin the page, and KVM_RUN can be repeated; other errors of stock.
  */
-int kvm_ext_hpt_page_fault(struct kvm_vcpu *vcpu, unsigned long ea,
-			   unsigned long dsisr);
+int khx_hook_book3s_hv_page_fault(struct kvm_vcpu *vcpu, unsigned long ea,
+				  unsigned long dsisr);
 
-#endif /* KVM_EXT_HPT_FAULT_H */
+#endif /* KHX_HPT_FAULT_H */

@@ -3,15 +3,15 @@
  * Invalidation of translations that HPTEs gave: of one HPTE, or of all of an
  * LPID. HPT guests run on bare metal only, so each is a tlbie.
  */
-#ifndef KVM_EXT_HPT_FLUSH_H
-#define KVM_EXT_HPT_FLUSH_H
+#ifndef KHX_HPT_FLUSH_H
+#define KHX_HPT_FLUSH_H
 
 #include <linux/types.h>
 
 struct kvm;
 
 /**
- * struct kvm_ext_hpt_backend - how this machine invalidates
+ * struct khx_hpt_flush_backend - how this machine invalidates
  * @ceiling:	HPTEs above which one invalidation of all of the LPID is better
  * @hpte:	make an HPTE invalid and invalidate what it gave
  * @clear_ref:	clear R of a valid HPTE and invalidate what it gave
@@ -20,7 +20,7 @@ struct kvm;
  * Context of all: any; the HPTE is locked. On return the invalidation is
  * complete on all CPUs, and R and C of the HPTE are final if it is not valid.
  */
-struct kvm_ext_hpt_backend {
+struct khx_hpt_flush_backend {
 	unsigned int ceiling;
 	void (*hpte)(struct kvm *kvm, __be64 *hptep, unsigned long index);
 	void (*clear_ref)(struct kvm *kvm, __be64 *hptep, unsigned long index);
@@ -28,10 +28,10 @@ struct kvm_ext_hpt_backend {
 };
 
 /**
- * kvm_ext_hpt_default() - the backend for this machine
+ * khx_hpt_flush_default() - the backend for this machine
  *
  * Context: any.
  */
-const struct kvm_ext_hpt_backend *kvm_ext_hpt_default(void);
+const struct khx_hpt_flush_backend *khx_hpt_flush_default(void);
 
-#endif /* KVM_EXT_HPT_FLUSH_H */
+#endif /* KHX_HPT_FLUSH_H */

@@ -14,8 +14,8 @@
  *
  * Lock order: the lock of readers, that of vCPUs that begin, kvm->arch.mmu_setup_lock.
  */
-#ifndef KVM_EXT_HPT_LIFE_H
-#define KVM_EXT_HPT_LIFE_H
+#ifndef KHX_HPT_LIFE_H
+#define KHX_HPT_LIFE_H
 
 #include <linux/atomic.h>
 #include <linux/mutex.h>
@@ -24,22 +24,22 @@
 
 struct file;
 struct kvm;
-struct kvm_ext_vm;
+struct khx_vm;
 struct kvm_hpt_info;
 struct kvm_ppc_resize_hpt;
 struct kvm_vcpu;
 
 /**
- * struct kvm_ext_hpt_life - what protects the HPT of a VM
+ * struct khx_hpt_life - what protects the HPT of a VM
  * @readers:	read-held by who reads or writes the HPT for userspace
  * @begin:	held by who makes a VM's MMU ready, and by who replaces its HPT
  * @closed:	the HPT is replaced while vCPUs run: no HPTE is entered
- * @was_ready:	of kvm_ext_hpt_stop(), for kvm_ext_hpt_start(); @begin
+ * @was_ready:	of khx_hpt_life_stop(), for khx_hpt_life_start(); @begin
  * @preparing:	order of the HPT that a worker of kvm-hv's may be making; 0: none does;
  *		@readers, held for writing
  * @any_prepared: one has been at work; the same
  */
-struct kvm_ext_hpt_life {
+struct khx_hpt_life {
 	struct rw_semaphore readers;	/* see above, as the other two */
 	struct mutex begin;		/* see above */
 	atomic_t closed;
@@ -49,42 +49,42 @@ struct kvm_ext_hpt_life {
 };
 
 /* VMs whose HPT is replaced while vCPUs run. */
-extern atomic_t kvm_ext_hpts_closed;
+extern atomic_t khx_hpts_closed;
 
-void kvm_ext_hpt_life_init(struct kvm_ext_hpt_life *life);
+void khx_hpt_life_init(struct khx_hpt_life *life);
 
 /**
- * kvm_ext_hpt_stop() - before the HPT of a VM is replaced
+ * khx_hpt_life_stop() - before the HPT of a VM is replaced
  * @vm:		a VM of ours
  *
- * No vCPU begins to run until kvm_ext_hpt_start(), and what the HPT knows of stores is
+ * No vCPU begins to run until khx_hpt_life_start(), and what the HPT knows of stores is
  * accumulated; no chain leads into it any more.
  *
  * Context: may sleep.
  * Return: 0; -EBUSY if a vCPU runs, as kvm-hv has it; -EINTR if the caller is to die.
  */
-int kvm_ext_hpt_stop(struct kvm_ext_vm *vm);
+int khx_hpt_life_stop(struct khx_vm *vm);
 
 /**
- * kvm_ext_hpt_start() - after kvm_ext_hpt_stop() and what kvm-hv did
+ * khx_hpt_life_start() - after khx_hpt_life_stop() and what kvm-hv did
  * @vm:		a VM of ours
  * @untouched:	kvm-hv refused before it looked at the VM
  */
-void kvm_ext_hpt_start(struct kvm_ext_vm *vm, bool untouched);
+void khx_hpt_life_start(struct khx_vm *vm, bool untouched);
 
 /**
- * kvm_ext_hpt_drop_prepared() - free an HPT that is prepared, and wait for its worker
- * @vm:		a VM of ours that ends; or between kvm_ext_hpt_stop() and
- *		kvm_ext_hpt_start(), still an HPT guest
+ * khx_hpt_life_drop_prepared() - free an HPT that is prepared, and wait for its worker
+ * @vm:		a VM of ours that ends; or between khx_hpt_life_stop() and
+ *		khx_hpt_life_start(), still an HPT guest
  *
  * kvm-hv itself forgets it then.
  *
  * Context: may sleep as long as it takes to allocate an HPT.
  */
-void kvm_ext_hpt_drop_prepared(struct kvm_ext_vm *vm);
+void khx_hpt_life_drop_prepared(struct khx_vm *vm);
 
 /**
- * kvm_ext_resize_prepare() - KVM_PPC_RESIZE_HPT_PREPARE of VMs of ours
+ * khx_hook_resize_hpt_prepare() - KVM_PPC_RESIZE_HPT_PREPARE of VMs of ours
  * @kvm:	a VM of ours
  * @resize:	as for the ioctl
  *
@@ -93,10 +93,10 @@ void kvm_ext_hpt_drop_prepared(struct kvm_ext_vm *vm);
  * Context: may sleep.
  * Return: of stock; -EINTR if the caller is to die.
  */
-long kvm_ext_resize_prepare(struct kvm *kvm, struct kvm_ppc_resize_hpt *resize);
+long khx_hook_resize_hpt_prepare(struct kvm *kvm, struct kvm_ppc_resize_hpt *resize);
 
 /**
- * kvm_ext_resize_commit() - KVM_PPC_RESIZE_HPT_COMMIT of VMs of ours
+ * khx_hook_resize_hpt_commit() - KVM_PPC_RESIZE_HPT_COMMIT of VMs of ours
  * @kvm:	a VM of ours
  * @resize:	as for the ioctl
  *
@@ -110,39 +110,39 @@ long kvm_ext_resize_prepare(struct kvm *kvm, struct kvm_ppc_resize_hpt *resize);
  * HPTE is where its address does not lead: two of these may come to one place, which
  * kvm-hv does not survive in an HPT that is not smaller; -EINTR if the caller is to die.
  */
-long kvm_ext_resize_commit(struct kvm *kvm, struct kvm_ppc_resize_hpt *resize);
+long khx_hook_resize_hpt_commit(struct kvm *kvm, struct kvm_ppc_resize_hpt *resize);
 
 /**
- * kvm_ext_hpt_closed() - must H_ENTER wait?
+ * khx_hpt_life_closed() - must H_ENTER wait?
  * @kvm:	a VM of ours
  *
  * Who maps the VRMA or writes to KVM_PPC_GET_HTAB_FD has kvm->arch.mmu_setup_lock and
  * so excludes a replacement: only hypercalls have to wait.
  *
  * Context: kvm->srcu held.
- * Return: true for a hypercall during kvm_ext_resize_commit().
+ * Return: true for a hypercall during khx_hook_resize_hpt_commit().
  */
-bool kvm_ext_hpt_closed(struct kvm *kvm);
+bool khx_hpt_life_closed(struct kvm *kvm);
 
 /**
- * kvm_ext_setup_mmu() - kvmhv_setup_mmu() of VMs of ours
+ * khx_hook_setup_mmu() - kvmhv_setup_mmu() of VMs of ours
  * @vcpu:	a vCPU that is about to run, while the MMU is not ready
  *
  * Context: vCPU thread, may sleep.
  * Return: of stock; -EINTR if the caller is to die.
  */
-int kvm_ext_setup_mmu(struct kvm_vcpu *vcpu);
+int khx_hook_setup_mmu(struct kvm_vcpu *vcpu);
 
 /**
- * kvm_ext_free_hpt() - kvmppc_free_hpt() of VMs of ours
+ * khx_hook_free_hpt() - kvmppc_free_hpt() of VMs of ours
  * @info:	the HPT in use, of a VM of ours; or one that has been replaced
  *
  * Context: kvm->arch.mmu_setup_lock held, or at the end of the VM; no vCPU runs.
  */
-void kvm_ext_free_hpt(struct kvm_hpt_info *info);
+void khx_hook_free_hpt(struct kvm_hpt_info *info);
 
 /**
- * kvm_ext_htab_read() - read() of KVM_PPC_GET_HTAB_FD
+ * khx_hook_htab_read() - read() of KVM_PPC_GET_HTAB_FD
  * @file:	such a file of a VM of ours
  * @buf:	as for read()
  * @count:	as for read()
@@ -150,10 +150,10 @@ void kvm_ext_free_hpt(struct kvm_hpt_info *info);
  *
  * Return: of stock; -EINTR.
  */
-ssize_t kvm_ext_htab_read(struct file *file, char __user *buf, size_t count, loff_t *ppos);
+ssize_t khx_hook_htab_read(struct file *file, char __user *buf, size_t count, loff_t *ppos);
 
 /**
- * kvm_ext_htab_write() - write() of KVM_PPC_GET_HTAB_FD
+ * khx_hook_htab_write() - write() of KVM_PPC_GET_HTAB_FD
  * @file:	such a file of a VM of ours
  * @buf:	as for write()
  * @count:	as for write()
@@ -161,7 +161,7 @@ ssize_t kvm_ext_htab_read(struct file *file, char __user *buf, size_t count, lof
  *
  * Return: of stock; -EINTR.
  */
-ssize_t kvm_ext_htab_write(struct file *file, const char __user *buf, size_t count,
-			   loff_t *ppos);
+ssize_t khx_hook_htab_write(struct file *file, const char __user *buf, size_t count,
+			    loff_t *ppos);
 
-#endif /* KVM_EXT_HPT_LIFE_H */
+#endif /* KHX_HPT_LIFE_H */

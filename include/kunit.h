@@ -3,8 +3,8 @@
  * Symbols that the KUnit module needs are exported, in a namespace of their
  * own, only where that module is built.
  */
-#ifndef KVM_EXT_KUNIT_H
-#define KVM_EXT_KUNIT_H
+#ifndef KHX_KUNIT_H
+#define KHX_KUNIT_H
 
 #include <linux/build_bug.h>
 #include <linux/export.h>
@@ -16,4 +16,4 @@
 #define EXPORT_SYMBOL_FOR_KUNIT(sym) static_assert(true, #sym)
 #endif
 
-#endif /* KVM_EXT_KUNIT_H */
+#endif /* KHX_KUNIT_H */

@@ -5,21 +5,21 @@
  * call asks which it is then. Pages of secure guests are the ultravisor's: for
  * these, callers leave everything to kvm-hv.
  */
-#ifndef KVM_EXT_MMU_H
-#define KVM_EXT_MMU_H
+#ifndef KHX_MMU_H
+#define KHX_MMU_H
 
 #include <linux/kvm_host.h>
 #include <asm/kvm_book3s.h>
 
-struct kvm_ext_vm;
+struct khx_vm;
 
-/* How to unmap: those of pages that are pinned stay (kvm_ext_pinned()). */
-#define KVM_EXT_SPARE_PINNED	1
+/* How to unmap: those of pages that are pinned stay (khx_pin_covers()). */
+#define KHX_UNMAP_KEEP_PINNED	1
 /* kvm->mmu_lock is let go now and then. */
-#define KVM_EXT_MAY_SLEEP	2
+#define KHX_UNMAP_MAY_SLEEP	2
 
 /**
- * struct kvm_ext_mmu - the operations
+ * struct khx_mmu - the operations
  * @unmap:	take translations of a range away, flushed, C bits of logged slots
  *		accumulated; with kvm->mmu_lock held
  * @age:	look at R bits of a range and clear them, flushed; true if one was
@@ -40,39 +40,39 @@ struct kvm_ext_vm;
  *
  * Ranges are pages of one memslot, from @start up to but not including @end.
  */
-struct kvm_ext_mmu {
-	void (*unmap)(struct kvm_ext_vm *vm, const struct kvm_memory_slot *slot,
+struct khx_mmu {
+	void (*unmap)(struct khx_vm *vm, const struct kvm_memory_slot *slot,
 		      gfn_t start, gfn_t end, unsigned int how);
-	bool (*age)(struct kvm_ext_vm *vm, const struct kvm_memory_slot *slot,
+	bool (*age)(struct khx_vm *vm, const struct kvm_memory_slot *slot,
 		    gfn_t start, gfn_t end);
-	bool (*test_age)(struct kvm_ext_vm *vm, const struct kvm_memory_slot *slot,
+	bool (*test_age)(struct khx_vm *vm, const struct kvm_memory_slot *slot,
 			 gfn_t start, gfn_t end);
-	bool (*harvest)(struct kvm_ext_vm *vm, const struct kvm_memory_slot *slot,
+	bool (*harvest)(struct khx_vm *vm, const struct kvm_memory_slot *slot,
 			unsigned long *map);
-	void (*peek)(struct kvm_ext_vm *vm, const struct kvm_memory_slot *slot,
+	void (*peek)(struct khx_vm *vm, const struct kvm_memory_slot *slot,
 		     unsigned long *map);
-	bool (*clean)(struct kvm_ext_vm *vm, const struct kvm_memory_slot *slot,
+	bool (*clean)(struct khx_vm *vm, const struct kvm_memory_slot *slot,
 		      const unsigned long *pages, unsigned long start,
 		      unsigned long end);
-	void (*flush_slot)(struct kvm_ext_vm *vm,
+	void (*flush_slot)(struct khx_vm *vm,
 			   const struct kvm_memory_slot *slot);
-	void (*save_dirty)(struct kvm_ext_vm *vm,
+	void (*save_dirty)(struct khx_vm *vm,
 			   const struct kvm_memory_slot *slot);
 };
 
-extern const struct kvm_ext_mmu kvm_ext_radix, kvm_ext_hpt;
+extern const struct khx_mmu khx_radix_mmu, khx_hpt_mmu;
 
 /**
- * kvm_ext_mmu() - the operations for a VM as it is now
+ * khx_mmu_of() - the operations for a VM as it is now
  * @kvm:	the VM
  *
  * Context: kvm->mmu_lock held, under which the mode changes before the table of
  * the old one goes; or kvm->arch.mmu_setup_lock. @flush_slot and @clean are called
  * with kvm->slots_lock alone: they look at the mode again under kvm->mmu_lock.
  */
-static inline const struct kvm_ext_mmu *kvm_ext_mmu(struct kvm *kvm)
+static inline const struct khx_mmu *khx_mmu_of(struct kvm *kvm)
 {
-	return kvm_is_radix(kvm) ? &kvm_ext_radix : &kvm_ext_hpt;
+	return kvm_is_radix(kvm) ? &khx_radix_mmu : &khx_hpt_mmu;
 }
 
-#endif /* KVM_EXT_MMU_H */
+#endif /* KHX_MMU_H */

@@ -15,18 +15,18 @@
  * leaves only in page faults of its nested guest, which hold its tlb_lock. Lock
  * order: tlb_lock, the lock of the spare root, kvm->mmu_lock.
  */
-#ifndef KVM_EXT_NESTED_MMU_H
-#define KVM_EXT_NESTED_MMU_H
+#ifndef KHX_NESTED_MMU_H
+#define KHX_NESTED_MMU_H
 
 #include <linux/kvm_host.h>
 #include <linux/pgtable.h>
 
-struct kvm_ext_pass;
-struct kvm_ext_vm;
+struct khx_pass;
+struct khx_vm;
 struct rmap_nested;
 
 /**
- * kvm_ext_visit_shadows() - visit all shadow PTEs of a leaf
+ * khx_nested_visit() - visit all shadow PTEs of a leaf
  * @p:		the pass; if it takes leaves away, their entries go too
  * @slot:	a memslot that the leaf maps, in whole or in part
  * @gpa:	guest real address of the leaf, aligned to its size
@@ -39,13 +39,13 @@ struct rmap_nested;
  * Context: kvm->mmu_lock held.
  * Return: what was set of @p->look in any of them.
  */
-unsigned long kvm_ext_visit_shadows(struct kvm_ext_pass *p,
-				    const struct kvm_memory_slot *slot,
-				    unsigned long gpa, unsigned int shift,
-				    unsigned long hpa);
+unsigned long khx_nested_visit(struct khx_pass *p,
+			       const struct kvm_memory_slot *slot,
+			       unsigned long gpa, unsigned int shift,
+			       unsigned long hpa);
 
 /**
- * kvm_ext_make_room() - before a shadow PTE is installed
+ * khx_nested_make_room() - before a shadow PTE is installed
  * @vm:		a VM of ours
  * @gp:		the nested guest that faulted
  * @n_gpa:	guest real address of the nested guest
@@ -68,20 +68,20 @@ unsigned long kvm_ext_visit_shadows(struct kvm_ext_pass *p,
  * Return: 0; -EAGAIN if the nested guest must not have a new page-table page now and
  * is to fault again.
  */
-int kvm_ext_make_room(struct kvm_ext_vm *vm, struct kvm_nested_guest *gp,
-		      unsigned long n_gpa, unsigned int shift, pte_t pte, int *tables);
+int khx_nested_make_room(struct khx_vm *vm, struct kvm_nested_guest *gp,
+			 unsigned long n_gpa, unsigned int shift, pte_t pte, int *tables);
 
 /**
- * kvm_ext_rmap_slot_gone() - no leaf of a memslot is left
+ * khx_nested_drop_memslot() - no leaf of a memslot is left
  * @vm:		a VM of ours
  * @slot:	the memslot
  *
  * Context: kvm->slots_lock held; takes kvm->mmu_lock; may sleep.
  */
-void kvm_ext_rmap_slot_gone(struct kvm_ext_vm *vm, const struct kvm_memory_slot *slot);
+void khx_nested_drop_memslot(struct khx_vm *vm, const struct kvm_memory_slot *slot);
 
 /**
- * kvm_ext_enter_shadow_pte() - a new shadow PTE gets its entry, or goes again
+ * khx_nested_insert() - a new shadow PTE gets its entry, or goes again
  * @vm:		a VM of ours
  * @word:	word of the first page of the guest's leaf
  * @gp:		the nested guest
@@ -93,11 +93,11 @@ void kvm_ext_rmap_slot_gone(struct kvm_ext_vm *vm, const struct kvm_memory_slot 
  * Context: kvm->mmu_lock held; kvm->srcu read-held.
  * Return: true if it stays.
  */
-bool kvm_ext_enter_shadow_pte(struct kvm_ext_vm *vm, unsigned long *word,
-			      struct kvm_nested_guest *gp, unsigned long n_gpa);
+bool khx_nested_insert(struct khx_vm *vm, unsigned long *word,
+		       struct kvm_nested_guest *gp, unsigned long n_gpa);
 
 /**
- * kvm_ext_shadow_pte_for_rc() - a shadow PTE that may have R, and C, set
+ * khx_nested_find_for_rc() - a shadow PTE that may have R, and C, set
  * @vm:		a VM of ours
  * @gp:		the nested guest
  * @writing:	C as well as R
@@ -110,11 +110,11 @@ bool kvm_ext_enter_shadow_pte(struct kvm_ext_vm *vm, unsigned long *word,
  * the nested guest's hypervisor says now, which may be another. The caller takes the
  * shadow PTE away then.
  */
-pte_t *kvm_ext_shadow_pte_for_rc(struct kvm_ext_vm *vm, const struct kvm_nested_guest *gp,
-				 bool writing, unsigned long n_gpa, unsigned int *shift);
+pte_t *khx_nested_find_for_rc(struct khx_vm *vm, const struct kvm_nested_guest *gp,
+			      bool writing, unsigned long n_gpa, unsigned int *shift);
 
 /**
- * kvm_ext_create_pte() - kvmppc_create_pte() of VMs of ours, for shadow tables
+ * khx_hook_create_pte() - kvmppc_create_pte() of VMs of ours, for shadow tables
  * @kvm:	the VM
  * @root:	shadow table of the nested guest that the running vCPU is in
  * @pte:	the leaf
@@ -128,9 +128,9 @@ pte_t *kvm_ext_shadow_pte_for_rc(struct kvm_ext_vm *vm, const struct kvm_nested_
  * Context: vCPU thread, the nested guest's tlb_lock and kvm->srcu held, may sleep.
  * Return: 0; -EAGAIN to let the nested guest try again; -ENOMEM.
  */
-int kvm_ext_create_pte(struct kvm *kvm, pgd_t *root, pte_t pte, unsigned long n_gpa,
-		       unsigned int level, unsigned long mmu_seq, KVM_EXT_LPID lpid,
-		       unsigned long *rmapp, struct rmap_nested **n_rmap);
+int khx_hook_create_pte(struct kvm *kvm, pgd_t *root, pte_t pte, unsigned long n_gpa,
+			unsigned int level, unsigned long mmu_seq, KHX_LPID lpid,
+			unsigned long *rmapp, struct rmap_nested **n_rmap);
 
 /*
  * In place of functions of kvm-hv, for VMs of ours; kvm->mmu_lock held but for
@@ -138,7 +138,7 @@ int kvm_ext_create_pte(struct kvm *kvm, pgd_t *root, pte_t pte, unsigned long n_
  */
 
 /**
- * kvm_ext_remove_nest_rmap_range() - kvmhv_remove_nest_rmap_range()
+ * khx_hook_remove_nest_rmap_range() - kvmhv_remove_nest_rmap_range()
  * @kvm:	the VM
  * @slot:	memslot of the leaf, or NULL
  * @gpa:	guest real address of a leaf that has gone
@@ -147,12 +147,12 @@ int kvm_ext_create_pte(struct kvm *kvm, pgd_t *root, pte_t pte, unsigned long n_
  *
  * C bits of shadow PTEs are kept in the memslot's accumulated bits.
  */
-void kvm_ext_remove_nest_rmap_range(struct kvm *kvm, const struct kvm_memory_slot *slot,
-				    unsigned long gpa, unsigned long hpa,
-				    unsigned long nbytes);
+void khx_hook_remove_nest_rmap_range(struct kvm *kvm, const struct kvm_memory_slot *slot,
+				     unsigned long gpa, unsigned long hpa,
+				     unsigned long nbytes);
 
 /**
- * kvm_ext_update_nest_rmap_rc() - kvmhv_update_nest_rmap_rc_list()
+ * khx_hook_update_nest_rmap_rc_list() - kvmhv_update_nest_rmap_rc_list()
  * @kvm:	the VM
  * @rmapp:	word of a page
  * @clear:	bits to clear, of R and C
@@ -162,12 +162,12 @@ void kvm_ext_remove_nest_rmap_range(struct kvm *kvm, const struct kvm_memory_slo
  *
  * Flushed, under the shadow LPIDs, when it returns.
  */
-void kvm_ext_update_nest_rmap_rc(struct kvm *kvm, unsigned long *rmapp,
-				 unsigned long clear, unsigned long set,
-				 unsigned long hpa, unsigned long nbytes);
+void khx_hook_update_nest_rmap_rc_list(struct kvm *kvm, unsigned long *rmapp,
+				       unsigned long clear, unsigned long set,
+				       unsigned long hpa, unsigned long nbytes);
 
 /**
- * kvm_ext_find_nested_pte() - find_kvm_nested_guest_pte()
+ * khx_hook_find_nested_guest_pte() - find_kvm_nested_guest_pte()
  * @kvm:	the VM
  * @l1_lpid:	LPID that L1 gave the nested guest
  * @n_gpa:	guest real address of the nested guest
@@ -175,13 +175,13 @@ void kvm_ext_update_nest_rmap_rc(struct kvm *kvm, unsigned long *rmapp,
  *
  * For kvmppc_hv_handle_set_rc(), which is about to set R, or R and C, in what it finds,
  * after a fault of the nested guest that the running vCPU has run:
- * kvm_ext_shadow_pte_for_rc() for that. Others who look for a shadow PTE find it.
+ * khx_nested_find_for_rc() for that. Others who look for a shadow PTE find it.
  */
-pte_t *kvm_ext_find_nested_pte(struct kvm *kvm, unsigned long l1_lpid, unsigned long n_gpa,
-			       unsigned int *shift);
+pte_t *khx_hook_find_nested_guest_pte(struct kvm *kvm, unsigned long l1_lpid, unsigned long n_gpa,
+				      unsigned int *shift);
 
 /**
- * kvm_ext_unmap_shadow_pte() - kvm_ext_unmap_pte() of a shadow PTE
+ * khx_nested_unmap_pte() - khx_hook_unmap_pte() of a shadow PTE
  * @kvm:	the VM
  * @ptep:	the shadow PTE
  * @n_gpa:	an address that it maps
@@ -193,12 +193,12 @@ pte_t *kvm_ext_find_nested_pte(struct kvm *kvm, unsigned long l1_lpid, unsigned 
  * nested guest up by the LPID that L1 gave it; where that has come to another, what
  * it has found is in the other's table. Then both go, each under its own LPID.
  */
-void kvm_ext_unmap_shadow_pte(struct kvm *kvm, pte_t *ptep, unsigned long n_gpa,
-			      unsigned int shift, const struct kvm_memory_slot *slot,
-			      u64 lpid);
+void khx_nested_unmap_pte(struct kvm *kvm, pte_t *ptep, unsigned long n_gpa,
+			  unsigned int shift, const struct kvm_memory_slot *slot,
+			  u64 lpid);
 
 /**
- * kvm_ext_free_shadow_table() - kvmppc_free_pgtable_radix() of a shadow table
+ * khx_hook_free_pgtable_radix() - kvmppc_free_pgtable_radix() of a shadow table
  * @kvm:	the VM
  * @root:	its root, which stays, empty
  * @lpid:	its LPID
@@ -210,26 +210,26 @@ void kvm_ext_unmap_shadow_pte(struct kvm *kvm, pte_t *ptep, unsigned long n_gpa,
  * guest's tlb_lock; or neither, if the nested guest has ended and nobody has a
  * reference to it any more. May sleep.
  */
-void kvm_ext_free_shadow_table(struct kvm *kvm, pgd_t *root, u64 lpid);
+void khx_hook_free_pgtable_radix(struct kvm *kvm, pgd_t *root, u64 lpid);
 
 /**
- * kvm_ext_release_all_nested() - kvmhv_release_all_nested()
+ * khx_hook_release_all_nested() - kvmhv_release_all_nested()
  * @kvm:	the VM
  *
  * Context: no vCPU runs; may sleep.
  */
-void kvm_ext_release_all_nested(struct kvm *kvm);
+void khx_hook_release_all_nested(struct kvm *kvm);
 
 /**
- * kvm_ext_nested_tlbie_all() - kvmhv_do_nested_tlbie() for all nested guests
+ * khx_hook_do_nested_tlbie() - kvmhv_do_nested_tlbie() for all nested guests
  * @vcpu:	the vCPU that made the hypercall H_TLB_INVALIDATE
  *
  * Context: vCPU thread, may sleep.
  */
-long kvm_ext_nested_tlbie_all(struct kvm_vcpu *vcpu);
+long khx_hook_do_nested_tlbie(struct kvm_vcpu *vcpu);
 
 /**
- * kvm_ext_rpt_invalidate() - do_h_rpt_invalidate_pat() of a range that ends in the last page
+ * khx_hook_do_h_rpt_invalidate_pat() - do_h_rpt_invalidate_pat() up to the last page
  * @vcpu:	the vCPU that made the hypercall H_RPT_INVALIDATE
  * @lpid:	nested guest, by its L1's number
  * @type:	what is invalidated
@@ -243,11 +243,12 @@ long kvm_ext_nested_tlbie_all(struct kvm_vcpu *vcpu);
  * Context: vCPU thread, may sleep.
  * Return: of stock for a longer range.
  */
-long kvm_ext_rpt_invalidate(struct kvm_vcpu *vcpu, unsigned long lpid, unsigned long type,
-			    unsigned long pg_sizes, unsigned long start, unsigned long end);
+long khx_hook_do_h_rpt_invalidate_pat(struct kvm_vcpu *vcpu, unsigned long lpid,
+				      unsigned long type, unsigned long pg_sizes,
+				      unsigned long start, unsigned long end);
 
 /**
- * kvm_ext_get_nested() - kvmhv_get_nested()
+ * khx_hook_get_nested() - kvmhv_get_nested()
  * @kvm:	the VM
  * @l1_lpid:	LPID that L1 gives its nested guest
  * @create:	make one if there is none
@@ -259,6 +260,6 @@ long kvm_ext_rpt_invalidate(struct kvm_vcpu *vcpu, unsigned long lpid, unsigned 
  * Return: the nested guest with one reference more (kvmhv_put_nested()), or NULL if
  * there is none, if L1's partition table has no such entry, or without memory.
  */
-struct kvm_nested_guest *kvm_ext_get_nested(struct kvm *kvm, int l1_lpid, bool create);
+struct kvm_nested_guest *khx_hook_get_nested(struct kvm *kvm, int l1_lpid, bool create);
 
-#endif /* KVM_EXT_NESTED_MMU_H */
+#endif /* KHX_NESTED_MMU_H */

@@ -14,7 +14,7 @@
  *
  *	nothing:  0
  *	one:	  the entry, with RMAP_NESTED_IS_SINGLE_ENTRY
- *	many:	  the address of the first of a list of struct kvm_ext_rmap_node
+ *	many:	  the address of the first of a list of struct khx_rmap_node
  *
  * for_each_nest_rmap_safe() reads all three. Beside it there is an index for
  * each nested guest, from its page frame numbers to what they map. So it takes
@@ -23,8 +23,8 @@
  *
  * All functions: kvm->mmu_lock held.
  */
-#ifndef KVM_EXT_NESTED_RMAP_H
-#define KVM_EXT_NESTED_RMAP_H
+#ifndef KHX_NESTED_RMAP_H
+#define KHX_NESTED_RMAP_H
 
 #include <linux/kvm_host.h>
 #include <linux/xarray.h>
@@ -32,13 +32,13 @@
 #include <asm/kvm_book3s_64.h>
 
 /**
- * struct kvm_ext_rmap_node - one of many entries of a page
+ * struct khx_rmap_node - one of many entries of a page
  * @entry:	what for_each_nest_rmap_safe() reads
  * @pprev:	what points to it: the word, or @entry.list.next of another
  * @gfn:	the page
  * @depth:	at least how many nodes the list has from this one on
  */
-struct kvm_ext_rmap_node {
+struct khx_rmap_node {
 	struct rmap_nested entry;
 	struct llist_node **pprev;
 	u64 gfn : 48;
@@ -49,10 +49,10 @@ struct kvm_ext_rmap_node {
  * Entries that a page may have. Whoever visits them holds kvm->mmu_lock: this
  * bounds the time that a nested guest's hypervisor can make that take.
  */
-#define KVM_EXT_RMAP_MOST	4096
+#define KHX_RMAP_MOST	4096
 
 /**
- * struct kvm_ext_shadow - the entries of one nested guest
+ * struct khx_shadow - the entries of one nested guest
  *
  * There is one from the first page-table page of the shadow table on until the
  * nested guest is released.
@@ -63,7 +63,7 @@ struct kvm_ext_rmap_node {
  * @tables:	page-table pages below the root of its shadow table
  * @goes:	the table is being freed, and @pages with it
  */
-struct kvm_ext_shadow {
+struct khx_shadow {
 	struct kvm_nested_guest *gp;
 	struct xarray pages;
 	unsigned long tables;
@@ -71,13 +71,13 @@ struct kvm_ext_shadow {
 };
 
 /**
- * struct kvm_ext_nested_rmap - the entries of all nested guests of a VM
- * @shadows:	struct kvm_ext_shadow by shadow LPID
+ * struct khx_nested_rmap - the entries of all nested guests of a VM
+ * @shadows:	struct khx_shadow by shadow LPID
  * @entries:	how many there are
  * @nodes:	how many of them have a node
  * @tables:	page-table pages of all shadow tables
  */
-struct kvm_ext_nested_rmap {
+struct khx_nested_rmap {
 	struct xarray shadows;
 	unsigned long entries;
 	unsigned long nodes;
@@ -85,49 +85,49 @@ struct kvm_ext_nested_rmap {
 };
 
 /**
- * kvm_ext_rmap_init() - prepare an empty map
+ * khx_rmap_init() - prepare an empty map
  * @r:		the map
  */
-void kvm_ext_rmap_init(struct kvm_ext_nested_rmap *r);
+void khx_rmap_init(struct khx_nested_rmap *r);
 
 /**
- * kvm_ext_rmap_pack() - make an entry
+ * khx_rmap_pack() - make an entry
  * @lpid:	LPID of the nested guest
  * @n_gpa:	guest real address of the nested guest, in bytes
  *
  * Return: the entry, not marked; 0 if there is none: the LPID is 0, which is the
  * host's, or has more than 12 bits, or the address has more than 52.
  */
-unsigned long kvm_ext_rmap_pack(u64 lpid, unsigned long n_gpa);
+unsigned long khx_rmap_pack(u64 lpid, unsigned long n_gpa);
 
-static inline unsigned long kvm_ext_rmap_lpid(unsigned long entry)
+static inline unsigned long khx_rmap_lpid(unsigned long entry)
 {
 	return (entry & RMAP_NESTED_LPID_MASK) >> RMAP_NESTED_LPID_SHIFT;
 }
 
-static inline unsigned long kvm_ext_rmap_gpa(unsigned long entry)
+static inline unsigned long khx_rmap_gpa(unsigned long entry)
 {
 	return entry & RMAP_NESTED_GPA_MASK;
 }
 
 /**
- * kvm_ext_rmap_first() - the first entry of a word
+ * khx_rmap_first() - the first entry of a word
  * @word:	the word, not 0
  *
  * Return: the entry.
  */
-unsigned long kvm_ext_rmap_first(unsigned long word);
+unsigned long khx_rmap_first(unsigned long word);
 
 /**
- * kvm_ext_rmap_crowded() - may a page have no more entries?
+ * khx_rmap_crowded() - may a page have no more entries?
  * @word:	its word
  *
- * Return: true if it has KVM_EXT_RMAP_MOST.
+ * Return: true if it has KHX_RMAP_MOST.
  */
-bool kvm_ext_rmap_crowded(unsigned long word);
+bool khx_rmap_crowded(unsigned long word);
 
 /**
- * kvm_ext_rmap_insert() - add an entry
+ * khx_rmap_insert() - add an entry
  * @r:		the map
  * @slot:	memslot of the page
  * @gfn:	the page of the guest that the shadow PTE maps
@@ -138,15 +138,15 @@ bool kvm_ext_rmap_crowded(unsigned long word);
  *
  * Context: does not sleep; allocates with GFP_ATOMIC, accounted to the guest's
  * memory cgroup.
- * Return: 0; -EINVAL if no entry can be made (kvm_ext_rmap_pack()); -ENOMEM.
+ * Return: 0; -EINVAL if no entry can be made (khx_rmap_pack()); -ENOMEM.
  * With an error nothing is said of that shadow PTE any more.
  */
-int kvm_ext_rmap_insert(struct kvm_ext_nested_rmap *r,
-			const struct kvm_memory_slot *slot, gfn_t gfn,
-			struct kvm_nested_guest *gp, unsigned long n_gpa);
+int khx_rmap_insert(struct khx_nested_rmap *r,
+		    const struct kvm_memory_slot *slot, gfn_t gfn,
+		    struct kvm_nested_guest *gp, unsigned long n_gpa);
 
 /**
- * kvm_ext_rmap_find() - the page that a shadow PTE maps
+ * khx_rmap_find() - the page that a shadow PTE maps
  * @r:		the map
  * @gp:		the nested guest
  * @n_gpa:	first guest real address that the shadow PTE maps there
@@ -154,59 +154,59 @@ int kvm_ext_rmap_insert(struct kvm_ext_nested_rmap *r,
  *
  * Return: false if there is no entry.
  */
-bool kvm_ext_rmap_find(const struct kvm_ext_nested_rmap *r,
-		       const struct kvm_nested_guest *gp, unsigned long n_gpa,
-		       gfn_t *gfn);
+bool khx_rmap_find(const struct khx_nested_rmap *r,
+		   const struct kvm_nested_guest *gp, unsigned long n_gpa,
+		   gfn_t *gfn);
 
 /**
- * kvm_ext_rmap_remove() - a shadow PTE goes
+ * khx_rmap_remove() - a shadow PTE goes
  * @r:		the map
  * @gp:		the nested guest
  * @n_gpa:	first guest real address that the shadow PTE maps there
  *
  * Return: true if there was an entry.
  */
-bool kvm_ext_rmap_remove(struct kvm_ext_nested_rmap *r,
-			 const struct kvm_nested_guest *gp, unsigned long n_gpa);
+bool khx_rmap_remove(struct khx_nested_rmap *r,
+		     const struct kvm_nested_guest *gp, unsigned long n_gpa);
 
 /**
- * kvm_ext_rmap_shadow() - the entries of a nested guest
+ * khx_rmap_shadow() - the entries of a nested guest
  * @r:		the map
  * @shadow_lpid: its LPID in the host
  *
  * Return: the entries, or NULL if it never had one.
  */
-struct kvm_ext_shadow *kvm_ext_rmap_shadow(const struct kvm_ext_nested_rmap *r,
-					   u64 shadow_lpid);
+struct khx_shadow *khx_rmap_shadow(const struct khx_nested_rmap *r,
+				   u64 shadow_lpid);
 
 /**
- * kvm_ext_rmap_get_shadow() - the same, made if need be
+ * khx_rmap_get_shadow() - the same, made if need be
  * @r:		the map
  * @gp:		the nested guest
  *
  * Return: the entries, or NULL if there is no memory.
  */
-struct kvm_ext_shadow *kvm_ext_rmap_get_shadow(struct kvm_ext_nested_rmap *r,
-					       struct kvm_nested_guest *gp);
+struct khx_shadow *khx_rmap_get_shadow(struct khx_nested_rmap *r,
+				       struct kvm_nested_guest *gp);
 
 /**
- * kvm_ext_rmap_remove_all() - the shadow table goes
+ * khx_rmap_remove_all() - the shadow table goes
  * @r:		the map
  * @shadow:	the entries of that nested guest; freed
  */
-void kvm_ext_rmap_remove_all(struct kvm_ext_nested_rmap *r,
-			     struct kvm_ext_shadow *shadow);
+void khx_rmap_remove_all(struct khx_nested_rmap *r,
+			 struct khx_shadow *shadow);
 
 /**
- * kvm_ext_shadow_gfn() - the page of an entry in the index
- * @entry:	a value of kvm_ext_shadow.pages
+ * khx_rmap_entry_gfn() - the page of an entry in the index
+ * @entry:	a value of khx_shadow.pages
  *
  * Return: the page.
  */
-static inline gfn_t kvm_ext_shadow_gfn(void *entry)
+static inline gfn_t khx_rmap_entry_gfn(void *entry)
 {
 	return xa_is_value(entry) ? xa_to_value(entry) :
-				    ((struct kvm_ext_rmap_node *)entry)->gfn;
+				    ((struct khx_rmap_node *)entry)->gfn;
 }
 
-#endif /* KVM_EXT_NESTED_RMAP_H */
+#endif /* KHX_NESTED_RMAP_H */

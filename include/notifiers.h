@@ -2,22 +2,22 @@
 /*
  * Memory under guests comes and goes: the MMU notifier operations, and memslots
  * that are taken away. Each call goes to what serves the VM at that moment:
- * struct kvm_ext_mmu of radix or HPT guests; kvm-hv for secure guests, whose
+ * struct khx_mmu of radix or HPT guests; kvm-hv for secure guests, whose
  * pages the ultravisor owns.
  *
  * The generic code of KVM has found the memslots that a range of host addresses
  * touches, holds kvm->mmu_lock, and has told page faults in flight to try again
  * (mmu_invalidate_in_progress and mmu_invalidate_seq).
  */
-#ifndef KVM_EXT_NOTIFIERS_H
-#define KVM_EXT_NOTIFIERS_H
+#ifndef KHX_NOTIFIERS_H
+#define KHX_NOTIFIERS_H
 
 #include <linux/kvm_host.h>
 
-struct kvm_ext_vm;
+struct khx_vm;
 
 /**
- * kvm_ext_unmap_gfn_range() - host pages are about to go
+ * khx_notifier_unmap() - host pages are about to go
  * @vm:		a VM of ours
  * @range:	pages of one memslot
  *
@@ -29,30 +29,30 @@ struct kvm_ext_vm;
  * Context: kvm->mmu_lock held.
  * Return: false: nothing is left for the caller to flush.
  */
-bool kvm_ext_unmap_gfn_range(struct kvm_ext_vm *vm, struct kvm_gfn_range *range);
+bool khx_notifier_unmap(struct khx_vm *vm, struct kvm_gfn_range *range);
 
 /**
- * kvm_ext_age_gfn() - have pages been accessed since the last call?
+ * khx_notifier_age() - have pages been accessed since the last call?
  * @vm:		a VM of ours
  * @range:	pages of one memslot
  *
  * Context: kvm->mmu_lock held.
  * Return: true if one of them has.
  */
-bool kvm_ext_age_gfn(struct kvm_ext_vm *vm, struct kvm_gfn_range *range);
+bool khx_notifier_age(struct khx_vm *vm, struct kvm_gfn_range *range);
 
 /**
- * kvm_ext_test_age_gfn() - the same, and the next call answers the same
+ * khx_notifier_test_age() - the same, and the next call answers the same
  * @vm:		a VM of ours
  * @range:	pages of one memslot
  *
  * Context: kvm->mmu_lock held.
  * Return: true if one of them has.
  */
-bool kvm_ext_test_age_gfn(struct kvm_ext_vm *vm, struct kvm_gfn_range *range);
+bool khx_notifier_test_age(struct khx_vm *vm, struct kvm_gfn_range *range);
 
 /**
- * kvm_ext_flush_memslot() - a memslot is moved or deleted
+ * khx_notifier_flush_memslot() - a memslot is moved or deleted
  * @vm:		a VM of ours
  * @slot:	the memslot, marked invalid
  *
@@ -60,10 +60,10 @@ bool kvm_ext_test_age_gfn(struct kvm_ext_vm *vm, struct kvm_gfn_range *range);
  *
  * Context: kvm->slots_lock held; may sleep.
  */
-void kvm_ext_flush_memslot(struct kvm_ext_vm *vm, struct kvm_memory_slot *slot);
+void khx_notifier_flush_memslot(struct khx_vm *vm, struct kvm_memory_slot *slot);
 
 /**
- * kvm_ext_flush_radix_memslot() - kvmppc_radix_flush_memslot() of VMs of ours
+ * khx_hook_radix_flush_memslot() - kvmppc_radix_flush_memslot() of VMs of ours
  * @kvm:	the VM
  * @slot:	a memslot whose logging is switched
  *
@@ -71,6 +71,6 @@ void kvm_ext_flush_memslot(struct kvm_ext_vm *vm, struct kvm_memory_slot *slot);
  *
  * Context: kvm->slots_lock held; may sleep.
  */
-void kvm_ext_flush_radix_memslot(struct kvm *kvm, const struct kvm_memory_slot *slot);
+void khx_hook_radix_flush_memslot(struct kvm *kvm, const struct kvm_memory_slot *slot);
 
-#endif /* KVM_EXT_NOTIFIERS_H */
+#endif /* KHX_NOTIFIERS_H */

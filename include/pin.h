@@ -12,25 +12,25 @@
  * never used after it has gone. When protection changes (mprotect(), userfaultfd)
  * translations go all the same, and the next access finds what it may do.
  */
-#ifndef KVM_EXT_PIN_H
-#define KVM_EXT_PIN_H
+#ifndef KHX_PIN_H
+#define KHX_PIN_H
 
 #include <linux/kvm_host.h>
 #include <linux/mmu_notifier.h>
 #include <linux/mutex.h>
 #include <linux/xarray.h>
 
-struct kvm_ext_vm;
+struct khx_vm;
 
 /**
- * struct kvm_ext_pins - what is pinned for a VM
+ * struct khx_pins - what is pinned for a VM
  * @on:		the VM is one whose pages are pinned; constant
  * @notifier:	is told of protection that changes
  * @run_error:	what KVM_RUN is to return, by vcpu_idx; the vCPU's own thread
  * @lock:	serialises changes
  * @pages:	struct page by guest page number
  */
-struct kvm_ext_pins {
+struct khx_pins {
 	bool on;
 	struct mmu_notifier notifier;
 	short *run_error;
@@ -39,7 +39,7 @@ struct kvm_ext_pins {
 };
 
 /**
- * kvm_ext_pins_init() - prepare what is pinned for a VM
+ * khx_pins_init() - prepare what is pinned for a VM
  * @pins:	zeroed
  * @mm:		of the VM if its pages are to be pinned, before KVM has registered its
  *		own MMU notifier there; or NULL
@@ -47,18 +47,18 @@ struct kvm_ext_pins {
  * Context: may sleep.
  * Return: 0 or -ENOMEM.
  */
-int kvm_ext_pins_init(struct kvm_ext_pins *pins, struct mm_struct *mm);
+int khx_pins_init(struct khx_pins *pins, struct mm_struct *mm);
 
 /**
- * kvm_ext_pins_stop() - hear no more of protection that changes
+ * khx_pins_stop() - hear no more of protection that changes
  * @vm:		a VM whose tables are about to be freed, and whose memslots nobody changes
  *
  * Context: may sleep.
  */
-void kvm_ext_pins_stop(struct kvm_ext_vm *vm);
+void khx_pins_stop(struct khx_vm *vm);
 
 /**
- * kvm_ext_pin() - pin what a memslot has for guest pages
+ * khx_pin_range() - pin what a memslot has for guest pages
  * @vm:		a VM whose pages are pinned
  * @slot:	one of its memslots
  * @start:	first guest page
@@ -73,34 +73,34 @@ void kvm_ext_pins_stop(struct kvm_ext_vm *vm);
  * Return: 0; -ENOMEM if RLIMIT_MEMLOCK does not allow it, or memory is short;
  * -EFAULT if there is no memory, or none that can be written to be stored to.
  */
-int kvm_ext_pin(struct kvm_ext_vm *vm, const struct kvm_memory_slot *slot,
-		gfn_t start, gfn_t end, bool writing);
+int khx_pin_range(struct khx_vm *vm, const struct kvm_memory_slot *slot,
+		  gfn_t start, gfn_t end, bool writing);
 
 /**
- * kvm_ext_pin_for_nested() - a page of a guest's nested guest could not be pinned
+ * khx_pin_nested_fault() - a page of a guest's nested guest could not be pinned
  * @vcpu:	the vCPU that faulted, of a VM whose pages are pinned
- * @err:	of kvm_ext_pin()
+ * @err:	of khx_pin_range()
  *
  * kvm-hv gives its guest a fault of a nested guest back on any error but one, and the
  * guest, which finds nothing wrong, runs the nested guest again.
  *
  * Context: vCPU thread.
  * Return: @err; or -EINTR if a nested guest has faulted, which ends KVM_RUN, and then
- * kvm_ext_vcpu_run() has what userspace is to see.
+ * khx_hook_vcpu_run_hv() has what userspace is to see.
  */
-int kvm_ext_pin_for_nested(struct kvm_vcpu *vcpu, int err);
+int khx_pin_nested_fault(struct kvm_vcpu *vcpu, int err);
 
 /**
- * kvm_ext_vcpu_run() - kvmppc_vcpu_run_hv() of VMs whose pages are pinned
+ * khx_hook_vcpu_run_hv() - kvmppc_vcpu_run_hv() of VMs whose pages are pinned
  * @vcpu:	the vCPU
  *
  * Context: KVM_RUN.
- * Return: of stock, or the error that kvm_ext_pin_for_nested() was given.
+ * Return: of stock, or the error that khx_pin_nested_fault() was given.
  */
-int kvm_ext_vcpu_run(struct kvm_vcpu *vcpu);
+int khx_hook_vcpu_run_hv(struct kvm_vcpu *vcpu);
 
 /**
- * kvm_ext_pinned() - are these the pages that are pinned?
+ * khx_pin_covers() - are these the pages that are pinned?
  * @vm:		a VM of ours
  * @start:	first guest page
  * @end:	first guest page not concerned
@@ -109,17 +109,17 @@ int kvm_ext_vcpu_run(struct kvm_vcpu *vcpu);
  * Context: kvm->mmu_lock held.
  * Return: true if all are, and none is poisoned.
  */
-bool kvm_ext_pinned(struct kvm_ext_vm *vm, gfn_t start, gfn_t end,
+bool khx_pin_covers(struct khx_vm *vm, gfn_t start, gfn_t end,
 		    unsigned long pfn);
 
 /**
- * kvm_ext_unpin() - unpin guest pages, written or not
+ * khx_pin_release() - unpin guest pages, written or not
  * @vm:		a VM of ours
  * @start:	first guest page
  * @end:	first guest page not concerned
  *
  * Context: no translation is left and none can come; may sleep.
  */
-void kvm_ext_unpin(struct kvm_ext_vm *vm, gfn_t start, gfn_t end);
+void khx_pin_release(struct khx_vm *vm, gfn_t start, gfn_t end);
 
-#endif /* KVM_EXT_PIN_H */
+#endif /* KHX_PIN_H */

@@ -2,18 +2,18 @@
 /*
  * Page faults of radix guests.
  */
-#ifndef KVM_EXT_RADIX_FAULT_H
-#define KVM_EXT_RADIX_FAULT_H
+#ifndef KHX_RADIX_FAULT_H
+#define KHX_RADIX_FAULT_H
 
 #include <linux/kvm_host.h>
 #include <linux/pgtable.h>
 
 #include "compat.h"
 
-struct kvm_ext_vm;
+struct khx_vm;
 
 /**
- * kvm_ext_bound_leaf() - the largest leaf, up to a given one, inside a memslot
+ * khx_fault_bound_leaf() - the largest leaf, up to a given one, inside a memslot
  * @slot:	the memslot of @gpa; NULL allows a single page
  * @gpa:	guest real address that faulted
  * @level:	level of the leaf wanted: 0 PTE, 1 PMD, 2 PUD
@@ -22,11 +22,11 @@ struct kvm_ext_vm;
  * Context: any.
  * Return: the level, at most @level.
  */
-unsigned int kvm_ext_bound_leaf(const struct kvm_memory_slot *slot,
-				unsigned long gpa, unsigned int level, pte_t *pte);
+unsigned int khx_fault_bound_leaf(const struct kvm_memory_slot *slot,
+				  unsigned long gpa, unsigned int level, pte_t *pte);
 
 /**
- * kvm_ext_instantiate_page() - kvmppc_book3s_instantiate_page() of VMs of ours
+ * khx_hook_instantiate_page() - kvmppc_book3s_instantiate_page() of VMs of ours
  * @vcpu:	the vCPU that faulted
  * @gpa:	guest real address
  * @memslot:	its memslot
@@ -51,9 +51,9 @@ unsigned int kvm_ext_bound_leaf(const struct kvm_memory_slot *slot,
  * not allow to pin, and KVM_RUN can be repeated, or if there is no memory; -EFAULT if the
  * host has no such page, or the guest's table cannot map the address.
  */
-int kvm_ext_instantiate_page(struct kvm_vcpu *vcpu, unsigned long gpa,
-			     struct kvm_memory_slot *memslot, bool writing,
-			     bool kvm_ro, pte_t *inserted_pte,
-			     unsigned int *levelp);
+int khx_hook_instantiate_page(struct kvm_vcpu *vcpu, unsigned long gpa,
+			      struct kvm_memory_slot *memslot, bool writing,
+			      bool kvm_ro, pte_t *inserted_pte,
+			      unsigned int *levelp);
 
-#endif /* KVM_EXT_RADIX_FAULT_H */
+#endif /* KHX_RADIX_FAULT_H */

@@ -4,7 +4,7 @@
  *
  * Who clears R or C bits, or removes PTEs, adds each of them; finishing issues
  * as few invalidations as the machine below allows. Two decisions are made,
- * both from what kvm_ext_flush_backend says of that machine:
+ * both from what khx_flush_backend says of that machine:
  *
  * - Neighbouring pages become one range, and a range one request where
  *   requests can name ranges.
@@ -20,18 +20,18 @@
  * flush of that LPID asks for the whole of it again. kvm-hv logs and goes on as
  * well.
  */
-#ifndef KVM_EXT_RADIX_FLUSH_H
-#define KVM_EXT_RADIX_FLUSH_H
+#ifndef KHX_RADIX_FLUSH_H
+#define KHX_RADIX_FLUSH_H
 
 #include <linux/types.h>
 
-struct kvm_ext_flush_debug;
+struct khx_flush_debug;
 
 /* Ranges remembered before they are issued. */
-#define KVM_EXT_FLUSH_RANGES	64
+#define KHX_FLUSH_RANGES	64
 
 /**
- * struct kvm_ext_flush_backend - how this machine invalidates
+ * struct khx_flush_backend - how this machine invalidates
  * @name:	for messages
  * @range_pages: pages that one request can name
  * @ceiling:	requests above which one for the whole LPID is better; 0: judge
@@ -40,7 +40,7 @@ struct kvm_ext_flush_debug;
  *		1 << shift bytes; 0 or the hypervisor's return code
  * @lpid:	invalidate all of an LPID: 0 or the hypervisor's return code
  */
-struct kvm_ext_flush_backend {
+struct khx_flush_backend {
 	const char *name;
 	unsigned int range_pages;
 	unsigned int ceiling;
@@ -50,21 +50,21 @@ struct kvm_ext_flush_backend {
 };
 
 /**
- * struct kvm_ext_flusher - who invalidates translations of one VM
+ * struct khx_flusher - who invalidates translations of one VM
  * @backend:	how
  * @debug:	told of what was issued
  * @pid:	the VM's userspace, for messages
  * @refusals:	how often the hypervisor refused to invalidate a whole LPID
  */
-struct kvm_ext_flusher {
-	const struct kvm_ext_flush_backend *backend;
-	struct kvm_ext_flush_debug *debug;
+struct khx_flusher {
+	const struct khx_flush_backend *backend;
+	struct khx_flush_debug *debug;
 	pid_t pid;
 	atomic_t refusals;
 };
 
 /**
- * struct kvm_ext_flush - invalidations of one LPID being gathered
+ * struct khx_flush - invalidations of one LPID being gathered
  * @flusher:	who issues them
  * @lpid:	whose
  * @total:	base pages that the LPID can have mapped
@@ -75,8 +75,8 @@ struct kvm_ext_flusher {
  * @refused:	the hypervisor refused, also to invalidate the whole LPID
  * @range:	what is remembered; guest real addresses in bytes
  */
-struct kvm_ext_flush {
-	struct kvm_ext_flusher *flusher;
+struct khx_flush {
+	struct khx_flusher *flusher;
 	u64 lpid;
 	unsigned long total;
 	unsigned long pages;
@@ -88,14 +88,14 @@ struct kvm_ext_flush {
 		unsigned long start;
 		unsigned long end;
 		unsigned int shift;
-	} range[KVM_EXT_FLUSH_RANGES];
+	} range[KHX_FLUSH_RANGES];
 };
 
-/* The backend for this machine; set by kvm_ext_flush_probe(). */
-extern const struct kvm_ext_flush_backend *kvm_ext_flush_default;
+/* The backend for this machine; set by khx_flush_probe(). */
+extern const struct khx_flush_backend *khx_flush_default;
 
 /**
- * kvm_ext_flush_probe() - choose the backend for this machine
+ * khx_flush_probe() - choose the backend for this machine
  * @ceiling:	replaces the backend's own ceiling unless 0
  *
  * In a partition the hypervisor is asked once for each request that it announces:
@@ -103,17 +103,17 @@ extern const struct kvm_ext_flush_backend *kvm_ext_flush_default;
  *
  * Context: module load.
  */
-void kvm_ext_flush_probe(unsigned int ceiling);
+void khx_flush_probe(unsigned int ceiling);
 
 /**
- * kvm_ext_flush_init() - prepare a gatherer, once
+ * khx_flush_init() - prepare a gatherer, once
  * @f:		the gatherer
  * @flusher:	who issues the invalidations
  */
-void kvm_ext_flush_init(struct kvm_ext_flush *f, struct kvm_ext_flusher *flusher);
+void khx_flush_init(struct khx_flush *f, struct khx_flusher *flusher);
 
 /**
- * kvm_ext_flush_begin() - begin to gather
+ * khx_flush_begin() - begin to gather
  * @f:		the gatherer
  * @lpid:	LPID to invalidate translations of
  * @total:	base pages of memory that this LPID can have mapped
@@ -121,59 +121,59 @@ void kvm_ext_flush_init(struct kvm_ext_flush *f, struct kvm_ext_flusher *flusher
  * If the last invalidation of the same LPID through @f was refused, it is made
  * up for: all of the LPID will be invalidated.
  */
-void kvm_ext_flush_begin(struct kvm_ext_flush *f, u64 lpid, unsigned long total);
+void khx_flush_begin(struct khx_flush *f, u64 lpid, unsigned long total);
 
 /**
- * kvm_ext_flush_add() - a leaf whose translations must go
+ * khx_flush_add() - a leaf whose translations must go
  * @f:		the gatherer
  * @gpa:	guest real address of the leaf, aligned to its size
  * @shift:	log2 of its size in bytes
  *
  * The PTE has been changed already. Adding in the order of addresses makes
  * the best ranges. Issues what is gathered if there is no room for one more
- * range (kvm_ext_flush_full()).
+ * range (khx_flush_full()).
  *
  * Context: any; the owner of @f serialises.
  */
-void kvm_ext_flush_add(struct kvm_ext_flush *f, unsigned long gpa,
-		       unsigned int shift);
+void khx_flush_add(struct khx_flush *f, unsigned long gpa,
+		   unsigned int shift);
 
 /**
- * kvm_ext_flush_full() - will the next leaf issue requests?
+ * khx_flush_full() - will the next leaf issue requests?
  * @f:		the gatherer
  *
- * For who holds a lock over kvm_ext_flush_add() and can let go of it first.
+ * For who holds a lock over khx_flush_add() and can let go of it first.
  *
  * Return: true if there may be no room for one more leaf.
  */
-static inline bool kvm_ext_flush_full(const struct kvm_ext_flush *f)
+static inline bool khx_flush_full(const struct khx_flush *f)
 {
-	return f->nr == KVM_EXT_FLUSH_RANGES && !f->whole;
+	return f->nr == KHX_FLUSH_RANGES && !f->whole;
 }
 
 /**
- * kvm_ext_flush_issue() - issue what is gathered, and go on gathering
+ * khx_flush_issue() - issue what is gathered, and go on gathering
  * @f:		the gatherer
  *
- * If the whole LPID is to be invalidated, that is left to kvm_ext_flush_finish().
+ * If the whole LPID is to be invalidated, that is left to khx_flush_finish().
  *
  * Context: may sleep.
  */
-void kvm_ext_flush_issue(struct kvm_ext_flush *f);
+void khx_flush_issue(struct khx_flush *f);
 
 /**
- * kvm_ext_flush_finish() - issue what is gathered
+ * khx_flush_finish() - issue what is gathered
  * @f:		the gatherer
  *
  * On return no translation of what was added since begin is left in any TLB,
  * unless @f->refused says that the hypervisor did not want.
  *
- * Context: as kvm_ext_flush_add(); interrupts enabled.
+ * Context: as khx_flush_add(); interrupts enabled.
  */
-void kvm_ext_flush_finish(struct kvm_ext_flush *f);
+void khx_flush_finish(struct khx_flush *f);
 
 /**
- * kvm_ext_flush_lpid() - invalidate all of an LPID at once
+ * khx_flush_lpid() - invalidate all of an LPID at once
  * @flusher:	who invalidates
  * @lpid:	the LPID
  *
@@ -182,6 +182,6 @@ void kvm_ext_flush_finish(struct kvm_ext_flush *f);
  * Context: any; interrupts enabled.
  * Return: false if the hypervisor refused.
  */
-bool kvm_ext_flush_lpid(struct kvm_ext_flusher *flusher, u64 lpid);
+bool khx_flush_lpid(struct khx_flusher *flusher, u64 lpid);
 
-#endif /* KVM_EXT_RADIX_FLUSH_H */
+#endif /* KHX_RADIX_FLUSH_H */

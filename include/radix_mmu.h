@@ -2,18 +2,18 @@
 /*
  * What is done to the partition-scoped tables of radix guests.
  */
-#ifndef KVM_EXT_RADIX_MMU_H
-#define KVM_EXT_RADIX_MMU_H
+#ifndef KHX_RADIX_MMU_H
+#define KHX_RADIX_MMU_H
 
 #include <linux/kvm_types.h>
 #include <linux/pgtable.h>
 
-struct kvm_ext_vm;
-struct kvm_ext_walk;
+struct khx_vm;
+struct khx_walk;
 struct kvm_memory_slot;
 
 /**
- * kvm_ext_radix_harvest() - collect and clear C bits of a memslot
+ * khx_radix_harvest() - collect and clear C bits of a memslot
  * @vm:		a VM of ours
  * @slot:	one of its memslots
  * @map:	bitmap of the slot's pages, little endian; bits are added
@@ -30,23 +30,23 @@ struct kvm_memory_slot;
  * Return: false if the hypervisor refused to flush: a store after this may have
  * gone unseen, so the pages of @map must be reported once more.
  */
-bool kvm_ext_radix_harvest(struct kvm_ext_vm *vm,
-			   const struct kvm_memory_slot *slot,
-			   unsigned long *map);
+bool khx_radix_harvest(struct khx_vm *vm,
+		       const struct kvm_memory_slot *slot,
+		       unsigned long *map);
 
 /**
- * kvm_ext_radix_peek() - collect C bits of a memslot and leave them
+ * khx_radix_peek() - collect C bits of a memslot and leave them
  * @vm:		a VM of ours
  * @slot:	one of its memslots
  * @map:	bitmap of the slot's pages, little endian; bits are added
  *
- * Context: as kvm_ext_radix_harvest().
+ * Context: as khx_radix_harvest().
  */
-void kvm_ext_radix_peek(struct kvm_ext_vm *vm, const struct kvm_memory_slot *slot,
-			unsigned long *map);
+void khx_radix_peek(struct khx_vm *vm, const struct kvm_memory_slot *slot,
+		    unsigned long *map);
 
 /**
- * kvm_ext_radix_clean() - clear C bits of pages
+ * khx_radix_clean() - clear C bits of pages
  * @vm:		a VM of ours
  * @slot:	one of its memslots
  * @pages:	bitmap of the slot's pages, little endian; NULL: all
@@ -62,12 +62,12 @@ void kvm_ext_radix_peek(struct kvm_ext_vm *vm, const struct kvm_memory_slot *slo
  * Return: false if the hypervisor refused to flush: the pages must be reported
  * once more. From then on those that lose C are accumulated at once.
  */
-bool kvm_ext_radix_clean(struct kvm_ext_vm *vm, const struct kvm_memory_slot *slot,
-			 const unsigned long *pages, unsigned long start,
-			 unsigned long end);
+bool khx_radix_clean(struct khx_vm *vm, const struct kvm_memory_slot *slot,
+		     const unsigned long *pages, unsigned long start,
+		     unsigned long end);
 
 /**
- * kvm_ext_radix_save_dirty() - keep C bits of a table that is about to go
+ * khx_radix_save_dirty() - keep C bits of a table that is about to go
  * @vm:		a VM of ours whose table nobody uses any more
  * @slot:	one of its memslots, with a dirty bitmap
  *
@@ -76,16 +76,16 @@ bool kvm_ext_radix_clean(struct kvm_ext_vm *vm, const struct kvm_memory_slot *sl
  *
  * Context: kvm->srcu read-held; no vCPU runs; may sleep.
  */
-void kvm_ext_radix_save_dirty(struct kvm_ext_vm *vm,
-			      const struct kvm_memory_slot *slot);
+void khx_radix_save_dirty(struct khx_vm *vm,
+			  const struct kvm_memory_slot *slot);
 
 /**
- * kvm_ext_radix_unmap() - take leaves away
+ * khx_radix_unmap() - take leaves away
  * @vm:		a VM of ours
  * @slot:	one of its memslots
  * @start:	first guest page
  * @end:	first guest page not concerned
- * @how:	KVM_EXT_SPARE_PINNED, KVM_EXT_MAY_SLEEP
+ * @how:	KHX_UNMAP_KEEP_PINNED, KHX_UNMAP_MAY_SLEEP
  *
  * Every leaf that maps a page of the range goes, whole, and with it all shadow
  * PTEs of its pages and the lists of these. Pages with C set in any of them are
@@ -93,12 +93,12 @@ void kvm_ext_radix_save_dirty(struct kvm_ext_vm *vm,
  *
  * Context: kvm->mmu_lock held.
  */
-void kvm_ext_radix_unmap(struct kvm_ext_vm *vm,
-			 const struct kvm_memory_slot *slot, gfn_t start,
-			 gfn_t end, unsigned int how);
+void khx_radix_unmap(struct khx_vm *vm,
+		     const struct kvm_memory_slot *slot, gfn_t start,
+		     gfn_t end, unsigned int how);
 
 /**
- * kvm_ext_unmap_pte() - kvmppc_unmap_pte() of a shadow PTE, or at an address from 2^52 on
+ * khx_hook_unmap_pte() - kvmppc_unmap_pte() of a shadow PTE, or at an address from 2^52 on
  * @kvm:	a VM of ours
  * @ptep:	the leaf that kvm-hv has found
  * @gpa:	for which address
@@ -109,28 +109,28 @@ void kvm_ext_radix_unmap(struct kvm_ext_vm *vm,
  * The guest itself has no leaves from 2^52 on: what kvm-hv has found is another memslot's,
  * at the lower 52 bits. It stays, or it would be invalidated at an address where it is not,
  * and be reported for a memslot that it is not of. Shadow PTEs are
- * kvm_ext_unmap_shadow_pte()'s.
+ * khx_nested_unmap_pte()'s.
  *
  * Context: kvm->mmu_lock held.
  */
-void kvm_ext_unmap_pte(struct kvm *kvm, pte_t *ptep, unsigned long gpa, unsigned int shift,
-		       const struct kvm_memory_slot *slot, u64 lpid);
+void khx_hook_unmap_pte(struct kvm *kvm, pte_t *ptep, unsigned long gpa, unsigned int shift,
+			const struct kvm_memory_slot *slot, u64 lpid);
 
 /**
- * kvm_ext_radix_zap() - take one leaf away
+ * khx_radix_zap() - take one leaf away
  * @vm:		a VM of ours
  * @slot:	the memslot that it maps, or part of
  * @leaf:	where it is, and how large
  *
- * As kvm_ext_radix_unmap() does.
+ * As khx_radix_unmap() does.
  *
  * Context: kvm->mmu_lock held, and no pass under way.
  */
-void kvm_ext_radix_zap(struct kvm_ext_vm *vm, const struct kvm_memory_slot *slot,
-		       const struct kvm_ext_walk *leaf);
+void khx_radix_zap(struct khx_vm *vm, const struct kvm_memory_slot *slot,
+		   const struct khx_walk *leaf);
 
 /**
- * kvm_ext_free_radix() - in place of kvmppc_free_radix()
+ * khx_hook_free_radix() - in place of kvmppc_free_radix()
  * @kvm:	a VM of ours whose table nobody uses any more
  *
  * The table of a radix VM is freed when the VM ends, and when it becomes an HPT
@@ -140,21 +140,21 @@ void kvm_ext_radix_zap(struct kvm_ext_vm *vm, const struct kvm_memory_slot *slot
  *
  * Context: no vCPU runs; may sleep; takes kvm->srcu.
  */
-void kvm_ext_free_radix(struct kvm *kvm);
+void khx_hook_free_radix(struct kvm *kvm);
 
 /**
- * kvm_ext_radix_flush_slot() - take away all leaves of a memslot
+ * khx_radix_flush_slot() - take away all leaves of a memslot
  * @vm:		a VM of ours
  * @slot:	a memslot that page faults do not find any more, or not as it was
  *
  * Context: may sleep; takes kvm->mmu_lock in chunks. The VM may leave radix
  * mode meanwhile, its leaves are gone then.
  */
-void kvm_ext_radix_flush_slot(struct kvm_ext_vm *vm,
-			      const struct kvm_memory_slot *slot);
+void khx_radix_flush_slot(struct khx_vm *vm,
+			  const struct kvm_memory_slot *slot);
 
 /**
- * kvm_ext_radix_age() - look at R bits and clear them
+ * khx_radix_age() - look at R bits and clear them
  * @vm:		a VM of ours
  * @slot:	one of its memslots
  * @start:	first guest page
@@ -166,11 +166,11 @@ void kvm_ext_radix_flush_slot(struct kvm_ext_vm *vm,
  * Context: kvm->mmu_lock held.
  * Return: true if R was set for any page of the range.
  */
-bool kvm_ext_radix_age(struct kvm_ext_vm *vm, const struct kvm_memory_slot *slot,
-		       gfn_t start, gfn_t end);
+bool khx_radix_age(struct khx_vm *vm, const struct kvm_memory_slot *slot,
+		   gfn_t start, gfn_t end);
 
 /**
- * kvm_ext_radix_test_age() - look at R bits
+ * khx_radix_test_age() - look at R bits
  * @vm:		a VM of ours
  * @slot:	one of its memslots
  * @start:	first guest page
@@ -179,8 +179,8 @@ bool kvm_ext_radix_age(struct kvm_ext_vm *vm, const struct kvm_memory_slot *slot
  * Context: kvm->mmu_lock held.
  * Return: true if R is set for any page of the range.
  */
-bool kvm_ext_radix_test_age(struct kvm_ext_vm *vm,
-			    const struct kvm_memory_slot *slot,
-			    gfn_t start, gfn_t end);
+bool khx_radix_test_age(struct khx_vm *vm,
+			const struct kvm_memory_slot *slot,
+			gfn_t start, gfn_t end);
 
-#endif /* KVM_EXT_RADIX_MMU_H */
+#endif /* KHX_RADIX_MMU_H */

@@ -4,43 +4,43 @@
  * shadow tables of its nested guests, in one hold of kvm->mmu_lock. Whatever
  * changes a leaf does it through a pass, which gathers the invalidations.
  */
-#ifndef KVM_EXT_RADIX_PASS_H
-#define KVM_EXT_RADIX_PASS_H
+#ifndef KHX_RADIX_PASS_H
+#define KHX_RADIX_PASS_H
 
 #include <linux/kvm_host.h>
 #include <linux/pgtable.h>
 
-struct kvm_ext_flush;
-struct kvm_ext_vm;
+struct khx_flush;
+struct khx_vm;
 
 /* All of a leaf, as what is to be cleared of it. */
-#define KVM_EXT_PASS_ALL	(~0UL)
+#define KHX_PASS_ALL	(~0UL)
 
 /* Ranges of dirty pages that a pass remembers until it has flushed. */
-#define KVM_EXT_PASS_RANGES	256
+#define KHX_PASS_RANGES	256
 
 /**
- * struct kvm_ext_pass_dirty - pages that are accumulated when a pass has flushed
+ * struct khx_pass_dirty - pages that are accumulated when a pass has flushed
  * @nr:		ranges remembered
  * @range:	pages of a memslot; NULL: it is looked up
  */
-struct kvm_ext_pass_dirty {
+struct khx_pass_dirty {
 	unsigned int nr;
 	struct {
 		const struct kvm_memory_slot *slot;
 		gfn_t gfn;
 		gfn_t end;
-	} range[KVM_EXT_PASS_RANGES];
+	} range[KHX_PASS_RANGES];
 };
 
 /**
- * struct kvm_ext_pass - one hold of mmu_lock
+ * struct khx_pass - one hold of mmu_lock
  *
  * One pass at a time: what it gathers for shadow LPIDs, and dirty pages, are the VM's.
  *
  * @vm:		whose tables
  * @look:	bits of a leaf that the pass is about
- * @clear:	bits that it clears; KVM_EXT_PASS_ALL takes leaves away
+ * @clear:	bits that it clears; KHX_PASS_ALL takes leaves away
  * @flush:	gathers invalidations of the VM's own LPID, begun by the caller; NULL
  *		if the pass is about shadow tables only
  * @flush_later: the caller finishes @flush; such a pass accumulates nothing
@@ -50,11 +50,11 @@ struct kvm_ext_pass_dirty {
  * @own_cleared: something was cleared in the guest's own table
  * @refused:	the hypervisor refused to invalidate a shadow LPID
  */
-struct kvm_ext_pass {
-	struct kvm_ext_vm *vm;
+struct khx_pass {
+	struct khx_vm *vm;
 	unsigned long look;
 	unsigned long clear;
-	struct kvm_ext_flush *flush;
+	struct khx_flush *flush;
 	bool flush_later;
 	unsigned int visits;
 	unsigned int most_visits;
@@ -64,7 +64,7 @@ struct kvm_ext_pass {
 };
 
 /**
- * kvm_ext_pass_visit() - look at a leaf, and clear what the pass clears
+ * khx_pass_visit() - look at a leaf, and clear what the pass clears
  * @p:		the pass
  * @lpid:	LPID whose table the leaf is in
  * @ptep:	the leaf, present
@@ -74,11 +74,11 @@ struct kvm_ext_pass {
  * Context: kvm->mmu_lock held.
  * Return: what was set of @p->look.
  */
-unsigned long kvm_ext_pass_visit(struct kvm_ext_pass *p, u64 lpid, pte_t *ptep,
-				 unsigned long gpa, unsigned int shift);
+unsigned long khx_pass_visit(struct khx_pass *p, u64 lpid, pte_t *ptep,
+			     unsigned long gpa, unsigned int shift);
 
 /**
- * kvm_ext_pass_found_dirty() - pages whose C bit the pass has taken away
+ * khx_pass_found_dirty() - pages whose C bit the pass has taken away
  * @p:		the pass
  * @slot:	their memslot; NULL: it is looked up
  * @gfn:	first page
@@ -90,11 +90,11 @@ unsigned long kvm_ext_pass_visit(struct kvm_ext_pass *p, u64 lpid, pte_t *ptep,
  *
  * Context: kvm->mmu_lock held. May flush what the pass has gathered.
  */
-void kvm_ext_pass_found_dirty(struct kvm_ext_pass *p, const struct kvm_memory_slot *slot,
-			      gfn_t gfn, gfn_t end);
+void khx_pass_found_dirty(struct khx_pass *p, const struct kvm_memory_slot *slot,
+			  gfn_t gfn, gfn_t end);
 
 /**
- * kvm_ext_pass_finish() - the end of a pass
+ * khx_pass_finish() - the end of a pass
  * @p:		the pass
  *
  * Issues what was gathered, and accumulates dirty pages afterwards.
@@ -106,17 +106,17 @@ void kvm_ext_pass_found_dirty(struct kvm_ext_pass *p, const struct kvm_memory_sl
  *
  * Context: kvm->mmu_lock still held.
  */
-void kvm_ext_pass_finish(struct kvm_ext_pass *p);
+void khx_pass_finish(struct khx_pass *p);
 
 /**
- * kvm_ext_count_leaf() - keep the VM's statistics of large leaves
+ * khx_radix_count_leaf() - keep the VM's statistics of large leaves
  * @kvm:	the VM
  * @shift:	log2 of the leaf's size in bytes; a page is not counted
  * @change:	leaves that came, or minus those that went
  *
  * Context: kvm->mmu_lock held.
  */
-static inline void kvm_ext_count_leaf(struct kvm *kvm, unsigned int shift, int change)
+static inline void khx_radix_count_leaf(struct kvm *kvm, unsigned int shift, int change)
 {
 	if (shift == PMD_SHIFT)
 		kvm->stat.num_2M_pages += change;
@@ -124,4 +124,4 @@ static inline void kvm_ext_count_leaf(struct kvm *kvm, unsigned int shift, int c
 		kvm->stat.num_1G_pages += change;
 }
 
-#endif /* KVM_EXT_RADIX_PASS_H */
+#endif /* KHX_RADIX_PASS_H */

@@ -6,31 +6,31 @@
  * All of this is done by ioctls on memslots: kvm->slots_lock is held, and protects
  * the spare tables.
  */
-#ifndef KVM_EXT_RADIX_RESIZE_H
-#define KVM_EXT_RADIX_RESIZE_H
+#ifndef KHX_RADIX_RESIZE_H
+#define KHX_RADIX_RESIZE_H
 
 #include <linux/kvm_host.h>
 #include <linux/pgtable.h>
 
-struct kvm_ext_pass;
-struct kvm_ext_vm;
-struct kvm_ext_walk;
+struct khx_pass;
+struct khx_vm;
+struct khx_walk;
 
 /* Page-table pages kept ready, and leaves split or joined by one flush. */
-#define KVM_EXT_SPARE_TABLES	16
+#define KHX_SPARE_TABLES	16
 
 /**
- * struct kvm_ext_spare - page-table pages that leaves can be split with
+ * struct khx_spare - page-table pages that leaves can be split with
  * @ptes:	with entries of single pages
  * @pmds:	with entries of PMD_SIZE; one leaf of PUD_SIZE is split at a time
  */
-struct kvm_ext_spare {
-	void *ptes[KVM_EXT_SPARE_TABLES];
+struct khx_spare {
+	void *ptes[KHX_SPARE_TABLES];
 	void *pmds;
 };
 
 /**
- * struct kvm_ext_split - leaves to be split in one hold of mmu_lock
+ * struct khx_split - leaves to be split in one hold of mmu_lock
  * @vm:		whose
  * @slot:	the memslot that they map
  * @start:	first page of @slot that may lose C
@@ -39,8 +39,8 @@ struct kvm_ext_spare {
  * @nr:		leaves gathered
  * @leaf:	where each is, what it was, and the page-table page that takes its place
  */
-struct kvm_ext_split {
-	struct kvm_ext_vm *vm;
+struct khx_split {
+	struct khx_vm *vm;
 	const struct kvm_memory_slot *slot;
 	unsigned long start;
 	unsigned long end;
@@ -52,11 +52,11 @@ struct kvm_ext_split {
 		unsigned int shift;
 		unsigned long old;
 		void *table;
-	} leaf[KVM_EXT_SPARE_TABLES];
+	} leaf[KHX_SPARE_TABLES];
 };
 
 /**
- * kvm_ext_split_add() - take a leaf out of the table, to be split
+ * khx_split_add() - take a leaf out of the table, to be split
  * @s:		gathers it
  * @p:		the pass that found it; clears C
  * @leaf:	a leaf larger than a page
@@ -64,34 +64,34 @@ struct kvm_ext_split {
  * Shadow PTEs of the leaf's pages go: they may be as large as it was, and would
  * then let a nested guest write without setting C of a page.
  *
- * Context: kvm->mmu_lock held until kvm_ext_split_finish().
+ * Context: kvm->mmu_lock held until khx_split_finish().
  * Return: false if there is no spare table for it; nothing has changed then.
  */
-bool kvm_ext_split_add(struct kvm_ext_split *s, struct kvm_ext_pass *p,
-		       const struct kvm_ext_walk *leaf);
+bool khx_split_add(struct khx_split *s, struct khx_pass *p,
+		   const struct khx_walk *leaf);
 
 /**
- * kvm_ext_split_finish() - flush what was gathered, and put the smaller leaves in
- * @s:		what kvm_ext_split_add() gathered; empty afterwards
+ * khx_split_finish() - flush what was gathered, and put the smaller leaves in
+ * @s:		what khx_split_add() gathered; empty afterwards
  *
  * They have all that the leaf had, but for C where it is to be cleared.
  *
  * Context: kvm->mmu_lock held.
  * Return: false if the hypervisor refused to flush.
  */
-bool kvm_ext_split_finish(struct kvm_ext_split *s);
+bool khx_split_finish(struct khx_split *s);
 
 /**
- * kvm_ext_spare_tables() - have tables ready for kvm_ext_split_add()
+ * khx_spare_fill() - have tables ready for khx_split_add()
  * @vm:		a VM of ours, radix
  *
  * Context: may sleep.
  * Return: 0, or -ENOMEM if not one of each kind is there.
  */
-int kvm_ext_spare_tables(struct kvm_ext_vm *vm);
+int khx_spare_fill(struct khx_vm *vm);
 
 /**
- * kvm_ext_radix_join() - end what a log has made of the leaves of a memslot
+ * khx_join_memslot() - end what a log has made of the leaves of a memslot
  * @vm:		a VM of ours, radix
  * @slot:	a memslot that is no longer logged
  *
@@ -101,10 +101,10 @@ int kvm_ext_spare_tables(struct kvm_ext_vm *vm);
  *
  * Context: may sleep; takes kvm->mmu_lock in chunks.
  */
-void kvm_ext_radix_join(struct kvm_ext_vm *vm, const struct kvm_memory_slot *slot);
+void khx_join_memslot(struct khx_vm *vm, const struct kvm_memory_slot *slot);
 
 /**
- * kvm_ext_joined() - the leaf that smaller ones make
+ * khx_join_leaf() - the leaf that smaller ones make
  * @entry:	a page of entries of the next smaller size
  * @shift:	log2 of the leaf's size in bytes, PMD_SHIFT or PUD_SHIFT
  * @host:	the host's leaf for the same memory
@@ -114,12 +114,12 @@ void kvm_ext_radix_join(struct kvm_ext_vm *vm, const struct kvm_memory_slot *slo
  *
  * Return: the leaf, with R and C that any of them has; 0 if there is none.
  */
-unsigned long kvm_ext_joined(const pte_t *entry, unsigned int shift, pte_t host);
+unsigned long khx_join_leaf(const pte_t *entry, unsigned int shift, pte_t host);
 
 /**
- * kvm_ext_free_spare() - free the spare tables of a VM
+ * khx_spare_free() - free the spare tables of a VM
  * @vm:		a VM of ours that ends
  */
-void kvm_ext_free_spare(struct kvm_ext_vm *vm);
+void khx_spare_free(struct khx_vm *vm);
 
-#endif /* KVM_EXT_RADIX_RESIZE_H */
+#endif /* KHX_RADIX_RESIZE_H */

@@ -8,29 +8,29 @@
  * page, of level 1 PMD_SIZE, of level 2 PUD_SIZE; those of level 3 are in the root
  * and map nothing themselves (Power ISA v3.0B book III, 5.7.10).
  */
-#ifndef KVM_EXT_RADIX_TREE_H
-#define KVM_EXT_RADIX_TREE_H
+#ifndef KHX_RADIX_TREE_H
+#define KHX_RADIX_TREE_H
 
 #include <linux/pgtable.h>
 
 /* Levels of entries that may be leaves. */
-#define KVM_EXT_LEVELS	3
+#define KHX_LEVELS	3
 
 /**
- * struct kvm_ext_tables - page-table pages for one leaf, allocated before a lock is taken
+ * struct khx_tables - page-table pages for one leaf, allocated before a lock is taken
  * @table:	one with entries of each level; NULL: none yet, or it was linked
  */
-struct kvm_ext_tables {
-	void *table[KVM_EXT_LEVELS];
+struct khx_tables {
+	void *table[KHX_LEVELS];
 };
 
 /**
- * kvm_ext_level_shift() - log2 of what an entry maps
+ * khx_tree_level_shift() - log2 of what an entry maps
  * @level:	0 to 2
  *
  * Return: log2 of the size in bytes.
  */
-static inline unsigned int kvm_ext_level_shift(unsigned int level)
+static inline unsigned int khx_tree_level_shift(unsigned int level)
 {
 	switch (level) {
 	case 2:
@@ -43,29 +43,29 @@ static inline unsigned int kvm_ext_level_shift(unsigned int level)
 }
 
 /**
- * kvm_ext_shift_level() - the level of a leaf
+ * khx_tree_shift_level() - the level of a leaf
  * @shift:	log2 of its size in bytes
  *
  * Return: 0 to 2.
  */
-static inline unsigned int kvm_ext_shift_level(unsigned int shift)
+static inline unsigned int khx_tree_shift_level(unsigned int shift)
 {
 	return shift >= PUD_SHIFT ? 2 : shift >= PMD_SHIFT ? 1 : 0;
 }
 
 /**
- * kvm_ext_is_table() - does an entry lead to a page-table page?
+ * khx_tree_is_table() - does an entry lead to a page-table page?
  * @entry:	of any level above 0
  *
  * Return: false if it is absent, or a leaf.
  */
-static inline bool kvm_ext_is_table(pte_t entry)
+static inline bool khx_tree_is_table(pte_t entry)
 {
 	return (pte_val(entry) & (_PAGE_PRESENT | _PAGE_PTE)) == _PAGE_PRESENT;
 }
 
 /**
- * kvm_ext_table_alloc() - allocate a page-table page
+ * khx_tree_table_alloc() - allocate a page-table page
  * @level:	of its entries, 0 to 2
  *
  * It is empty, and charged to the memory cgroup of the current task.
@@ -73,45 +73,45 @@ static inline bool kvm_ext_is_table(pte_t entry)
  * Context: may sleep.
  * Return: the page, or NULL.
  */
-void *kvm_ext_table_alloc(unsigned int level);
+void *khx_tree_table_alloc(unsigned int level);
 
 /**
- * kvm_ext_table_free() - free a page-table page that no entry leads to
+ * khx_tree_table_free() - free a page-table page that no entry leads to
  * @table:	the page, or NULL
  *
  * Context: any. Whatever hardware has cached of it was invalidated.
  */
-void kvm_ext_table_free(void *table);
+void khx_tree_table_free(void *table);
 
 /**
- * kvm_ext_tables_free() - free what was not linked
+ * khx_tree_tables_free() - free what was not linked
  * @t:		page-table pages for one leaf
  *
  * Context: any.
  */
-void kvm_ext_tables_free(struct kvm_ext_tables *t);
+void khx_tree_tables_free(struct khx_tables *t);
 
 /**
- * kvm_ext_table_of() - the page-table page that an entry leads to
- * @entry:	the entry, kvm_ext_is_table()
+ * khx_tree_table_of() - the page-table page that an entry leads to
+ * @entry:	the entry, khx_tree_is_table()
  * @level:	its level, 1 to 3
  *
  * Return: its entries, of the next lower level.
  */
-pte_t *kvm_ext_table_of(pte_t entry, unsigned int level);
+pte_t *khx_tree_table_of(pte_t entry, unsigned int level);
 
 /**
- * kvm_ext_table_link() - make an entry lead to a page-table page
+ * khx_tree_table_link() - make an entry lead to a page-table page
  * @entry:	an absent entry
  * @table:	the page; what is in it is seen before the entry is
  * @level:	of the entries of @table, 0 to 2
  *
  * Context: kvm->mmu_lock held, or nobody else knows the tree.
  */
-void kvm_ext_table_link(pte_t *entry, void *table, unsigned int level);
+void khx_tree_table_link(pte_t *entry, void *table, unsigned int level);
 
 /**
- * kvm_ext_tree_entry() - descend to the entry for an address, and link tables above it
+ * khx_tree_entry() - descend to the entry for an address, and link tables above it
  * @root:	top of the tree
  * @gpa:	guest real address, below RADIX_PGTABLE_RANGE
  * @level:	of the entry wanted, 0 to 2; made the level of the one returned, or of
@@ -122,27 +122,27 @@ void kvm_ext_table_link(pte_t *entry, void *table, unsigned int level);
  * Return: the entry; one of a higher level if that is a leaf. NULL if a page-table
  * page of @level is missing in @t.
  */
-pte_t *kvm_ext_tree_entry(pgd_t *root, unsigned long gpa, unsigned int *level,
-			  struct kvm_ext_tables *t);
+pte_t *khx_tree_entry(pgd_t *root, unsigned long gpa, unsigned int *level,
+		      struct khx_tables *t);
 
 /**
- * kvm_ext_tree_prune() - free the page-table pages that an entry led to
- * @entry:	the entry as it was, kvm_ext_is_table()
+ * khx_tree_prune() - free the page-table pages that an entry led to
+ * @entry:	the entry as it was, khx_tree_is_table()
  * @level:	its level, 1 to 3
  *
  * Leaves in them count for nothing any more.
  *
  * Context: any. The entry is absent, and what hardware has cached was invalidated.
  */
-void kvm_ext_tree_prune(pte_t entry, unsigned int level);
+void khx_tree_prune(pte_t entry, unsigned int level);
 
 /**
- * kvm_ext_tree_free() - free all page-table pages below a root, which is empty then
+ * khx_tree_free() - free all page-table pages below a root, which is empty then
  * @root:	top of the tree
  * @may_sleep:	other tasks are let run in between
  *
  * Context: no partition uses the tree, and what hardware has cached was invalidated.
  */
-void kvm_ext_tree_free(pgd_t *root, bool may_sleep);
+void khx_tree_free(pgd_t *root, bool may_sleep);
 
-#endif /* KVM_EXT_RADIX_TREE_H */
+#endif /* KHX_RADIX_TREE_H */

@@ -8,14 +8,14 @@
  * at against a budget, so that a caller who holds a lock can let go of it in
  * time and resume at @next, where nothing is visited twice or left out.
  */
-#ifndef KVM_EXT_RADIX_WALK_H
-#define KVM_EXT_RADIX_WALK_H
+#ifndef KHX_RADIX_WALK_H
+#define KHX_RADIX_WALK_H
 
 #include <linux/pgtable.h>
 #include <linux/types.h>
 
 /**
- * kvm_ext_tree_holds() - can a partition-scoped tree map this address?
+ * khx_tree_maps() - can a partition-scoped tree map this address?
  * @gpa:	guest real address
  *
  * The tree has RADIX_PGTABLE_RANGE (52) bits, a memslot may lie anywhere. kvm-hv's
@@ -24,13 +24,13 @@
  *
  * Return: false from RADIX_PGTABLE_RANGE on.
  */
-static inline bool kvm_ext_tree_holds(unsigned long gpa)
+static inline bool khx_tree_maps(unsigned long gpa)
 {
 	return gpa < RADIX_PGTABLE_RANGE;
 }
 
 /**
- * kvm_ext_tree_address() - what an address of a nested guest means
+ * khx_tree_address() - what an address of a nested guest means
  * @n_gpa:	guest real address of a nested guest, from a fault or its hypervisor
  *
  * kvm-hv's walk of L1's tables ignores the bits above 52, and so does its walk of
@@ -38,25 +38,25 @@ static inline bool kvm_ext_tree_holds(unsigned long gpa)
  *
  * Return: the address that shadow tables and the reverse map have.
  */
-static inline unsigned long kvm_ext_tree_address(unsigned long n_gpa)
+static inline unsigned long khx_tree_address(unsigned long n_gpa)
 {
 	return n_gpa & (RADIX_PGTABLE_RANGE - 1);
 }
 
 /**
- * struct kvm_ext_walk - state of a walk, and the leaf it stands on
+ * struct khx_walk - state of a walk, and the leaf it stands on
  * @root:	top of the tree (Power ISA v3.0B book III, 5.7.10)
  * @next:	guest real address at which the walk resumes
  * @end:	first guest real address not to be visited
  * @budget:	table entries that may still be looked at
  * @only:	leaves that have none of these bits set are passed over; 0: none is.
- *		kvm_ext_walk_init() sets it to 0
+ *		khx_walk_init() sets it to 0
  * @ptes:	page of PTEs that contains @next, or NULL: to be looked up
  * @ptep:	the leaf; may be at PUD, PMD or PTE level
  * @gpa:	guest real address of the leaf, aligned to its size
  * @shift:	log2 of the leaf's size in bytes
  */
-struct kvm_ext_walk {
+struct khx_walk {
 	pgd_t *root;
 	unsigned long next;
 	unsigned long end;
@@ -70,7 +70,7 @@ struct kvm_ext_walk {
 };
 
 /**
- * kvm_ext_walk_init() - begin a walk
+ * khx_walk_init() - begin a walk
  * @w:		the walk
  * @root:	top of the tree; NULL is a tree without leaves
  * @start:	guest real address to begin at, in bytes
@@ -82,29 +82,29 @@ struct kvm_ext_walk {
  * A leaf that only overlaps [@start, @end) is visited too: see @gpa and
  * @shift. Context: any.
  */
-void kvm_ext_walk_init(struct kvm_ext_walk *w, pgd_t *root, unsigned long start,
-		       unsigned long end, unsigned int budget);
+void khx_walk_init(struct khx_walk *w, pgd_t *root, unsigned long start,
+		   unsigned long end, unsigned int budget);
 
 /**
- * kvm_ext_walk_next() - go to the next leaf that is present
+ * khx_walk_next() - go to the next leaf that is present
  * @w:		the walk
  *
  * Context: the tree must not lose tables meanwhile: kvm->mmu_lock, held from
- * kvm_ext_walk_init() on (tables are freed under it without a grace period).
+ * khx_walk_init() on (tables are freed under it without a grace period).
  * Return: true if @w stands on a leaf; false at the end or when the budget is
- * used up, kvm_ext_walk_done() tells which.
+ * used up, khx_walk_done() tells which.
  */
-bool kvm_ext_walk_next(struct kvm_ext_walk *w);
+bool khx_walk_next(struct khx_walk *w);
 
 /**
- * kvm_ext_walk_done() - has the whole range been visited?
+ * khx_walk_done() - has the whole range been visited?
  * @w:		the walk
  *
  * Return: false if the walk is to be resumed at @w->next.
  */
-static inline bool kvm_ext_walk_done(const struct kvm_ext_walk *w)
+static inline bool khx_walk_done(const struct khx_walk *w)
 {
 	return w->next >= w->end;
 }
 
-#endif /* KVM_EXT_RADIX_WALK_H */
+#endif /* KHX_RADIX_WALK_H */

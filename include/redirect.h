@@ -3,7 +3,7 @@
  * Redirection of functions of the running kernel to functions of a module.
  *
  * A redirect is a row of a table: the name of the stock function, an assembly
- * entry stub made with KVM_EXT_REDIRECT_STUB() which calls the replacement,
+ * entry stub made with KHX_REDIRECT_STUB() which calls the replacement,
  * and a predicate that decides call by call, from the registers of the call,
  * whether it is to be redirected. Where the predicate says no, the stock
  * function runs as if nobody had looked.
@@ -12,16 +12,16 @@
  * area (ELFv2 ABI, 2.2.3 Parameter Passing), which the stub copies. Functions with more
  * cannot be redirected.
  */
-#ifndef KVM_EXT_REDIRECT_H
-#define KVM_EXT_REDIRECT_H
+#ifndef KHX_REDIRECT_H
+#define KHX_REDIRECT_H
 
 #include <linux/ftrace.h>
 #include <linux/ptrace.h>
 
 /**
- * struct kvm_ext_redirect - one stock function and what replaces it
+ * struct khx_redirect - one stock function and what replaces it
  * @name:	symbol name of the stock function; must be unique and traceable
- * @stub:	entry stub (KVM_EXT_REDIRECT_STUB) of the replacement; NULL: the function
+ * @stub:	entry stub (KHX_REDIRECT_STUB) of the replacement; NULL: the function
  *		is only found
  * @wanted:	tells from the argument registers (@regs->gpr[3] and up) and the
  *		return address (in r0) whether this call is redirected.
@@ -34,7 +34,7 @@
  * @caller_start: private: where @caller begins
  * @caller_size: private: its size in bytes
  */
-struct kvm_ext_redirect {
+struct khx_redirect {
 	const char *name;
 	void (*stub)(void);
 	bool (*wanted)(const struct pt_regs *regs);
@@ -47,19 +47,19 @@ struct kvm_ext_redirect {
 };
 
 /**
- * struct kvm_ext_redirects - a table of them
+ * struct khx_redirects - a table of them
  * @row:	the rows
  * @nr:		how many
  * @ops:	private: ftrace's part
  */
-struct kvm_ext_redirects {
-	struct kvm_ext_redirect *row;
+struct khx_redirects {
+	struct khx_redirect *row;
 	unsigned int nr;
 	struct ftrace_ops ops;
 };
 
 /**
- * kvm_ext_redirect_register() - redirect all functions of a table, or none
+ * khx_redirect_register() - redirect all functions of a table, or none
  * @t:		the table
  *
  * Context: process context, may sleep.
@@ -68,10 +68,10 @@ struct kvm_ext_redirects {
  * other errors of ftrace. The name of the function that failed is logged, and
  * none of the table is redirected then.
  */
-int kvm_ext_redirect_register(struct kvm_ext_redirects *t);
+int khx_redirect_register(struct khx_redirects *t);
 
 /**
- * kvm_ext_redirect_unregister() - undo kvm_ext_redirect_register()
+ * khx_redirect_unregister() - undo khx_redirect_register()
  * @t:		the table
  *
  * ftrace refuses if it was disabled by a fault (ftrace_kill()), and keeps what it has
@@ -84,20 +84,20 @@ int kvm_ext_redirect_register(struct kvm_ext_redirects *t);
  *
  * Context: process context, may sleep.
  */
-void kvm_ext_redirect_unregister(struct kvm_ext_redirects *t);
+void khx_redirect_unregister(struct khx_redirects *t);
 
 /**
- * kvm_ext_redirect_original() - entry point of a redirected function
+ * khx_redirect_original() - entry point of a redirected function
  * @r:		row that is registered
  *
  * For a replacement which adds to the stock function instead of taking its
  * place; the row's predicate must then refuse calls that come from the
- * replacement, as kvm_ext_redirect_kvm() does.
+ * replacement, as khx_redirect_kvm() does.
  *
  * Context: any.
  * Return: address to be called through a function pointer (the global entry
  * point, ELFv2 ABI 2.3.2.1).
  */
-void *kvm_ext_redirect_original(const struct kvm_ext_redirect *r);
+void *khx_redirect_original(const struct khx_redirect *r);
 
-#endif /* KVM_EXT_REDIRECT_H */
+#endif /* KHX_REDIRECT_H */

@@ -23,7 +23,7 @@
 #define REDIRECT_TOC	24
 #define REDIRECT_LR	16
 
-.macro KVM_EXT_REDIRECT_STUB stub, target
+.macro KHX_REDIRECT_STUB stub, target
 	.pushsection ".text", "ax"
 	.balign	4
 	.globl	\stub

@@ -5,8 +5,8 @@
 #undef TRACE_SYSTEM
 #define TRACE_SYSTEM kvm_hv_ext
 
-#if !defined(KVM_EXT_TRACE_H) || defined(TRACE_HEADER_MULTI_READ)
-#define KVM_EXT_TRACE_H
+#if !defined(KHX_TRACE_H) || defined(TRACE_HEADER_MULTI_READ)
+#define KHX_TRACE_H
 
 #include <linux/bitmap.h>
 #include <linux/kvm_host.h>
@@ -14,8 +14,8 @@
 
 #include "vm.h"
 
-TRACE_EVENT(kvm_ext_get_dirty_log,
-	    TP_PROTO(const struct kvm_ext_vm *vm, const struct kvm_memory_slot *slot,
+TRACE_EVENT(khx_dirty_log_get,
+	    TP_PROTO(const struct khx_vm *vm, const struct kvm_memory_slot *slot,
 		     const unsigned long *map, int err),
 	    TP_ARGS(vm, slot, map, err),
 
@@ -40,8 +40,8 @@ TRACE_EVENT(kvm_ext_get_dirty_log,
 		      __entry->cleaned, __entry->requests, __entry->err)
 );
 
-TRACE_EVENT(kvm_ext_clear_dirty_log,
-	    TP_PROTO(const struct kvm_ext_vm *vm, const struct kvm_memory_slot *slot,
+TRACE_EVENT(khx_dirty_log_clear,
+	    TP_PROTO(const struct khx_vm *vm, const struct kvm_memory_slot *slot,
 		     const struct kvm_clear_dirty_log *log,
 		     const unsigned long *named),
 	    TP_ARGS(vm, slot, log, named),
@@ -65,7 +65,7 @@ TRACE_EVENT(kvm_ext_clear_dirty_log,
 		      __entry->named, __entry->cleaned, __entry->requests)
 );
 
-#endif /* KVM_EXT_TRACE_H */
+#endif /* KHX_TRACE_H */
 
 #undef TRACE_INCLUDE_PATH
 #define TRACE_INCLUDE_PATH .

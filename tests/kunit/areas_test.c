@@ -21,8 +21,8 @@
 struct fixture {
 	struct kvm *kvm;
 	struct kvm_vcpu *vcpu;
-	struct kvm_ext_vm *vm;
-	struct kvm_ext_vcpu *ext;
+	struct khx_vm *vm;
+	struct khx_vcpu *ext;
 	struct kvm_memory_slot *slot;	/* the only one, at 0, logged */
 };
 
@@ -60,9 +60,9 @@ static int fixture_init(struct kunit *test)
 	spin_lock_init(&f->kvm->mmu_lock);
 	f->vcpu->kvm = f->kvm;
 	spin_lock_init(&f->vcpu->arch.vpa_update_lock);
-	KUNIT_ASSERT_EQ(test, 0, kvm_ext_vm_init(f->vm, f->kvm));
-	kvm_ext_vm_publish(f->vm);
-	KUNIT_ASSERT_EQ(test, kvm_ext_vcpu_create(f->vm, f->vcpu), 0);
+	KUNIT_ASSERT_EQ(test, 0, khx_vm_init(f->vm, f->kvm));
+	khx_vm_publish(f->vm);
+	KUNIT_ASSERT_EQ(test, khx_areas_vcpu_create(f->vm, f->vcpu), 0);
 	f->ext = xa_load(&f->vm->vcpus, (unsigned long)f->vcpu);
 	KUNIT_ASSERT_NOT_NULL(test, f->ext);
 	return 0;
@@ -75,47 +75,47 @@ static void fixture_exit(struct kunit *test)
 	if (!f)
 		return;
 	if (f->ext) {
-		kvm_ext_vcpu_free(f->vm, f->vcpu);
-		kvm_ext_vm_unpublish(f->vm);
+		khx_areas_vcpu_free(f->vm, f->vcpu);
+		khx_vm_unpublish(f->vm);
 		synchronize_rcu();
-		kvm_ext_vm_release(f->vm);
+		khx_vm_release(f->vm);
 	}
 	cleanup_srcu_struct(&f->kvm->srcu);
 }
 
-static struct kvmppc_vpa *area(struct fixture *f, enum kvm_ext_area a)
+static struct kvmppc_vpa *area(struct fixture *f, enum khx_area a)
 {
 	struct kvmppc_vpa *areas[] = {
-		[KVM_EXT_VPA] = &f->vcpu->arch.vpa,
-		[KVM_EXT_DTL] = &f->vcpu->arch.dtl,
-		[KVM_EXT_SLB] = &f->vcpu->arch.slb_shadow,
+		[KHX_VPA] = &f->vcpu->arch.vpa,
+		[KHX_DTL] = &f->vcpu->arch.dtl,
+		[KHX_SLB] = &f->vcpu->arch.slb_shadow,
 	};
 
 	return areas[a];
 }
 
 static const u64 reg_id[] = {
-	[KVM_EXT_VPA] = KVM_REG_PPC_VPA_ADDR,
-	[KVM_EXT_DTL] = KVM_REG_PPC_VPA_DTL,
-	[KVM_EXT_SLB] = KVM_REG_PPC_VPA_SLB,
+	[KHX_VPA] = KVM_REG_PPC_VPA_ADDR,
+	[KHX_DTL] = KVM_REG_PPC_VPA_DTL,
+	[KHX_SLB] = KVM_REG_PPC_VPA_SLB,
 };
 
-static int set_reg(struct fixture *f, enum kvm_ext_area a, u64 gpa, u64 len)
+static int set_reg(struct fixture *f, enum khx_area a, u64 gpa, u64 len)
 {
 	union kvmppc_one_reg val = { .vpaval = { .addr = gpa, .length = len } };
 
-	return kvm_ext_set_area_reg(f->vm, f->vcpu, reg_id[a], &val);
+	return khx_areas_set_reg(f->vm, f->vcpu, reg_id[a], &val);
 }
 
 /* Stock's getter, which is what userspace gets for VMs of ours too. */
-static void expect_reg(struct kunit *test, enum kvm_ext_area a, u64 gpa, u64 len)
+static void expect_reg(struct kunit *test, enum khx_area a, u64 gpa, u64 len)
 {
 	struct fixture *f = test->priv;
 	union kvmppc_one_reg val = { };
 
 	KUNIT_ASSERT_EQ(test, kvmppc_hv_ops->get_one_reg(f->vcpu, reg_id[a], &val), 0);
 	KUNIT_EXPECT_EQ(test, val.vpaval.addr, gpa);
-	if (a != KVM_EXT_VPA)
+	if (a != KHX_VPA)
 		KUNIT_EXPECT_EQ(test, val.vpaval.length, len);
 }
 
@@ -123,11 +123,11 @@ static void expect_reg(struct kunit *test, enum kvm_ext_area a, u64 gpa, u64 len
 static void get_while_pending(struct kunit *test)
 {
 	struct fixture *f = test->priv;
-	enum kvm_ext_area a;
+	enum khx_area a;
 
-	for (a = 0; a < KVM_EXT_NR_AREAS; a++) {
+	for (a = 0; a < KHX_NR_AREAS; a++) {
 		KUNIT_ASSERT_EQ(test, set_reg(f, a, GPA, 10 * DTL_LEN + 1), 0);
-		expect_reg(test, a, GPA, 10 * DTL_LEN + (a == KVM_EXT_SLB));
+		expect_reg(test, a, GPA, 10 * DTL_LEN + (a == KHX_SLB));
 		KUNIT_EXPECT_TRUE(test, area(f, a)->update_pending);
 		KUNIT_EXPECT_NULL(test, area(f, a)->pinned_addr);
 
@@ -135,7 +135,7 @@ static void get_while_pending(struct kunit *test)
 		expect_reg(test, a, 2 * GPA, 7 * DTL_LEN);
 	}
 	/* Unregistering waits for no vCPU. */
-	for (a = KVM_EXT_NR_AREAS; a--;) {
+	for (a = KHX_NR_AREAS; a--;) {
 		KUNIT_ASSERT_EQ(test, set_reg(f, a, 0, 0), 0);
 		expect_reg(test, a, 0, 0);
 		KUNIT_EXPECT_FALSE(test, area(f, a)->update_pending);
@@ -143,7 +143,7 @@ static void get_while_pending(struct kunit *test)
 }
 
 /* A page under an area, pinned as pin_user_pages() does it, and held. */
-static struct page *pin(struct kunit *test, enum kvm_ext_area a)
+static struct page *pin(struct kunit *test, enum khx_area a)
 {
 	struct page *page = alloc_page(GFP_KERNEL | __GFP_ZERO);
 	struct fixture *f = test->priv;
@@ -166,15 +166,15 @@ static struct page *pin(struct kunit *test, enum kvm_ext_area a)
 enum written { NOT, FLAG_ONLY, DATA_ONLY };
 
 /* What kvm-hv does when it dispatches the vCPU, or a part of it. */
-static void write_area(struct fixture *f, enum kvm_ext_area a, enum written w)
+static void write_area(struct fixture *f, enum khx_area a, enum written w)
 {
 	struct lppaca *vpa = f->vcpu->arch.vpa.pinned_addr;
 
 	if (w == FLAG_ONLY)
 		area(f, a)->dirty = true;
-	else if (w == DATA_ONLY && a == KVM_EXT_VPA)
+	else if (w == DATA_ONLY && a == KHX_VPA)
 		vpa->yield_count = cpu_to_be32(be32_to_cpu(vpa->yield_count) + 1);
-	else if (w == DATA_ONLY && a == KVM_EXT_DTL)
+	else if (w == DATA_ONLY && a == KHX_DTL)
 		f->vcpu->arch.dtl_index++;
 }
 
@@ -188,16 +188,16 @@ static void expect_gone(struct kunit *test, struct page *page)
 /* An area that goes leaves a bit where the next collection finds it. */
 static void hand_over(struct kunit *test)
 {
-	static const bool leaves_bit[KVM_EXT_NR_AREAS][3] = {
-		[KVM_EXT_VPA] = { [FLAG_ONLY] = true, [DATA_ONLY] = true },
-		[KVM_EXT_DTL] = { [DATA_ONLY] = true },
+	static const bool leaves_bit[KHX_NR_AREAS][3] = {
+		[KHX_VPA] = { [FLAG_ONLY] = true, [DATA_ONLY] = true },
+		[KHX_DTL] = { [DATA_ONLY] = true },
 	};
 	struct fixture *f = test->priv;
-	enum kvm_ext_area a;
+	enum khx_area a;
 	struct page *page;
 	enum written w;
 
-	for (a = 0; a < KVM_EXT_NR_AREAS; a++) {
+	for (a = 0; a < KHX_NR_AREAS; a++) {
 		for (w = NOT; w <= DATA_ONLY; w++) {
 			bitmap_zero(f->slot->dirty_bitmap, SLOT_PAGES);
 			page = pin(test, a);
@@ -228,18 +228,18 @@ static bool apply(struct fixture *f)
 
 	spin_lock(&vcpu->arch.vpa_update_lock);
 	if (vcpu->arch.vpa.update_pending) {
-		kvm_ext_update_vpa(vcpu, &vcpu->arch.vpa, &old);
+		khx_hook_update_vpa(vcpu, &vcpu->arch.vpa, &old);
 		initialised = vcpu->arch.vpa.pinned_addr;
 	}
 	if (vcpu->arch.dtl.update_pending) {
-		kvm_ext_update_vpa(vcpu, &vcpu->arch.dtl, &old);
+		khx_hook_update_vpa(vcpu, &vcpu->arch.dtl, &old);
 		vcpu->arch.dtl_ptr = vcpu->arch.dtl.pinned_addr;
 		vcpu->arch.dtl_index = 0;
 	}
 	if (vcpu->arch.slb_shadow.update_pending)
-		kvm_ext_update_vpa(vcpu, &vcpu->arch.slb_shadow, &old);
+		khx_hook_update_vpa(vcpu, &vcpu->arch.slb_shadow, &old);
 	spin_unlock(&vcpu->arch.vpa_update_lock);
-	if (KVM_EXT_UPDATE_VPA_HAS_OLD && old.pinned_addr != f)
+	if (KHX_UPDATE_VPA_HAS_OLD && old.pinned_addr != f)
 		initialised |= !!old.pinned_addr;
 	return initialised;
 }
@@ -250,41 +250,41 @@ static bool apply(struct fixture *f)
  */
 static void one_request_at_a_time(struct kunit *test)
 {
-	struct page *pages[KVM_EXT_NR_AREAS];
+	struct page *pages[KHX_NR_AREAS];
 	struct fixture *f = test->priv;
-	enum kvm_ext_area asked, a;
+	enum khx_area asked, a;
 	unsigned int gone;
 
-	for (asked = 0; asked < KVM_EXT_NR_AREAS; asked++) {
+	for (asked = 0; asked < KHX_NR_AREAS; asked++) {
 		for (gone = 0; gone < 2; gone++) {
-			for (a = 0; a < KVM_EXT_NR_AREAS; a++)
+			for (a = 0; a < KHX_NR_AREAS; a++)
 				pages[a] = pin(test, a);
 			f->vcpu->arch.dtl_ptr = f->vcpu->arch.dtl.pinned_addr;
 			f->vcpu->arch.dtl_index = 7;
-			f->ext->area[KVM_EXT_DTL].seen.dtl_index = 7;
+			f->ext->area[KHX_DTL].seen.dtl_index = 7;
 
 			area(f, asked)->next_gpa = gone ? 0 : 3 * GPA;
 			area(f, asked)->update_pending = 1;
 			KUNIT_EXPECT_FALSE(test, apply(f));
-			for (a = 0; a < KVM_EXT_NR_AREAS; a++) {
+			for (a = 0; a < KHX_NR_AREAS; a++) {
 				KUNIT_EXPECT_FALSE(test, area(f, a)->update_pending);
 				KUNIT_EXPECT_PTR_EQ(test, area(f, a)->pinned_addr, a == asked ?
 						    NULL : page_address(pages[a]));
 				KUNIT_EXPECT_EQ(test, f->ext->area[a].failed,
 						a == asked && !gone);
 			}
-			if (asked == KVM_EXT_DTL)
+			if (asked == KHX_DTL)
 				KUNIT_EXPECT_NULL(test, f->vcpu->arch.dtl_ptr);
 			else
 				KUNIT_EXPECT_EQ(test, f->vcpu->arch.dtl_index, 7);
-			for (a = 0; a < KVM_EXT_NR_AREAS; a++) {
+			for (a = 0; a < KHX_NR_AREAS; a++) {
 				struct kvmppc_vpa *v = area(f, a);
 
 				v->next_gpa = 0;
 				v->update_pending = 1;
 			}
 			KUNIT_EXPECT_FALSE(test, apply(f));
-			for (a = 0; a < KVM_EXT_NR_AREAS; a++)
+			for (a = 0; a < KHX_NR_AREAS; a++)
 				expect_gone(test, pages[a]);
 			KUNIT_EXPECT_TRUE(test, xa_empty(&f->vm->area_pages));
 		}
@@ -294,23 +294,23 @@ static void one_request_at_a_time(struct kunit *test)
 /* Memory under areas goes, and kvm-hv has no request of its own. */
 static void looked_at_again(struct kunit *test)
 {
-	struct page *pages[KVM_EXT_NR_AREAS];
+	struct page *pages[KHX_NR_AREAS];
 	struct fixture *f = test->priv;
-	enum kvm_ext_area a;
+	enum khx_area a;
 
-	for (a = 0; a < KVM_EXT_NR_AREAS; a++) {
+	for (a = 0; a < KHX_NR_AREAS; a++) {
 		pages[a] = pin(test, a);
 		xa_store(&f->vm->area_pages, GPA >> PAGE_SHIFT, xa_mk_value(a + 1), GFP_KERNEL);
 	}
 	KUNIT_EXPECT_FALSE(test, apply(f));
-	for (a = 0; a < KVM_EXT_NR_AREAS; a++)
+	for (a = 0; a < KHX_NR_AREAS; a++)
 		KUNIT_EXPECT_PTR_EQ(test, area(f, a)->pinned_addr, page_address(pages[a]));
 
-	/* as kvm_ext_areas_invalidate() does for one of a VM's vCPUs */
-	f->ext->look = BIT(KVM_EXT_VPA) | BIT(KVM_EXT_DTL) | BIT(KVM_EXT_SLB);
+	/* as khx_areas_invalidate() does for one of a VM's vCPUs */
+	f->ext->look = BIT(KHX_VPA) | BIT(KHX_DTL) | BIT(KHX_SLB);
 	f->vcpu->arch.slb_shadow.update_pending = 1;
 	KUNIT_EXPECT_FALSE(test, apply(f));
-	for (a = 0; a < KVM_EXT_NR_AREAS; a++) {
+	for (a = 0; a < KHX_NR_AREAS; a++) {
 		KUNIT_EXPECT_NULL(test, area(f, a)->pinned_addr);
 		KUNIT_EXPECT_EQ(test, area(f, a)->next_gpa, GPA);
 		KUNIT_EXPECT_TRUE(test, f->ext->area[a].failed);
@@ -341,15 +341,15 @@ static void end_invalidation(struct work_struct *work)
  */
 static void invalidated_meanwhile(struct kunit *test)
 {
-	struct page *pages[KVM_EXT_NR_AREAS];
+	struct page *pages[KHX_NR_AREAS];
 	struct fixture *f = test->priv;
-	enum kvm_ext_area a;
+	enum khx_area a;
 	struct ending e = { .kvm = f->kvm };
 
 	INIT_DELAYED_WORK_ONSTACK(&e.work, end_invalidation);
 	f->kvm->mmu_invalidate_range_start = 0;
 	f->kvm->mmu_invalidate_range_end = ULONG_MAX - 1;
-	for (a = 0; a < KVM_EXT_NR_AREAS; a++) {
+	for (a = 0; a < KHX_NR_AREAS; a++) {
 		pages[a] = pin(test, a);
 		area(f, a)->next_gpa = 3 * GPA;
 		area(f, a)->update_pending = 1;

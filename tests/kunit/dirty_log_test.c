@@ -29,7 +29,7 @@ static void ranges(struct kunit *test)
 	for (i = 0; i < ROUNDS; i++) {
 		first = get_random_u32() % NR_PAGES;
 		nr = get_random_u32() % (i % 2 ? 3 : 4 * BITS_PER_LONG);
-		kvm_ext_accumulate(&slot, BASE_GFN + first, BASE_GFN + first + nr);
+		khx_dirty_log_accumulate(&slot, BASE_GFN + first, BASE_GFN + first + nr);
 		for (page = first; page < min(first + nr, NR_PAGES); page++)
 			__set_bit_le(page, model);
 		if (!bitmap_equal(bits, model, NR_PAGES + BITS_PER_LONG))
@@ -45,7 +45,7 @@ static void not_logged(struct kunit *test)
 {
 	struct kvm_memory_slot slot = { .base_gfn = BASE_GFN, .npages = NR_PAGES };
 
-	kvm_ext_accumulate(&slot, BASE_GFN, BASE_GFN + NR_PAGES);
+	khx_dirty_log_accumulate(&slot, BASE_GFN, BASE_GFN + NR_PAGES);
 	KUNIT_EXPECT_NULL(test, slot.dirty_bitmap);
 }
 

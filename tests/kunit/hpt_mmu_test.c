@@ -33,7 +33,7 @@
 
 struct fixture {
 	struct kvm *kvm;
-	struct kvm_ext_vm *vm;
+	struct khx_vm *vm;
 	struct kvm_memory_slot *slot;
 	unsigned long *map;
 	unsigned long used;
@@ -77,14 +77,14 @@ static void test_lpid(struct kvm *kvm)
 	processor_writes_back(kvm);
 }
 
-static const struct kvm_ext_hpt_backend power9 = {
+static const struct khx_hpt_flush_backend power9 = {
 	.ceiling = CEILING,
 	.hpte = test_hpte,
 	.clear_ref = test_clear_ref,
 	.lpid = test_lpid,
 };
 
-static const struct kvm_ext_hpt_backend power8 = {
+static const struct khx_hpt_flush_backend power8 = {
 	.hpte = test_hpte,
 	.clear_ref = test_clear_ref,
 };
@@ -125,7 +125,7 @@ static int fixture_init(struct kunit *test)
 	f->slot->arch.rmap = must(test, SLOT_PAGES * sizeof(unsigned long));
 	f->slot->dirty_bitmap = must(test, 2 * SLOT_PAGES / 8);
 
-	KUNIT_ASSERT_EQ(test, 0, kvm_ext_vm_init(f->vm, f->kvm));
+	KUNIT_ASSERT_EQ(test, 0, khx_vm_init(f->vm, f->kvm));
 	if (!f->vm->hptes)
 		f->vm->hptes = kvzalloc(sizeof(*f->vm->hptes), GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, f->vm->hptes);
@@ -140,7 +140,7 @@ static void fixture_exit(struct kunit *test)
 	struct fixture *f = test->priv;
 
 	if (f)
-		kvm_ext_vm_release(f->vm);
+		khx_vm_release(f->vm);
 }
 
 static __be64 *hpte(struct fixture *f, unsigned long index)
@@ -190,7 +190,7 @@ static unsigned long enter(struct fixture *f, unsigned long page, unsigned int s
 static void unmap(struct fixture *f, unsigned long start, unsigned long end)
 {
 	spin_lock(&f->kvm->mmu_lock);
-	kvm_ext_hpt_unmap(f->vm, f->slot, SLOT_GFN + start, SLOT_GFN + end, 0);
+	khx_hpt_unmap(f->vm, f->slot, SLOT_GFN + start, SLOT_GFN + end, 0);
 	spin_unlock(&f->kvm->mmu_lock);
 }
 
@@ -199,7 +199,7 @@ static bool age(struct fixture *f, unsigned long start, unsigned long end)
 	bool young;
 
 	spin_lock(&f->kvm->mmu_lock);
-	young = kvm_ext_hpt_age(f->vm, f->slot, SLOT_GFN + start, SLOT_GFN + end);
+	young = khx_hpt_age(f->vm, f->slot, SLOT_GFN + start, SLOT_GFN + end);
 	spin_unlock(&f->kvm->mmu_lock);
 	return young;
 }
@@ -209,7 +209,7 @@ static bool test_age(struct fixture *f, unsigned long start, unsigned long end)
 	bool young;
 
 	spin_lock(&f->kvm->mmu_lock);
-	young = kvm_ext_hpt_test_age(f->vm, f->slot, SLOT_GFN + start, SLOT_GFN + end);
+	young = khx_hpt_test_age(f->vm, f->slot, SLOT_GFN + start, SLOT_GFN + end);
 	spin_unlock(&f->kvm->mmu_lock);
 	return young;
 }
@@ -220,7 +220,7 @@ static unsigned long harvest(struct fixture *f)
 	bitmap_zero(f->map, SLOT_PAGES);
 	mutex_lock(&f->kvm->arch.mmu_setup_lock);
 	mutex_lock(&f->kvm->slots_lock);
-	kvm_ext_hpt_harvest(f->vm, f->slot, f->map);
+	khx_hpt_harvest(f->vm, f->slot, f->map);
 	mutex_unlock(&f->kvm->slots_lock);
 	mutex_unlock(&f->kvm->arch.mmu_setup_lock);
 	return bitmap_weight(f->map, SLOT_PAGES);
@@ -232,7 +232,7 @@ static unsigned long peek(struct fixture *f)
 	bitmap_zero(f->map, SLOT_PAGES);
 	mutex_lock(&f->kvm->arch.mmu_setup_lock);
 	mutex_lock(&f->kvm->slots_lock);
-	kvm_ext_hpt_peek(f->vm, f->slot, f->map);
+	khx_hpt_peek(f->vm, f->slot, f->map);
 	mutex_unlock(&f->kvm->slots_lock);
 	mutex_unlock(&f->kvm->arch.mmu_setup_lock);
 	return bitmap_weight(f->map, SLOT_PAGES);
@@ -243,7 +243,7 @@ static void clean(struct fixture *f, const unsigned long *pages, unsigned long s
 {
 	mutex_lock(&f->kvm->arch.mmu_setup_lock);
 	mutex_lock(&f->kvm->slots_lock);
-	kvm_ext_hpt_clean(f->vm, f->slot, pages, start, end);
+	khx_hpt_clean(f->vm, f->slot, pages, start, end);
 	mutex_unlock(&f->kvm->slots_lock);
 	mutex_unlock(&f->kvm->arch.mmu_setup_lock);
 }
@@ -328,7 +328,7 @@ static void unmap_many_by_one_flush(struct kunit *test)
 		enter(f, page, PAGE_SHIFT, page & 1 ? RC : HPTE_R_R);
 	unmap(f, 0, SLOT_PAGES);
 	KUNIT_EXPECT_EQ(test, 0, seen.single);
-	KUNIT_EXPECT_EQ(test, DIV_ROUND_UP(SLOT_PAGES, KVM_EXT_HPTES), seen.lpid);
+	KUNIT_EXPECT_EQ(test, DIV_ROUND_UP(SLOT_PAGES, KHX_HPTES), seen.lpid);
 	for (page = 0; page < SLOT_PAGES; page++) {
 		expect_absent(test, CEILING + page);
 		KUNIT_EXPECT_EQ(test, page & 1 || page < CEILING, accumulated(f, page));
@@ -357,7 +357,7 @@ static void unmap_late_c(struct kunit *test)
 static void unmap_aliases(struct kunit *test)
 {
 	struct fixture *f = test->priv;
-	unsigned long i, nr = 2 * KVM_EXT_HPTES + 5;
+	unsigned long i, nr = 2 * KHX_HPTES + 5;
 
 	for (i = 0; i < nr; i++)
 		enter(f, 3, PAGE_SHIFT, i == nr - 1 ? RC : HPTE_R_R);
@@ -472,7 +472,7 @@ static void harvest_rmap_c(struct kunit *test)
 static void harvest_power8(struct kunit *test)
 {
 	struct fixture *f = test->priv;
-	unsigned long nr = KVM_EXT_HPTES + 5, i, read_only;
+	unsigned long nr = KHX_HPTES + 5, i, read_only;
 
 	f->vm->hpt_backend = &power8;
 	for (i = 0; i < nr; i++)
@@ -632,7 +632,7 @@ static void aging_many_by_one_flush(struct kunit *test)
 		enter(f, page, PAGE_SHIFT, RC);
 	KUNIT_EXPECT_TRUE(test, age(f, 0, SLOT_PAGES));
 	KUNIT_EXPECT_EQ(test, 0, seen.single);
-	KUNIT_EXPECT_EQ(test, DIV_ROUND_UP(SLOT_PAGES, KVM_EXT_HPTES), seen.lpid);
+	KUNIT_EXPECT_EQ(test, DIV_ROUND_UP(SLOT_PAGES, KHX_HPTES), seen.lpid);
 	for (page = 0; page < SLOT_PAGES; page++) {
 		expect_valid(test, page);
 		KUNIT_EXPECT_EQ(test, HPTE_R_C, r_of(f, page) & RC);
@@ -659,7 +659,7 @@ static void flush_slot(struct kunit *test)
 
 	for (page = 0; page < SLOT_PAGES; page += 2)
 		enter(f, page, PAGE_SHIFT, RC);
-	kvm_ext_hpt_flush_slot(f->vm, f->slot);
+	khx_hpt_flush_slot(f->vm, f->slot);
 	for (page = 0; page < f->used; page++)
 		expect_absent(test, page);
 	KUNIT_EXPECT_LT(test, seq, f->kvm->mmu_invalidate_seq);
@@ -674,17 +674,17 @@ static void congruent(struct kunit *test)
 	unsigned long gpa = SLOT_GFN << PAGE_SHIFT, large = 1UL << LARGE;
 
 	f->slot->userspace_addr = 16 * large;
-	KUNIT_EXPECT_TRUE(test, kvm_ext_hpt_congruent(f->slot, gpa, large));
-	KUNIT_EXPECT_TRUE(test, kvm_ext_hpt_congruent(f->slot, gpa + large, large));
+	KUNIT_EXPECT_TRUE(test, khx_hpt_fault_congruent(f->slot, gpa, large));
+	KUNIT_EXPECT_TRUE(test, khx_hpt_fault_congruent(f->slot, gpa + large, large));
 
 	f->slot->userspace_addr += large / 2;
-	KUNIT_EXPECT_FALSE(test, kvm_ext_hpt_congruent(f->slot, gpa, large));
-	KUNIT_EXPECT_TRUE(test, kvm_ext_hpt_congruent(f->slot, gpa, 1UL << 12));
-	KUNIT_EXPECT_TRUE(test, kvm_ext_hpt_congruent(f->slot, gpa, PAGE_SIZE));
+	KUNIT_EXPECT_FALSE(test, khx_hpt_fault_congruent(f->slot, gpa, large));
+	KUNIT_EXPECT_TRUE(test, khx_hpt_fault_congruent(f->slot, gpa, 1UL << 12));
+	KUNIT_EXPECT_TRUE(test, khx_hpt_fault_congruent(f->slot, gpa, PAGE_SIZE));
 
 	f->slot->userspace_addr += PAGE_SIZE;
-	KUNIT_EXPECT_FALSE(test, kvm_ext_hpt_congruent(f->slot, gpa + large, large));
-	KUNIT_EXPECT_TRUE(test, kvm_ext_hpt_congruent(f->slot, gpa, PAGE_SIZE));
+	KUNIT_EXPECT_FALSE(test, khx_hpt_fault_congruent(f->slot, gpa + large, large));
+	KUNIT_EXPECT_TRUE(test, khx_hpt_fault_congruent(f->slot, gpa, PAGE_SIZE));
 }
 
 /* A guest's hypercall: it locks an HPTE, and then wants its chain. */

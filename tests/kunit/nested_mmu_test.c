@@ -109,7 +109,7 @@ static bool set_rc(struct test_vm *f, bool writing, unsigned long n_gpa,
 
 	/* as kvm-hv does it */
 	spin_lock(&f->kvm->mmu_lock);
-	ptep = kvm_ext_shadow_pte_for_rc(f->vm, gp, writing, n_gpa, &shift);
+	ptep = khx_nested_find_for_rc(f->vm, gp, writing, n_gpa, &shift);
 	if (ptep)
 		__radix_pte_update(ptep, 0, writing ? TEST_RC : TEST_R);
 	spin_unlock(&f->kvm->mmu_lock);
@@ -197,7 +197,7 @@ static bool enter(struct test_vm *f, unsigned long page, struct kvm_nested_guest
 	bool stays;
 
 	spin_lock(&f->kvm->mmu_lock);
-	stays = kvm_ext_enter_shadow_pte(f->vm, &f->slot->arch.rmap[page], gp, N_GPA);
+	stays = khx_nested_insert(f->vm, &f->slot->arch.rmap[page], gp, N_GPA);
 	spin_unlock(&f->kvm->mmu_lock);
 	return stays;
 }
@@ -272,7 +272,7 @@ static void make_room(struct test_vm *f, struct kvm_nested_guest *gp,
 {
 	int tables;
 
-	kvm_ext_make_room(f->vm, gp, N_GPA, shift, pte, &tables);
+	khx_nested_make_room(f->vm, gp, N_GPA, shift, pte, &tables);
 }
 
 /* L1 has put another page there and has not said so. */
@@ -344,7 +344,7 @@ static void unmap_shadow_pte(struct kunit *test)
 	two = test_map_nested(test, 1, gp, N_GPA + PAGE_SIZE, PAGE_SHIFT, TEST_R);
 
 	spin_lock(&f->kvm->mmu_lock);
-	kvm_ext_unmap_shadow_pte(f->kvm, one, N_GPA + 0x128, 0, NULL, 2);
+	khx_nested_unmap_pte(f->kvm, one, N_GPA + 0x128, 0, NULL, 2);
 	spin_unlock(&f->kvm->mmu_lock);
 	KUNIT_EXPECT_FALSE(test, pte_present(*one));
 	KUNIT_EXPECT_TRUE(test, pte_present(*two) && pte_present(*own));
@@ -371,7 +371,7 @@ static void unmap_shadow_pte_by_wrong_address(struct kunit *test)
 		test_requests_reset();
 		ptep = test_map_nested(test, 1, gp, N_GPA, PAGE_SHIFT, TEST_RC);
 		spin_lock(&f->kvm->mmu_lock);
-		kvm_ext_unmap_shadow_pte(f->kvm, ptep, wrong[i], 0, NULL, 2);
+		khx_nested_unmap_pte(f->kvm, ptep, wrong[i], 0, NULL, 2);
 		spin_unlock(&f->kvm->mmu_lock);
 		KUNIT_EXPECT_FALSE(test, pte_present(*ptep));
 		KUNIT_EXPECT_EQ(test, f->vm->rmap.entries, 0);
@@ -402,15 +402,15 @@ static void crowded_page(struct kunit *test)
 	pte_t *newest;
 
 	test_map_page(test, 1, PAGE_SHIFT, TEST_R);
-	for (i = 0; i < KVM_EXT_RMAP_MOST; i++)
+	for (i = 0; i < KHX_RMAP_MOST; i++)
 		test_map_nested(test, 1, gp, base + (i << PAGE_SHIFT), PAGE_SHIFT,
-				i + 1 < KVM_EXT_RMAP_MOST ? TEST_R : TEST_RC);
-	KUNIT_ASSERT_TRUE(test, kvm_ext_rmap_crowded(f->slot->arch.rmap[1]));
+				i + 1 < KHX_RMAP_MOST ? TEST_R : TEST_RC);
+	KUNIT_ASSERT_TRUE(test, khx_rmap_crowded(f->slot->arch.rmap[1]));
 	newest = put_shadow(test, 1, gp, PAGE_SHIFT, TEST_R);
 	KUNIT_EXPECT_TRUE(test, enter(f, 1, gp));
 	KUNIT_EXPECT_TRUE(test, pte_present(*newest));
-	KUNIT_EXPECT_EQ(test, test_count_rmap(f, 1), KVM_EXT_RMAP_MOST);
-	KUNIT_EXPECT_EQ(test, f->vm->rmap.entries, KVM_EXT_RMAP_MOST);
+	KUNIT_EXPECT_EQ(test, test_count_rmap(f, 1), KHX_RMAP_MOST);
+	KUNIT_EXPECT_EQ(test, f->vm->rmap.entries, KHX_RMAP_MOST);
 	/* the one that was entered last, with what it knew */
 	KUNIT_EXPECT_TRUE(test, test_request_covers(2, base + ((i - 1) << PAGE_SHIFT)));
 	KUNIT_EXPECT_TRUE(test, test_bit_le(1, f->slot->dirty_bitmap));
@@ -418,8 +418,8 @@ static void crowded_page(struct kunit *test)
 	/* removals in the middle are not forgotten */
 	spin_lock(&f->kvm->mmu_lock);
 	for (i = 1; i < 64; i++)
-		kvm_ext_rmap_remove(&f->vm->rmap, gp, base + (i << PAGE_SHIFT));
-	KUNIT_EXPECT_FALSE(test, kvm_ext_rmap_crowded(f->slot->arch.rmap[1]));
+		khx_rmap_remove(&f->vm->rmap, gp, base + (i << PAGE_SHIFT));
+	KUNIT_EXPECT_FALSE(test, khx_rmap_crowded(f->slot->arch.rmap[1]));
 	spin_unlock(&f->kvm->mmu_lock);
 }
 
@@ -437,7 +437,7 @@ static void unmap_shadow_pte_of_namesake(struct kunit *test)
 
 	/* what it was meant for, and what was found */
 	spin_lock(&f->kvm->mmu_lock);
-	kvm_ext_unmap_shadow_pte(f->kvm, new, N_GPA, 0, NULL, 2);
+	khx_nested_unmap_pte(f->kvm, new, N_GPA, 0, NULL, 2);
 	spin_unlock(&f->kvm->mmu_lock);
 	KUNIT_EXPECT_FALSE(test, pte_present(*old) || pte_present(*new));
 	KUNIT_EXPECT_TRUE(test, pte_present(*other));
@@ -468,7 +468,7 @@ static void leaf_replaced(struct kunit *test)
 				  PAGE_SHIFT, TEST_RC);
 
 	spin_lock(&f->kvm->mmu_lock);
-	kvm_ext_remove_nest_rmap_range(f->kvm, f->slot, test_gpa(0), test_hpa(0), PMD_SIZE);
+	khx_hook_remove_nest_rmap_range(f->kvm, f->slot, test_gpa(0), test_hpa(0), PMD_SIZE);
 	spin_unlock(&f->kvm->mmu_lock);
 	KUNIT_EXPECT_FALSE(test, pte_present(*inside) || pte_present(*last));
 	KUNIT_EXPECT_TRUE(test, pte_present(*outside));
@@ -488,8 +488,8 @@ static void update_rc(struct kunit *test)
 	pte_t *two = test_map_nested(test, 2, gp, N_GPA + PAGE_SIZE, PAGE_SHIFT, TEST_RC);
 
 	spin_lock(&f->kvm->mmu_lock);
-	kvm_ext_update_nest_rmap_rc(f->kvm, &f->slot->arch.rmap[1], _PAGE_DIRTY, 0,
-				    test_hpa(1), 1);
+	khx_hook_update_nest_rmap_rc_list(f->kvm, &f->slot->arch.rmap[1], _PAGE_DIRTY, 0,
+					  test_hpa(1), 1);
 	spin_unlock(&f->kvm->mmu_lock);
 	KUNIT_EXPECT_FALSE(test, pte_dirty(*one));
 	KUNIT_EXPECT_TRUE(test, pte_young(*one) && pte_dirty(*two));
@@ -524,7 +524,7 @@ static void nested_sequence(struct kunit *test)
 static void nested_many_guests(struct kunit *test)
 {
 	struct test_vm *f = test->priv;
-	unsigned int nr = 3 * KVM_EXT_NESTED_FLUSHES, aliases = 5, i, j;
+	unsigned int nr = 3 * KHX_NESTED_FLUSHES, aliases = 5, i, j;
 	pte_t **ptes = test_zalloc(test, nr * aliases * sizeof(*ptes));
 
 	test_map_page(test, 1, PAGE_SHIFT, TEST_R);

@@ -20,24 +20,24 @@ static void packed(struct kunit *test)
 
 	for (i = 0; i < ARRAY_SIZE(lpids); i++) {
 		for (j = 0; j < ARRAY_SIZE(gpas); j++) {
-			unsigned long entry = kvm_ext_rmap_pack(lpids[i], gpas[j]);
+			unsigned long entry = khx_rmap_pack(lpids[i], gpas[j]);
 
 			KUNIT_EXPECT_NE(test, entry, 0);
 			KUNIT_EXPECT_EQ(test, entry & ~(RMAP_NESTED_LPID_MASK |
 							RMAP_NESTED_GPA_MASK), 0);
-			KUNIT_EXPECT_EQ(test, kvm_ext_rmap_lpid(entry), lpids[i]);
-			KUNIT_EXPECT_EQ(test, kvm_ext_rmap_gpa(entry), gpas[j]);
-			KUNIT_EXPECT_EQ(test, kvm_ext_rmap_first(entry | 1), entry);
+			KUNIT_EXPECT_EQ(test, khx_rmap_lpid(entry), lpids[i]);
+			KUNIT_EXPECT_EQ(test, khx_rmap_gpa(entry), gpas[j]);
+			KUNIT_EXPECT_EQ(test, khx_rmap_first(entry | 1), entry);
 		}
 	}
 	/* an offset in the page is not part of it */
-	KUNIT_EXPECT_EQ(test, kvm_ext_rmap_pack(1, 0xfff), kvm_ext_rmap_pack(1, 0));
+	KUNIT_EXPECT_EQ(test, khx_rmap_pack(1, 0xfff), khx_rmap_pack(1, 0));
 	/* the host, and what does not fit */
-	KUNIT_EXPECT_EQ(test, kvm_ext_rmap_pack(0, PAGE_SIZE), 0);
-	KUNIT_EXPECT_EQ(test, kvm_ext_rmap_pack(0x1000, PAGE_SIZE), 0);
-	KUNIT_EXPECT_EQ(test, kvm_ext_rmap_pack(-1UL, PAGE_SIZE), 0);
-	KUNIT_EXPECT_EQ(test, kvm_ext_rmap_pack(1, 1UL << 52), 0);
-	KUNIT_EXPECT_EQ(test, kvm_ext_rmap_pack(1, -PAGE_SIZE), 0);
+	KUNIT_EXPECT_EQ(test, khx_rmap_pack(0, PAGE_SIZE), 0);
+	KUNIT_EXPECT_EQ(test, khx_rmap_pack(0x1000, PAGE_SIZE), 0);
+	KUNIT_EXPECT_EQ(test, khx_rmap_pack(-1UL, PAGE_SIZE), 0);
+	KUNIT_EXPECT_EQ(test, khx_rmap_pack(1, 1UL << 52), 0);
+	KUNIT_EXPECT_EQ(test, khx_rmap_pack(1, -PAGE_SIZE), 0);
 }
 
 static int insert(struct test_vm *f, unsigned long page,
@@ -46,8 +46,8 @@ static int insert(struct test_vm *f, unsigned long page,
 	int err;
 
 	spin_lock(&f->kvm->mmu_lock);
-	err = kvm_ext_rmap_insert(&f->vm->rmap, f->slot, TEST_SLOT_GFN + page, gp,
-				  n_page << PAGE_SHIFT);
+	err = khx_rmap_insert(&f->vm->rmap, f->slot, TEST_SLOT_GFN + page, gp,
+			      n_page << PAGE_SHIFT);
 	spin_unlock(&f->kvm->mmu_lock);
 	return err;
 }
@@ -58,7 +58,7 @@ static bool remove(struct test_vm *f, struct kvm_nested_guest *gp,
 	bool was;
 
 	spin_lock(&f->kvm->mmu_lock);
-	was = kvm_ext_rmap_remove(&f->vm->rmap, gp, n_page << PAGE_SHIFT);
+	was = khx_rmap_remove(&f->vm->rmap, gp, n_page << PAGE_SHIFT);
 	spin_unlock(&f->kvm->mmu_lock);
 	return was;
 }
@@ -69,7 +69,7 @@ static long find(struct test_vm *f, struct kvm_nested_guest *gp,
 {
 	gfn_t gfn;
 
-	return kvm_ext_rmap_find(&f->vm->rmap, gp, n_page << PAGE_SHIFT, &gfn) ?
+	return khx_rmap_find(&f->vm->rmap, gp, n_page << PAGE_SHIFT, &gfn) ?
 	       (long)(gfn - TEST_SLOT_GFN) : -1;
 }
 
@@ -78,7 +78,7 @@ static bool listed(struct test_vm *f, unsigned long page,
 		   struct kvm_nested_guest *gp, unsigned long n_page)
 {
 	struct llist_node *node = (struct llist_node *)f->slot->arch.rmap[page];
-	unsigned long want = kvm_ext_rmap_pack(gp->shadow_lpid, n_page << PAGE_SHIFT);
+	unsigned long want = khx_rmap_pack(gp->shadow_lpid, n_page << PAGE_SHIFT);
 	struct rmap_nested *cursor;
 	unsigned int nr = 0;
 	unsigned long entry;
@@ -94,13 +94,13 @@ static void states(struct kunit *test)
 	struct kvm_nested_guest *gp = test_add_nested(test, 9, 2);
 	unsigned long *word = &f->slot->arch.rmap[7], single;
 
-	single = kvm_ext_rmap_pack(2, 3 << PAGE_SHIFT) | RMAP_NESTED_IS_SINGLE_ENTRY;
+	single = khx_rmap_pack(2, 3 << PAGE_SHIFT) | RMAP_NESTED_IS_SINGLE_ENTRY;
 	KUNIT_EXPECT_EQ(test, *word, 0);
 
 	KUNIT_EXPECT_EQ(test, insert(f, 7, gp, 3), 0);
 	KUNIT_EXPECT_EQ(test, *word, single);
 	KUNIT_EXPECT_EQ(test, f->vm->rmap.nodes, 0);
-	KUNIT_EXPECT_EQ(test, kvm_ext_rmap_first(*word), single & ~1UL);
+	KUNIT_EXPECT_EQ(test, khx_rmap_first(*word), single & ~1UL);
 
 	/* again: nothing happens */
 	KUNIT_EXPECT_EQ(test, insert(f, 7, gp, 3), 0);
@@ -203,7 +203,7 @@ static unsigned int model_steps(struct test_vm *f, struct model *m, unsigned lon
 				bool mostly_in)
 {
 	unsigned int wrong = 0, step, what, g, n;
-	struct kvm_ext_nested_rmap *r = &f->vm->rmap;
+	struct khx_nested_rmap *r = &f->vm->rmap;
 	long *page;
 
 	spin_lock(&f->kvm->mmu_lock);
@@ -216,10 +216,10 @@ static unsigned int model_steps(struct test_vm *f, struct model *m, unsigned lon
 
 		if (what / 1024 % 10 < (mostly_in ? 7 : 3)) {
 			*page = what / 16384 % MODEL_PAGES;
-			wrong += kvm_ext_rmap_insert(r, f->slot, TEST_SLOT_GFN + *page,
-						     m->gp[g], (gpa_t)n << PAGE_SHIFT) != 0;
+			wrong += khx_rmap_insert(r, f->slot, TEST_SLOT_GFN + *page,
+						 m->gp[g], (gpa_t)n << PAGE_SHIFT) != 0;
 		} else {
-			wrong += kvm_ext_rmap_remove(r, m->gp[g], (gpa_t)n << PAGE_SHIFT) !=
+			wrong += khx_rmap_remove(r, m->gp[g], (gpa_t)n << PAGE_SHIFT) !=
 				 (*page >= 0);
 			*page = -1;
 		}
@@ -266,9 +266,9 @@ static void guest_ends(struct kunit *test)
 			KUNIT_ASSERT_EQ(test, insert(f, n % 4, two, n), 0);
 	}
 	spin_lock(&f->kvm->mmu_lock);
-	kvm_ext_rmap_remove_all(&f->vm->rmap, kvm_ext_rmap_shadow(&f->vm->rmap, 2));
+	khx_rmap_remove_all(&f->vm->rmap, khx_rmap_shadow(&f->vm->rmap, 2));
 	spin_unlock(&f->kvm->mmu_lock);
-	KUNIT_EXPECT_NULL(test, kvm_ext_rmap_shadow(&f->vm->rmap, 2));
+	KUNIT_EXPECT_NULL(test, khx_rmap_shadow(&f->vm->rmap, 2));
 	KUNIT_EXPECT_EQ(test, f->vm->rmap.entries, 5);
 	KUNIT_EXPECT_EQ(test, f->vm->rmap.nodes, 2);
 	for (n = 0; n < 5; n++)

@@ -54,7 +54,7 @@ static void check(struct kunit *test, const struct kvm_memory_slot *slot,
 	unsigned int bound = want(slot, gpa, level);
 	pte_t pte = wanted(gpa, level);
 
-	KUNIT_ASSERT_EQ_MSG(test, kvm_ext_bound_leaf(slot, gpa, level, &pte), bound,
+	KUNIT_ASSERT_EQ_MSG(test, khx_fault_bound_leaf(slot, gpa, level, &pte), bound,
 			    "gpa %lx level %u slot %llx + %lx", gpa, level,
 			    slot->base_gfn, slot->npages);
 	KUNIT_ASSERT_EQ(test, pte_val(pte), pte_val(wanted(gpa, bound)));
@@ -108,7 +108,7 @@ static void no_slot(struct kunit *test)
 	unsigned long gpa = GPA + PMD_SIZE + 7 * PAGE_SIZE;
 	pte_t pte = wanted(gpa, 2);
 
-	KUNIT_EXPECT_EQ(test, kvm_ext_bound_leaf(NULL, gpa, 2, &pte), 0);
+	KUNIT_EXPECT_EQ(test, khx_fault_bound_leaf(NULL, gpa, 2, &pte), 0);
 	KUNIT_EXPECT_EQ(test, pte_val(pte), pte_val(wanted(gpa, 0)));
 }
 
@@ -162,18 +162,18 @@ static int fault(const struct faulting *t, unsigned long page, bool writing, pte
 {
 	int idx = srcu_read_lock(&t->f->kvm->srcu), err;
 
-	err = kvm_ext_instantiate_page(t->vcpu, test_gpa(page), t->f->slot, writing, false,
-				       pte, level);
+	err = khx_hook_instantiate_page(t->vcpu, test_gpa(page), t->f->slot, writing, false,
+					pte, level);
 	srcu_read_unlock(&t->f->kvm->srcu, idx);
 	return err;
 }
 
 static bool mapped(const struct faulting *t, unsigned long page)
 {
-	struct kvm_ext_walk w;
+	struct khx_walk w;
 
-	kvm_ext_walk_init(&w, t->f->root, test_gpa(page), test_gpa(page + 1), UINT_MAX);
-	return kvm_ext_walk_next(&w);
+	khx_walk_init(&w, t->f->root, test_gpa(page), test_gpa(page + 1), UINT_MAX);
+	return khx_walk_next(&w);
 }
 
 /* W as the host has it; C for a store, and before stores that nobody logs. */

@@ -12,24 +12,24 @@
 #define LPID	5
 #define MANY	0x100000UL	/* pages of a large partition */
 
-static struct kvm_ext_flush_debug debug;
-static struct kvm_ext_flusher flusher = { .debug = &debug };
-static struct kvm_ext_flush flush;
+static struct khx_flush_debug debug;
+static struct khx_flusher flusher = { .debug = &debug };
+static struct khx_flush flush;
 
-static void begin(const struct kvm_ext_flush_backend *backend, unsigned long total)
+static void begin(const struct khx_flush_backend *backend, unsigned long total)
 {
 	test_requests_reset();
 	flush.refused = false;
 	flusher.backend = backend;
 	atomic_set(&flusher.refusals, 0);
-	kvm_ext_flush_init(&flush, &flusher);
-	kvm_ext_flush_begin(&flush, LPID, total);
+	khx_flush_init(&flush, &flusher);
+	khx_flush_begin(&flush, LPID, total);
 }
 
 static void add_run(unsigned long page, unsigned long pages)
 {
 	while (pages--)
-		kvm_ext_flush_add(&flush, page++ << PAGE_SHIFT, PAGE_SHIFT);
+		khx_flush_add(&flush, page++ << PAGE_SHIFT, PAGE_SHIFT);
 }
 
 static void expect_request(struct kunit *test, unsigned int i,
@@ -51,7 +51,7 @@ static void expect_whole(struct kunit *test)
 static void nothing(struct kunit *test)
 {
 	begin(&test_backend_pages, MANY);
-	kvm_ext_flush_finish(&flush);
+	khx_flush_finish(&flush);
 	KUNIT_EXPECT_EQ(test, test_requests.nr, 0);
 }
 
@@ -62,7 +62,7 @@ static void runs_become_ranges(struct kunit *test)
 	add_run(15, 1);
 	add_run(17, 1);
 	KUNIT_EXPECT_EQ(test, test_requests.nr, 0);
-	kvm_ext_flush_finish(&flush);
+	khx_flush_finish(&flush);
 	KUNIT_EXPECT_EQ(test, test_requests.nr, 2);
 	expect_request(test, 0, 10, 16);
 	expect_request(test, 1, 17, 18);
@@ -72,7 +72,7 @@ static void long_run_is_cut(struct kunit *test)
 {
 	begin(&test_backend_ranges, MANY);
 	add_run(100, 2048);
-	kvm_ext_flush_finish(&flush);
+	khx_flush_finish(&flush);
 	KUNIT_EXPECT_EQ(test, test_requests.nr, DIV_ROUND_UP(2048, 33));
 	expect_request(test, 0, 100, 133);
 	expect_request(test, 62, 100 + 62 * 33, 100 + 2048);
@@ -83,9 +83,9 @@ static void sizes_are_not_mixed(struct kunit *test)
 	unsigned long pages = PMD_SIZE >> PAGE_SHIFT;
 
 	begin(&test_backend_ranges, MANY);
-	kvm_ext_flush_add(&flush, PMD_SIZE, PMD_SHIFT);
-	kvm_ext_flush_add(&flush, 2 * PMD_SIZE, PAGE_SHIFT);
-	kvm_ext_flush_finish(&flush);
+	khx_flush_add(&flush, PMD_SIZE, PMD_SHIFT);
+	khx_flush_add(&flush, 2 * PMD_SIZE, PAGE_SHIFT);
+	khx_flush_finish(&flush);
 	KUNIT_EXPECT_EQ(test, test_requests.nr, 2);
 	expect_request(test, 0, pages, 2 * pages);
 	expect_request(test, 1, 2 * pages, 2 * pages + 1);
@@ -95,17 +95,17 @@ static void ceiling(struct kunit *test)
 {
 	begin(&test_backend_pages, MANY);
 	add_run(0, 33);
-	kvm_ext_flush_finish(&flush);
+	khx_flush_finish(&flush);
 	KUNIT_EXPECT_EQ(test, test_requests.nr, 33);
 
 	begin(&test_backend_pages, MANY);
 	add_run(0, 34);
-	kvm_ext_flush_finish(&flush);
+	khx_flush_finish(&flush);
 	expect_whole(test);
 
 	begin(&test_backend_pages, MANY);
 	add_run(0, 2048);
-	kvm_ext_flush_finish(&flush);
+	khx_flush_finish(&flush);
 	expect_whole(test);
 }
 
@@ -114,12 +114,12 @@ static void share(struct kunit *test)
 {
 	begin(&test_backend_ranges, 4096);
 	add_run(0, 2048);
-	kvm_ext_flush_finish(&flush);
+	khx_flush_finish(&flush);
 	KUNIT_EXPECT_EQ(test, test_requests.nr, DIV_ROUND_UP(2048, 33));
 
 	begin(&test_backend_ranges, 4096);
 	add_run(0, 2049);
-	kvm_ext_flush_finish(&flush);
+	khx_flush_finish(&flush);
 	expect_whole(test);
 }
 
@@ -131,11 +131,11 @@ static void many_ranges(struct kunit *test)
 	begin(&test_backend_ranges, MANY);
 	for (page = 0; page < 2000; page += 2) {
 		add_run(page, 1);
-		KUNIT_ASSERT_EQ(test, kvm_ext_flush_full(&flush),
-				page % (2 * KVM_EXT_FLUSH_RANGES) ==
-				2 * (KVM_EXT_FLUSH_RANGES - 1));
+		KUNIT_ASSERT_EQ(test, khx_flush_full(&flush),
+				page % (2 * KHX_FLUSH_RANGES) ==
+				2 * (KHX_FLUSH_RANGES - 1));
 	}
-	kvm_ext_flush_finish(&flush);
+	khx_flush_finish(&flush);
 	KUNIT_EXPECT_EQ(test, test_requests.nr, 1000);
 	for (page = 0; page < 2000; page++)
 		KUNIT_ASSERT_EQ(test, test_request_covers(LPID, page << PAGE_SHIFT),
@@ -161,7 +161,7 @@ static void random_sets(struct kunit *test)
 				nr++;
 			}
 		}
-		kvm_ext_flush_finish(&flush);
+		khx_flush_finish(&flush);
 		for_each_set_bit(page, pages, 4096)
 			KUNIT_ASSERT_TRUE(test, test_request_covers(LPID, page << PAGE_SHIFT));
 		KUNIT_EXPECT_LE(test, test_requests.nr, nr);
@@ -177,7 +177,7 @@ static void refused(struct kunit *test)
 	test_requests.fail_range = 1;
 	add_run(1, 1);
 	add_run(3, 1);
-	kvm_ext_flush_finish(&flush);
+	khx_flush_finish(&flush);
 	expect_whole(test);
 	KUNIT_EXPECT_FALSE(test, flush.refused);
 	KUNIT_EXPECT_EQ(test, atomic_read(&flusher.refusals), 0);
@@ -187,29 +187,29 @@ static void refused(struct kunit *test)
 	test_requests.fail_range = 1;
 	test_requests.fail_lpid = 1;
 	add_run(1, 1);
-	kvm_ext_flush_finish(&flush);
+	khx_flush_finish(&flush);
 	KUNIT_EXPECT_TRUE(test, flush.refused);
 	KUNIT_EXPECT_EQ(test, atomic_read(&flusher.refusals), 1);
 	KUNIT_EXPECT_EQ(test, test_requests.nr, 0);
 
 	/* made up for the next time, and then forgotten */
-	kvm_ext_flush_begin(&flush, LPID, MANY);
-	kvm_ext_flush_finish(&flush);
+	khx_flush_begin(&flush, LPID, MANY);
+	khx_flush_finish(&flush);
 	expect_whole(test);
-	kvm_ext_flush_begin(&flush, LPID, MANY);
-	kvm_ext_flush_finish(&flush);
+	khx_flush_begin(&flush, LPID, MANY);
+	khx_flush_finish(&flush);
 	KUNIT_EXPECT_EQ(test, test_requests.nr, 1);
 }
 
 static int suite_init(struct kunit *test)
 {
-	kvm_ext_flush_debug_init(&debug);
+	khx_flush_debug_init(&debug);
 	return 0;
 }
 
 static void suite_exit(struct kunit *test)
 {
-	kvm_ext_flush_debug_destroy(&debug);
+	khx_flush_debug_destroy(&debug);
 }
 
 static struct kunit_case cases[] = {

@@ -134,7 +134,7 @@ static void saved_before_the_table_goes(struct kunit *test)
 	test_map_page(test, TEST_PMD_PAGES, PMD_SHIFT, TEST_RC);
 	__set_bit_le(7, f->slot->dirty_bitmap);
 
-	kvm_ext_radix_save_dirty(f->vm, f->slot);
+	khx_radix_save_dirty(f->vm, f->slot);
 	for (page = 0; page < TEST_SLOT_PAGES; page++) {
 		bool want = page == 3 || page == 7 || page == TEST_SLOT_PAGES - 1 ||
 			    (page >= TEST_PMD_PAGES && page < 2 * TEST_PMD_PAGES);
@@ -196,7 +196,7 @@ static long watch_lpid(u64 lpid)
 	return test_backend_pages.lpid(lpid);
 }
 
-static const struct kvm_ext_flush_backend watching = {
+static const struct khx_flush_backend watching = {
 	.name = "watching",
 	.range_pages = 1,
 	.ceiling = 33,
@@ -344,7 +344,7 @@ static long shadows_lpid(u64 lpid)
 	return test_backend_pages.lpid(lpid);
 }
 
-static const struct kvm_ext_flush_backend watching_shadows = {
+static const struct khx_flush_backend watching_shadows = {
 	.name = "watching_shadows",
 	.range_pages = 1,
 	.ceiling = 33,
@@ -379,8 +379,8 @@ static void unmap_many_shadows(struct kunit *test)
 
 	/* part of it is all of it */
 	spin_lock(&f->kvm->mmu_lock);
-	kvm_ext_radix_unmap(f->vm, f->slot, TEST_SLOT_GFN + TEST_PMD_PAGES + 3,
-			    TEST_SLOT_GFN + TEST_PMD_PAGES + 4, KVM_EXT_MAY_SLEEP);
+	khx_radix_unmap(f->vm, f->slot, TEST_SLOT_GFN + TEST_PMD_PAGES + 3,
+			TEST_SLOT_GFN + TEST_PMD_PAGES + 4, KHX_UNMAP_MAY_SLEEP);
 	spin_unlock(&f->kvm->mmu_lock);
 	KUNIT_EXPECT_FALSE(test, pte_present(*leaf));
 	KUNIT_EXPECT_FALSE(test, leaf_went_first);
@@ -425,7 +425,7 @@ static void flush_slot(struct kunit *test)
 	pte_t *after = test_map_page(test, TEST_SLOT_PAGES, PAGE_SHIFT, TEST_RC);
 	unsigned long seq = f->kvm->mmu_invalidate_seq, page;
 
-	kvm_ext_radix_flush_slot(f->vm, f->slot);
+	khx_radix_flush_slot(f->vm, f->slot);
 	for (page = 0; page < TEST_SLOT_PAGES; page++) {
 		if (!t->leaf[page])
 			continue;
@@ -445,7 +445,7 @@ static void flush_slot_of_no_radix_guest(struct kunit *test)
 	pte_t *leaf = test_map_page(test, 0, PAGE_SHIFT, TEST_RC);
 
 	f->kvm->arch.radix = 0;
-	kvm_ext_radix_flush_slot(f->vm, f->slot);
+	khx_radix_flush_slot(f->vm, f->slot);
 	KUNIT_EXPECT_TRUE(test, pte_present(*leaf));
 }
 

@@ -16,7 +16,7 @@
 
 #define BITS		(_PAGE_PRESENT | _PAGE_PTE | _PAGE_READ | _PAGE_WRITE)
 
-static int no_tables(struct kvm_ext_vm *vm)
+static int no_tables(struct khx_vm *vm)
 {
 	return -ENOMEM;
 }
@@ -27,7 +27,7 @@ static bool clean(struct test_vm *f, const unsigned long *pages, unsigned long s
 	bool flushed;
 
 	mutex_lock(&f->kvm->slots_lock);
-	flushed = kvm_ext_radix_clean(f->vm, f->slot, pages, start, end);
+	flushed = khx_radix_clean(f->vm, f->slot, pages, start, end);
 	mutex_unlock(&f->kvm->slots_lock);
 	return flushed;
 }
@@ -37,7 +37,7 @@ static void peek(struct test_vm *f)
 	bitmap_zero(f->map, TEST_SLOT_PAGES);
 	mutex_lock(&f->kvm->arch.mmu_setup_lock);
 	mutex_lock(&f->kvm->slots_lock);
-	kvm_ext_radix_peek(f->vm, f->slot, f->map);
+	khx_radix_peek(f->vm, f->slot, f->map);
 	mutex_unlock(&f->kvm->slots_lock);
 	mutex_unlock(&f->kvm->arch.mmu_setup_lock);
 }
@@ -294,7 +294,7 @@ static void clean_beyond_the_tree(struct kunit *test)
 		KUNIT_EXPECT_TRUE(test, clean(f, named, 0, slots[i].pages));
 		peek(f);
 		test_unmap_slot(f);
-		kvm_ext_radix_join(f->vm, f->slot);
+		khx_join_memslot(f->vm, f->slot);
 		last = test_map(test, f->root, RADIX_PGTABLE_RANGE - PAGE_SIZE, PAGE_SHIFT,
 				test_hpa(1), TEST_RC);
 	}
@@ -357,31 +357,31 @@ static void joined(struct kunit *test)
 	unsigned long i;
 
 	/* nothing there */
-	KUNIT_EXPECT_EQ(test, kvm_ext_joined(entry, PMD_SHIFT, host), 0);
+	KUNIT_EXPECT_EQ(test, khx_join_leaf(entry, PMD_SHIFT, host), 0);
 
 	for (i = 0; i < PTRS_PER_PTE; i++)
 		entry[i] = __pte(BITS | hpa | i << PAGE_SHIFT);
-	KUNIT_EXPECT_EQ(test, kvm_ext_joined(entry, PMD_SHIFT, host), BITS | hpa);
-	KUNIT_EXPECT_EQ(test, kvm_ext_joined(entry, PMD_SHIFT, read_only), 0);
+	KUNIT_EXPECT_EQ(test, khx_join_leaf(entry, PMD_SHIFT, host), BITS | hpa);
+	KUNIT_EXPECT_EQ(test, khx_join_leaf(entry, PMD_SHIFT, read_only), 0);
 
 	/* R and C of any */
 	entry[3] = __pte(pte_val(entry[3]) | _PAGE_ACCESSED);
-	KUNIT_EXPECT_EQ(test, kvm_ext_joined(entry, PMD_SHIFT, host), BITS | hpa | TEST_R);
+	KUNIT_EXPECT_EQ(test, khx_join_leaf(entry, PMD_SHIFT, host), BITS | hpa | TEST_R);
 	entry[PTRS_PER_PTE - 1] = __pte(pte_val(entry[PTRS_PER_PTE - 1]) | _PAGE_DIRTY);
-	KUNIT_EXPECT_EQ(test, kvm_ext_joined(entry, PMD_SHIFT, host), BITS | hpa | TEST_RC);
+	KUNIT_EXPECT_EQ(test, khx_join_leaf(entry, PMD_SHIFT, host), BITS | hpa | TEST_RC);
 
 	/* some never touched, some only read */
 	entry[0] = __pte(0);
 	entry[7] = __pte(0);
 	entry[2] = __pte(pte_val(entry[2]) & ~_PAGE_WRITE);
-	KUNIT_EXPECT_EQ(test, kvm_ext_joined(entry, PMD_SHIFT, host), BITS | hpa | TEST_RC);
+	KUNIT_EXPECT_EQ(test, khx_join_leaf(entry, PMD_SHIFT, host), BITS | hpa | TEST_RC);
 
 	/* another page */
 	entry[7] = __pte(BITS | hpa | 8 << PAGE_SHIFT);
-	KUNIT_EXPECT_EQ(test, kvm_ext_joined(entry, PMD_SHIFT, host), 0);
+	KUNIT_EXPECT_EQ(test, khx_join_leaf(entry, PMD_SHIFT, host), 0);
 	/* another kind of memory */
 	entry[7] = __pte(BITS | hpa | 7 << PAGE_SHIFT | _PAGE_NON_IDEMPOTENT);
-	KUNIT_EXPECT_EQ(test, kvm_ext_joined(entry, PMD_SHIFT, host), 0);
+	KUNIT_EXPECT_EQ(test, khx_join_leaf(entry, PMD_SHIFT, host), 0);
 }
 
 /* What nobody may write stays so. */
@@ -391,8 +391,8 @@ static void joined_read_only(struct kunit *test)
 	pte_t *entry = page_of_ptes(test);
 
 	entry[4] = __pte(bits | hpa | 4 << PAGE_SHIFT);
-	KUNIT_EXPECT_EQ(test, kvm_ext_joined(entry, PMD_SHIFT, __pte(BITS | hpa)), bits | hpa);
-	KUNIT_EXPECT_EQ(test, kvm_ext_joined(entry, PMD_SHIFT, __pte(bits | hpa)), bits | hpa);
+	KUNIT_EXPECT_EQ(test, khx_join_leaf(entry, PMD_SHIFT, __pte(BITS | hpa)), bits | hpa);
+	KUNIT_EXPECT_EQ(test, khx_join_leaf(entry, PMD_SHIFT, __pte(bits | hpa)), bits | hpa);
 }
 
 /* The log ends: C is for leaves of the slot that may be written. Nothing is joined here. */
@@ -409,7 +409,7 @@ static void c_is_given_back(struct kunit *test)
 	behind = test_map_page(test, TEST_SLOT_PAGES, PAGE_SHIFT, TEST_R);
 	f->slot->userspace_addr = PAGE_SIZE;
 
-	kvm_ext_radix_join(f->vm, f->slot);
+	khx_join_memslot(f->vm, f->slot);
 	KUNIT_EXPECT_TRUE(test, pte_dirty(*clean));
 	KUNIT_EXPECT_TRUE(test, pte_dirty(*dirty));
 	KUNIT_EXPECT_FALSE(test, pte_dirty(*read_only));

@@ -25,13 +25,13 @@ struct model {
 
 static unsigned long size_of(unsigned int level)
 {
-	return 1UL << kvm_ext_level_shift(level);
+	return 1UL << khx_tree_level_shift(level);
 }
 
 /* Anywhere, but often near to each other. */
 static struct leaf random_leaf(void)
 {
-	struct leaf l = { .level = get_random_u32() % KVM_EXT_LEVELS };
+	struct leaf l = { .level = get_random_u32() % KHX_LEVELS };
 	unsigned long gpa = get_random_u64();
 
 	if (get_random_u32() % 2)
@@ -55,20 +55,20 @@ static const struct leaf *overlapping(const struct model *m, const struct leaf *
 static pte_t *entry_for(struct kunit *test, pgd_t *root, unsigned long gpa,
 			unsigned int *level)
 {
-	struct kvm_ext_tables tables = {};
+	struct khx_tables tables = {};
 	unsigned int wanted = *level, tries = 0;
 	pte_t *entry;
 
-	while (!(entry = kvm_ext_tree_entry(root, gpa, level, &tables))) {
-		KUNIT_ASSERT_LT(test, *level, KVM_EXT_LEVELS);
-		KUNIT_ASSERT_LE(test, ++tries, KVM_EXT_LEVELS);
+	while (!(entry = khx_tree_entry(root, gpa, level, &tables))) {
+		KUNIT_ASSERT_LT(test, *level, KHX_LEVELS);
+		KUNIT_ASSERT_LE(test, ++tries, KHX_LEVELS);
 		KUNIT_ASSERT_NULL(test, tables.table[*level]);
-		tables.table[*level] = kvm_ext_table_alloc(*level);
+		tables.table[*level] = khx_tree_table_alloc(*level);
 		KUNIT_ASSERT_NOT_NULL(test, tables.table[*level]);
 		*level = wanted;
 	}
 	/* each that was asked for was needed */
-	for (wanted = 0; wanted < KVM_EXT_LEVELS; wanted++)
+	for (wanted = 0; wanted < KHX_LEVELS; wanted++)
 		KUNIT_EXPECT_NULL(test, tables.table[wanted]);
 	return entry;
 }
@@ -82,17 +82,17 @@ static int by_gpa(const void *a, const void *b)
 
 static void expect_leaves(struct kunit *test, pgd_t *root, struct model *m)
 {
-	struct kvm_ext_walk w;
+	struct khx_walk w;
 	unsigned int i;
 
 	sort(m->leaf, m->nr, sizeof(m->leaf[0]), by_gpa, NULL);
-	kvm_ext_walk_init(&w, root, 0, RADIX_PGTABLE_RANGE, UINT_MAX);
+	khx_walk_init(&w, root, 0, RADIX_PGTABLE_RANGE, UINT_MAX);
 	for (i = 0; i < m->nr; i++) {
-		KUNIT_ASSERT_TRUE(test, kvm_ext_walk_next(&w));
+		KUNIT_ASSERT_TRUE(test, khx_walk_next(&w));
 		KUNIT_ASSERT_EQ(test, w.gpa, m->leaf[i].gpa);
-		KUNIT_ASSERT_EQ(test, w.shift, kvm_ext_level_shift(m->leaf[i].level));
+		KUNIT_ASSERT_EQ(test, w.shift, khx_tree_level_shift(m->leaf[i].level));
 	}
-	KUNIT_EXPECT_FALSE(test, kvm_ext_walk_next(&w));
+	KUNIT_EXPECT_FALSE(test, khx_walk_next(&w));
 }
 
 static void random_leaves(struct kunit *test)
@@ -112,8 +112,8 @@ static void random_leaves(struct kunit *test)
 		if (!other) {
 			KUNIT_ASSERT_EQ(test, level, l.level);
 			KUNIT_ASSERT_FALSE(test, pte_val(*entry) & _PAGE_PTE);
-			if (kvm_ext_is_table(*entry))
-				kvm_ext_tree_prune(*entry, level);
+			if (khx_tree_is_table(*entry))
+				khx_tree_prune(*entry, level);
 			*entry = __pte(BITS);
 			m->leaf[m->nr++] = l;
 		} else if (other->level >= l.level) {
@@ -123,12 +123,12 @@ static void random_leaves(struct kunit *test)
 		} else {
 			/* those below it */
 			KUNIT_ASSERT_EQ(test, level, l.level);
-			KUNIT_ASSERT_TRUE(test, kvm_ext_is_table(*entry));
+			KUNIT_ASSERT_TRUE(test, khx_tree_is_table(*entry));
 		}
 	}
 	expect_leaves(test, root, m);
 
-	kvm_ext_tree_free(root, true);
+	khx_tree_free(root, true);
 	m->nr = 0;
 	expect_leaves(test, root, m);
 	for (i = 0; i < PTRS_PER_PGD; i++)
@@ -144,7 +144,7 @@ static void prune(struct kunit *test)
 	pte_t *entry, old;
 
 	KUNIT_ASSERT_NOT_NULL(test, m);
-	for (level = 1; level < KVM_EXT_LEVELS; level++) {
+	for (level = 1; level < KHX_LEVELS; level++) {
 		for (i = 0; i < 40; i++) {
 			unsigned long gpa = 3 * PUD_SIZE + get_random_u64() % PUD_SIZE;
 
@@ -160,8 +160,8 @@ static void prune(struct kunit *test)
 		KUNIT_ASSERT_EQ(test, at, level);
 		old = *entry;
 		*entry = __pte(BITS);
-		if (kvm_ext_is_table(old))
-			kvm_ext_tree_prune(old, level);
+		if (khx_tree_is_table(old))
+			khx_tree_prune(old, level);
 	}
 	m->leaf[0] = (struct leaf){ .gpa = 2 * PUD_SIZE, .level = 0 };
 	m->leaf[1] = (struct leaf){ .gpa = 3 * PUD_SIZE, .level = 2 };

@@ -20,7 +20,7 @@ void *test_zalloc(struct kunit *test, size_t size)
 	return p;
 }
 
-void test_vm_backend(struct test_vm *f, const struct kvm_ext_flush_backend *b)
+void test_vm_backend(struct test_vm *f, const struct khx_flush_backend *b)
 {
 	f->vm->flusher.backend = b;
 }
@@ -62,8 +62,8 @@ int test_vm_init(struct kunit *test)
 	f->slot->dirty_bitmap = test_zalloc(test, 2 * TEST_SLOT_PAGES / 8);
 	rcu_assign_pointer(f->kvm->memslots[0], memslots(test, f->slot));
 
-	KUNIT_ASSERT_EQ(test, 0, kvm_ext_vm_init(f->vm, f->kvm));
-	kvm_ext_vm_publish(f->vm);
+	KUNIT_ASSERT_EQ(test, 0, khx_vm_init(f->vm, f->kvm));
+	khx_vm_publish(f->vm);
 	test_vm_backend(f, &test_backend_ranges);
 	test_requests_reset();
 	test->priv = f;
@@ -73,21 +73,21 @@ int test_vm_init(struct kunit *test)
 void test_vm_exit(struct kunit *test)
 {
 	struct test_vm *f = test->priv;
-	struct kvm_ext_shadow *shadow;
+	struct khx_shadow *shadow;
 	unsigned long lpid;
 
 	if (!f)
 		return;
 	spin_lock(&f->kvm->mmu_lock);
 	xa_for_each(&f->vm->rmap.shadows, lpid, shadow)
-		kvm_ext_rmap_remove_all(&f->vm->rmap, shadow);
+		khx_rmap_remove_all(&f->vm->rmap, shadow);
 	spin_unlock(&f->kvm->mmu_lock);
 	KUNIT_EXPECT_EQ(test, f->vm->rmap.entries, 0);
 	KUNIT_EXPECT_EQ(test, f->vm->rmap.nodes, 0);
 	idr_destroy(&f->kvm->arch.kvm_nested_guest_idr);
-	kvm_ext_vm_unpublish(f->vm);
+	khx_vm_unpublish(f->vm);
 	synchronize_rcu();
-	kvm_ext_vm_release(f->vm);
+	khx_vm_release(f->vm);
 	cleanup_srcu_struct(&f->kvm->srcu);
 }
 
@@ -123,7 +123,7 @@ pte_t *test_map_nested(struct kunit *test, unsigned long page,
 	int err;
 
 	spin_lock(&f->kvm->mmu_lock);
-	err = kvm_ext_rmap_insert(&f->vm->rmap, f->slot, TEST_SLOT_GFN + page, gp, n_gpa);
+	err = khx_rmap_insert(&f->vm->rmap, f->slot, TEST_SLOT_GFN + page, gp, n_gpa);
 	spin_unlock(&f->kvm->mmu_lock);
 	KUNIT_ASSERT_EQ(test, err, 0);
 	return test_map(test, gp->shadow_pgtable, n_gpa, shift, test_hpa(page), bits);
@@ -148,7 +148,7 @@ bool test_harvest(struct test_vm *f)
 	bitmap_zero(f->map, TEST_SLOT_PAGES);
 	mutex_lock(&f->kvm->arch.mmu_setup_lock);
 	mutex_lock(&f->kvm->slots_lock);
-	flushed = kvm_ext_radix_harvest(f->vm, f->slot, f->map);
+	flushed = khx_radix_harvest(f->vm, f->slot, f->map);
 	mutex_unlock(&f->kvm->slots_lock);
 	mutex_unlock(&f->kvm->arch.mmu_setup_lock);
 	return flushed;
@@ -162,18 +162,18 @@ bool test_reported(const struct test_vm *f, unsigned long page)
 void test_unmap(struct test_vm *f, unsigned long page, unsigned long end)
 {
 	spin_lock(&f->kvm->mmu_lock);
-	kvm_ext_radix_unmap(f->vm, f->slot, TEST_SLOT_GFN + page, TEST_SLOT_GFN + end, 0);
+	khx_radix_unmap(f->vm, f->slot, TEST_SLOT_GFN + page, TEST_SLOT_GFN + end, 0);
 	spin_unlock(&f->kvm->mmu_lock);
 }
 
 void test_unmap_slot(struct test_vm *f)
 {
 	spin_lock(&f->kvm->mmu_lock);
-	kvm_ext_radix_unmap(f->vm, f->slot, f->slot->base_gfn,
-			    f->slot->base_gfn + f->slot->npages, KVM_EXT_MAY_SLEEP);
+	khx_radix_unmap(f->vm, f->slot, f->slot->base_gfn,
+			f->slot->base_gfn + f->slot->npages, KHX_UNMAP_MAY_SLEEP);
 	spin_unlock(&f->kvm->mmu_lock);
 	mutex_lock(&f->kvm->slots_lock);
-	kvm_ext_radix_flush_slot(f->vm, f->slot);
+	khx_radix_flush_slot(f->vm, f->slot);
 	mutex_unlock(&f->kvm->slots_lock);
 }
 
@@ -184,9 +184,9 @@ bool test_age(struct test_vm *f, unsigned long page, unsigned long end, bool cle
 
 	spin_lock(&f->kvm->mmu_lock);
 	if (clear)
-		young = kvm_ext_radix_age(f->vm, f->slot, first, last);
+		young = khx_radix_age(f->vm, f->slot, first, last);
 	else
-		young = kvm_ext_radix_test_age(f->vm, f->slot, first, last);
+		young = khx_radix_test_age(f->vm, f->slot, first, last);
 	spin_unlock(&f->kvm->mmu_lock);
 	return young;
 }

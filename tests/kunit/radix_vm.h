@@ -4,8 +4,8 @@
  * about its tables. The host's pages are at the same distances as the guest's, so
  * that a leaf knows its own.
  */
-#ifndef KVM_EXT_TEST_RADIX_VM_H
-#define KVM_EXT_TEST_RADIX_VM_H
+#ifndef KHX_TEST_RADIX_VM_H
+#define KHX_TEST_RADIX_VM_H
 
 #include <kunit/test.h>
 #include <linux/kvm_host.h>
@@ -23,7 +23,7 @@
 
 struct test_vm {
 	struct kvm *kvm;
-	struct kvm_ext_vm *vm;
+	struct khx_vm *vm;
 	struct kvm_memory_slot *slot;
 	unsigned long *map;
 	pgd_t *root;
@@ -37,7 +37,7 @@ void test_vm_exit(struct kunit *test);
 void *test_zalloc(struct kunit *test, size_t size);
 
 /* Who is asked for invalidations. test_backend_ranges, if this is not called. */
-void test_vm_backend(struct test_vm *f, const struct kvm_ext_flush_backend *b);
+void test_vm_backend(struct test_vm *f, const struct khx_flush_backend *b);
 
 /* Guest real address, and host address, of a page of the slot. */
 static inline unsigned long test_gpa(unsigned long page)
@@ -75,4 +75,4 @@ void test_unmap(struct test_vm *f, unsigned long page, unsigned long end);
 void test_unmap_slot(struct test_vm *f);	/* all of it, twice */
 bool test_age(struct test_vm *f, unsigned long page, unsigned long end, bool clear);
 
-#endif /* KVM_EXT_TEST_RADIX_VM_H */
+#endif /* KHX_TEST_RADIX_VM_H */

@@ -17,29 +17,29 @@ struct leaf {
 	pte_t *ptep;
 };
 
-static void expect_leaf(struct kunit *test, struct kvm_ext_walk *w,
+static void expect_leaf(struct kunit *test, struct khx_walk *w,
 			unsigned long gpa, unsigned int shift, pte_t *ptep)
 {
-	KUNIT_ASSERT_TRUE(test, kvm_ext_walk_next(w));
+	KUNIT_ASSERT_TRUE(test, khx_walk_next(w));
 	KUNIT_EXPECT_EQ(test, w->gpa, gpa);
 	KUNIT_EXPECT_EQ(test, w->shift, shift);
 	KUNIT_EXPECT_PTR_EQ(test, w->ptep, ptep);
 }
 
-static void expect_end(struct kunit *test, struct kvm_ext_walk *w)
+static void expect_end(struct kunit *test, struct khx_walk *w)
 {
-	KUNIT_EXPECT_FALSE(test, kvm_ext_walk_next(w));
-	KUNIT_EXPECT_TRUE(test, kvm_ext_walk_done(w));
+	KUNIT_EXPECT_FALSE(test, khx_walk_next(w));
+	KUNIT_EXPECT_TRUE(test, khx_walk_done(w));
 }
 
 static void empty(struct kunit *test)
 {
-	struct kvm_ext_walk w;
+	struct khx_walk w;
 
-	kvm_ext_walk_init(&w, NULL, 0, -PAGE_SIZE, UNLIMITED);
+	khx_walk_init(&w, NULL, 0, -PAGE_SIZE, UNLIMITED);
 	expect_end(test, &w);
 
-	kvm_ext_walk_init(&w, test_table(test), 0, -PAGE_SIZE, UNLIMITED);
+	khx_walk_init(&w, test_table(test), 0, -PAGE_SIZE, UNLIMITED);
 	expect_end(test, &w);
 	/* one look at each root entry, none below */
 	KUNIT_EXPECT_EQ(test, UNLIMITED - w.budget, PTRS_PER_PGD);
@@ -52,9 +52,9 @@ static void every_level(struct kunit *test)
 	pte_t *large = test_map(test, root, 3 * PMD_SIZE, PMD_SHIFT, 0, 0);
 	pte_t *huge = test_map(test, root, 7 * PUD_SIZE, PUD_SHIFT, 0, 0);
 	pte_t *far = test_map(test, root, 2 * PGDIR_SIZE + PAGE_SIZE, PAGE_SHIFT, 0, 0);
-	struct kvm_ext_walk w;
+	struct khx_walk w;
 
-	kvm_ext_walk_init(&w, root, 0, RADIX_PGTABLE_RANGE, UNLIMITED);
+	khx_walk_init(&w, root, 0, RADIX_PGTABLE_RANGE, UNLIMITED);
 	expect_leaf(test, &w, 5 * PAGE_SIZE, PAGE_SHIFT, small);
 	expect_leaf(test, &w, 3 * PMD_SIZE, PMD_SHIFT, large);
 	expect_leaf(test, &w, 7 * PUD_SIZE, PUD_SHIFT, huge);
@@ -68,7 +68,7 @@ static void only_with_bits(struct kunit *test)
 	const unsigned long dirty = _PAGE_DIRTY, young = _PAGE_ACCESSED;
 	pgd_t *root = test_table(test);
 	pte_t *small, *large, *huge;
-	struct kvm_ext_walk w;
+	struct khx_walk w;
 
 	test_map(test, root, 0, PAGE_SHIFT, 0, 0);
 	test_map(test, root, PAGE_SIZE, PAGE_SHIFT, 0, young);
@@ -79,7 +79,7 @@ static void only_with_bits(struct kunit *test)
 	huge = test_map(test, root, 2 * PUD_SIZE, PUD_SHIFT, 0, dirty);
 	test_map(test, root, 3 * PUD_SIZE, PAGE_SHIFT, 0, 0);
 
-	kvm_ext_walk_init(&w, root, 0, RADIX_PGTABLE_RANGE, UNLIMITED);
+	khx_walk_init(&w, root, 0, RADIX_PGTABLE_RANGE, UNLIMITED);
 	w.only = dirty;
 	expect_leaf(test, &w, 2 * PAGE_SIZE, PAGE_SHIFT, small);
 	expect_leaf(test, &w, 2 * PMD_SIZE, PMD_SHIFT, large);
@@ -87,12 +87,12 @@ static void only_with_bits(struct kunit *test)
 	expect_end(test, &w);
 
 	/* any of the bits will do; what is passed over is looked at, too */
-	kvm_ext_walk_init(&w, root, 0, RADIX_PGTABLE_RANGE, 4);
+	khx_walk_init(&w, root, 0, RADIX_PGTABLE_RANGE, 4);
 	w.only = dirty | young;
 	expect_leaf(test, &w, PAGE_SIZE, PAGE_SHIFT, small - 1);
 	expect_leaf(test, &w, 2 * PAGE_SIZE, PAGE_SHIFT, small);
-	KUNIT_EXPECT_FALSE(test, kvm_ext_walk_next(&w));
-	KUNIT_EXPECT_FALSE(test, kvm_ext_walk_done(&w));
+	KUNIT_EXPECT_FALSE(test, khx_walk_next(&w));
+	KUNIT_EXPECT_FALSE(test, khx_walk_done(&w));
 	KUNIT_EXPECT_EQ(test, w.next, 3 * PAGE_SIZE);
 }
 
@@ -102,22 +102,22 @@ static void bounds(struct kunit *test)
 	pte_t *large = test_map(test, root, PMD_SIZE, PMD_SHIFT, 0, 0);
 	pte_t *a = test_map(test, root, 2 * PMD_SIZE, PAGE_SHIFT, 0, 0);
 	pte_t *b = test_map(test, root, 2 * PMD_SIZE + PAGE_SIZE, PAGE_SHIFT, 0, 0);
-	struct kvm_ext_walk w;
+	struct khx_walk w;
 
 	/* begins inside a large leaf, ends before b */
-	kvm_ext_walk_init(&w, root, PMD_SIZE + 3 * PAGE_SIZE,
-			  2 * PMD_SIZE + PAGE_SIZE, UNLIMITED);
+	khx_walk_init(&w, root, PMD_SIZE + 3 * PAGE_SIZE,
+		      2 * PMD_SIZE + PAGE_SIZE, UNLIMITED);
 	expect_leaf(test, &w, PMD_SIZE, PMD_SHIFT, large);
 	expect_leaf(test, &w, 2 * PMD_SIZE, PAGE_SHIFT, a);
 	expect_end(test, &w);
 
 	/* begins behind a */
-	kvm_ext_walk_init(&w, root, 2 * PMD_SIZE + PAGE_SIZE, 3 * PMD_SIZE, UNLIMITED);
+	khx_walk_init(&w, root, 2 * PMD_SIZE + PAGE_SIZE, 3 * PMD_SIZE, UNLIMITED);
 	expect_leaf(test, &w, 2 * PMD_SIZE + PAGE_SIZE, PAGE_SHIFT, b);
 	expect_end(test, &w);
 
 	/* nothing in an empty range */
-	kvm_ext_walk_init(&w, root, PMD_SIZE, PMD_SIZE, UNLIMITED);
+	khx_walk_init(&w, root, PMD_SIZE, PMD_SIZE, UNLIMITED);
 	expect_end(test, &w);
 }
 
@@ -126,14 +126,14 @@ static void beyond_the_tree(struct kunit *test)
 	pgd_t *root = test_table(test);
 	pte_t *first = test_map(test, root, 0, PAGE_SHIFT, 0, 0);
 	pte_t *last = test_map(test, root, RADIX_PGTABLE_RANGE - PAGE_SIZE, PAGE_SHIFT, 0, 0);
-	struct kvm_ext_walk w;
+	struct khx_walk w;
 
 	/* 1 << 52 must not be taken for 0 */
-	kvm_ext_walk_init(&w, root, RADIX_PGTABLE_RANGE, RADIX_PGTABLE_RANGE + PAGE_SIZE,
-			  UNLIMITED);
+	khx_walk_init(&w, root, RADIX_PGTABLE_RANGE, RADIX_PGTABLE_RANGE + PAGE_SIZE,
+		      UNLIMITED);
 	expect_end(test, &w);
 
-	kvm_ext_walk_init(&w, root, 0, RADIX_PGTABLE_RANGE + PAGE_SIZE, UNLIMITED);
+	khx_walk_init(&w, root, 0, RADIX_PGTABLE_RANGE + PAGE_SIZE, UNLIMITED);
 	expect_leaf(test, &w, 0, PAGE_SHIFT, first);
 	expect_leaf(test, &w, RADIX_PGTABLE_RANGE - PAGE_SIZE, PAGE_SHIFT, last);
 	expect_end(test, &w);
@@ -177,24 +177,24 @@ static void random_tables(struct kunit *test)
 		unsigned long start = PAGE_ALIGN(get_random_u64() % span);
 		unsigned long end = start + PAGE_ALIGN(get_random_u64() % span);
 		unsigned int budget = 2 + get_random_u32() % (round < 10 ? 3 : 300);
-		struct kvm_ext_walk w;
+		struct khx_walk w;
 		unsigned int i = 0;
 
 		while (i < nr && leaves[i].gpa + (1UL << leaves[i].shift) <= start)
 			i++;
 
-		kvm_ext_walk_init(&w, root, start, end, budget);
+		khx_walk_init(&w, root, start, end, budget);
 		for (;;) {
-			while (kvm_ext_walk_next(&w)) {
+			while (khx_walk_next(&w)) {
 				KUNIT_ASSERT_LT(test, i, nr);
 				KUNIT_ASSERT_EQ(test, w.gpa, leaves[i].gpa);
 				KUNIT_ASSERT_EQ(test, w.shift, leaves[i].shift);
 				KUNIT_ASSERT_PTR_EQ(test, w.ptep, leaves[i].ptep);
 				i++;
 			}
-			if (kvm_ext_walk_done(&w))
+			if (khx_walk_done(&w))
 				break;
-			kvm_ext_walk_init(&w, root, w.next, end, budget);
+			khx_walk_init(&w, root, w.next, end, budget);
 		}
 		KUNIT_EXPECT_TRUE(test, i == nr || leaves[i].gpa >= end);
 	}

@@ -20,7 +20,7 @@ static u64 replacement_salt = 0xaaaabbbbccccdddd;
 
 u64 test_replacement(u64 a, u64 b, u64 c, u64 d, u64 e, u64 f, u64 g, u64 h)
 {
-	return kvm_ext_test_mix(READ_ONCE(replacement_salt), a, b, c, d, e, f, g, h);
+	return khx_test_mix(READ_ONCE(replacement_salt), a, b, c, d, e, f, g, h);
 }
 
 static bool notrace wanted(const struct pt_regs *regs)
@@ -33,22 +33,22 @@ static bool notrace never_wanted(const struct pt_regs *regs)
 	return false;
 }
 
-static struct kvm_ext_redirect row = {
-	.name = "kvm_ext_test_victim",
+static struct khx_redirect row = {
+	.name = "khx_test_victim",
 	.stub = test_stub_replacement,
 	.wanted = wanted,
 };
 
-static struct kvm_ext_redirects table = { .row = &row, .nr = 1 };
+static struct khx_redirects table = { .row = &row, .nr = 1 };
 
 static u64 stock_result(u64 a)
 {
-	return kvm_ext_test_mix(kvm_ext_test_victim_salt, a, 2, 3, 4, 5, 6, 7, 8);
+	return khx_test_mix(khx_test_victim_salt, a, 2, 3, 4, 5, 6, 7, 8);
 }
 
 static u64 ext_result(u64 a)
 {
-	return kvm_ext_test_mix(replacement_salt, a, 2, 3, 4, 5, 6, 7, 8);
+	return khx_test_mix(replacement_salt, a, 2, 3, 4, 5, 6, 7, 8);
 }
 
 static u64 call_locally(struct kunit *test, u64 a)
@@ -56,14 +56,14 @@ static u64 call_locally(struct kunit *test, u64 a)
 	bool r2_kept;
 	u64 ret;
 
-	ret = kvm_ext_test_call_locally(a, 2, 3, 4, 5, 6, 7, 8, &r2_kept);
+	ret = khx_test_call_locally(a, 2, 3, 4, 5, 6, 7, 8, &r2_kept);
 	KUNIT_EXPECT_TRUE(test, r2_kept);
 	return ret;
 }
 
 static u64 call_globally(u64 a)
 {
-	typeof(kvm_ext_test_victim) *fn = kvm_ext_test_victim;
+	typeof(khx_test_victim) *fn = khx_test_victim;
 
 	OPTIMIZER_HIDE_VAR(fn);
 	return fn(a, 2, 3, 4, 5, 6, 7, 8);
@@ -79,31 +79,31 @@ static void redirect_and_back(struct kunit *test)
 {
 	expect_stock(test);
 
-	KUNIT_ASSERT_EQ(test, kvm_ext_redirect_register(&table), 0);
+	KUNIT_ASSERT_EQ(test, khx_redirect_register(&table), 0);
 	KUNIT_EXPECT_EQ(test, call_locally(test, 1), ext_result(1));
 	KUNIT_EXPECT_EQ(test, call_globally(1), ext_result(1));
-	KUNIT_EXPECT_EQ(test, kvm_ext_test_victim(1, 2, 3, 4, 5, 6, 7, 8), ext_result(1));
+	KUNIT_EXPECT_EQ(test, khx_test_victim(1, 2, 3, 4, 5, 6, 7, 8), ext_result(1));
 
-	kvm_ext_redirect_unregister(&table);
+	khx_redirect_unregister(&table);
 	expect_stock(test);
 }
 
 static void not_wanted(struct kunit *test)
 {
-	KUNIT_ASSERT_EQ(test, kvm_ext_redirect_register(&table), 0);
+	KUNIT_ASSERT_EQ(test, khx_redirect_register(&table), 0);
 	KUNIT_EXPECT_EQ(test, call_locally(test, STOCK_CALL), stock_result(STOCK_CALL));
 	KUNIT_EXPECT_EQ(test, call_globally(STOCK_CALL), stock_result(STOCK_CALL));
-	kvm_ext_redirect_unregister(&table);
+	khx_redirect_unregister(&table);
 }
 
 /* A replacement that calls what it replaces. */
-static struct kvm_ext_redirect wrapper_row;
+static struct khx_redirect wrapper_row;
 
 u64 test_wrapper(u64 a, u64 b, u64 c, u64 d, u64 e, u64 f, u64 g, u64 h)
 {
 	typeof(test_wrapper) *original;
 
-	original = kvm_ext_redirect_original(&wrapper_row);
+	original = khx_redirect_original(&wrapper_row);
 	return original ? original(a, b, c, d, e, f, g, h) + 1 : 0;
 }
 
@@ -112,80 +112,80 @@ static bool notrace not_from_here(const struct pt_regs *regs)
 	return !within_module(regs->gpr[0], THIS_MODULE);
 }
 
-static struct kvm_ext_redirect wrapper_row = {
-	.name = "kvm_ext_test_victim",
+static struct khx_redirect wrapper_row = {
+	.name = "khx_test_victim",
 	.stub = test_stub_wrapper,
 	.wanted = not_from_here,
 };
 
-static struct kvm_ext_redirects wrapper_table = { .row = &wrapper_row, .nr = 1 };
+static struct khx_redirects wrapper_table = { .row = &wrapper_row, .nr = 1 };
 
 static void original_is_callable(struct kunit *test)
 {
-	KUNIT_ASSERT_EQ(test, kvm_ext_redirect_register(&wrapper_table), 0);
+	KUNIT_ASSERT_EQ(test, khx_redirect_register(&wrapper_table), 0);
 	KUNIT_EXPECT_EQ(test, call_locally(test, 1), stock_result(1) + 1);
-	KUNIT_EXPECT_PTR_EQ(test, kvm_ext_redirect_original(&wrapper_row),
-			    (void *)kvm_ext_test_victim);
-	kvm_ext_redirect_unregister(&wrapper_table);
+	KUNIT_EXPECT_PTR_EQ(test, khx_redirect_original(&wrapper_row),
+			    (void *)khx_test_victim);
+	khx_redirect_unregister(&wrapper_table);
 	expect_stock(test);
 }
 
 /* A ninth argument lies in the caller's frame. */
 u64 test_nine(u64 a, u64 b, u64 c, u64 d, u64 e, u64 f, u64 g, u64 h, u64 i)
 {
-	return kvm_ext_test_mix(READ_ONCE(replacement_salt), a, b, c, d, e, f, g, h) - i;
+	return khx_test_mix(READ_ONCE(replacement_salt), a, b, c, d, e, f, g, h) - i;
 }
 
 static void nine_arguments(struct kunit *test)
 {
-	static struct kvm_ext_redirect nine = {
-		.name = "kvm_ext_test_victim_of_nine",
+	static struct khx_redirect nine = {
+		.name = "khx_test_victim_of_nine",
 		.stub = test_stub_nine,
 		.wanted = wanted,
 	};
-	static struct kvm_ext_redirects of_nine = { .row = &nine, .nr = 1 };
-	u64 stock = kvm_ext_test_mix(kvm_ext_test_victim_salt, 1, 2, 3, 4, 5, 6, 7, 8) + 9;
-	typeof(kvm_ext_test_victim_of_nine) *fn = kvm_ext_test_victim_of_nine;
+	static struct khx_redirects of_nine = { .row = &nine, .nr = 1 };
+	u64 stock = khx_test_mix(khx_test_victim_salt, 1, 2, 3, 4, 5, 6, 7, 8) + 9;
+	typeof(khx_test_victim_of_nine) *fn = khx_test_victim_of_nine;
 
 	OPTIMIZER_HIDE_VAR(fn);
 	KUNIT_EXPECT_EQ(test, fn(1, 2, 3, 4, 5, 6, 7, 8, 9), stock);
-	KUNIT_ASSERT_EQ(test, kvm_ext_redirect_register(&of_nine), 0);
+	KUNIT_ASSERT_EQ(test, khx_redirect_register(&of_nine), 0);
 	KUNIT_EXPECT_EQ(test, fn(1, 2, 3, 4, 5, 6, 7, 8, 9), ext_result(1) - 9);
-	KUNIT_EXPECT_EQ(test, kvm_ext_test_call_nine_locally(1, 2, 3, 4, 5, 6, 7, 8, 9),
+	KUNIT_EXPECT_EQ(test, khx_test_call_nine_locally(1, 2, 3, 4, 5, 6, 7, 8, 9),
 			ext_result(1) - 9);
-	fn = kvm_ext_redirect_original(&nine);
+	fn = khx_redirect_original(&nine);
 	KUNIT_EXPECT_EQ(test, fn(STOCK_CALL, 2, 3, 4, 5, 6, 7, 8, 9),
 			stock_result(STOCK_CALL) + 9);
-	kvm_ext_redirect_unregister(&of_nine);
-	KUNIT_EXPECT_EQ(test, kvm_ext_test_call_nine_locally(1, 2, 3, 4, 5, 6, 7, 8, 9), stock);
+	khx_redirect_unregister(&of_nine);
+	KUNIT_EXPECT_EQ(test, khx_test_call_nine_locally(1, 2, 3, 4, 5, 6, 7, 8, 9), stock);
 }
 
 /* Calls from one function only. */
 static void one_caller(struct kunit *test)
 {
-	static struct kvm_ext_redirect local = {
-		.name = "kvm_ext_test_victim",
-		.caller = "kvm_ext_test_call_locally",
+	static struct khx_redirect local = {
+		.name = "khx_test_victim",
+		.caller = "khx_test_call_locally",
 		.stub = test_stub_replacement,
 		.wanted = wanted,
 	};
-	static struct kvm_ext_redirects locals = { .row = &local, .nr = 1 };
+	static struct khx_redirects locals = { .row = &local, .nr = 1 };
 
-	KUNIT_ASSERT_EQ(test, kvm_ext_redirect_register(&locals), 0);
+	KUNIT_ASSERT_EQ(test, khx_redirect_register(&locals), 0);
 	KUNIT_EXPECT_EQ(test, call_locally(test, 1), ext_result(1));
 	KUNIT_EXPECT_EQ(test, call_globally(1), stock_result(1));
-	kvm_ext_redirect_unregister(&locals);
+	khx_redirect_unregister(&locals);
 
-	local.caller = "kvm_ext_no_such_function";
-	KUNIT_EXPECT_EQ(test, kvm_ext_redirect_register(&locals), -ENOENT);
-	local.caller = "kvm_ext_test_call_locally";
+	local.caller = "khx_no_such_function";
+	KUNIT_EXPECT_EQ(test, khx_redirect_register(&locals), -ENOENT);
+	local.caller = "khx_test_call_locally";
 	expect_stock(test);
 }
 
 /* A table of rows like the one above. */
-static struct kvm_ext_redirects *some(struct kunit *test, unsigned int nr)
+static struct khx_redirects *some(struct kunit *test, unsigned int nr)
 {
-	struct kvm_ext_redirects *t = kunit_kzalloc(test, sizeof(*t), GFP_KERNEL);
+	struct khx_redirects *t = kunit_kzalloc(test, sizeof(*t), GFP_KERNEL);
 	unsigned int i;
 
 	KUNIT_ASSERT_NOT_NULL(test, t);
@@ -199,55 +199,55 @@ static struct kvm_ext_redirects *some(struct kunit *test, unsigned int nr)
 
 static void all_or_nothing(struct kunit *test)
 {
-	struct kvm_ext_redirects *t = some(test, 2);
+	struct khx_redirects *t = some(test, 2);
 
-	t->row[1].name = "kvm_ext_no_such_function";
-	KUNIT_EXPECT_EQ(test, kvm_ext_redirect_register(t), -ENOENT);
+	t->row[1].name = "khx_no_such_function";
+	KUNIT_EXPECT_EQ(test, khx_redirect_register(t), -ENOENT);
 	expect_stock(test);
 }
 
 static void one_owner(struct kunit *test)
 {
-	struct kvm_ext_redirects *first = some(test, 1), *second = some(test, 1);
+	struct khx_redirects *first = some(test, 1), *second = some(test, 1);
 
-	KUNIT_ASSERT_EQ(test, kvm_ext_redirect_register(first), 0);
-	KUNIT_EXPECT_EQ(test, kvm_ext_redirect_register(second), -EBUSY);
+	KUNIT_ASSERT_EQ(test, khx_redirect_register(first), 0);
+	KUNIT_EXPECT_EQ(test, khx_redirect_register(second), -EBUSY);
 	KUNIT_EXPECT_EQ(test, call_globally(1), ext_result(1));
-	kvm_ext_redirect_unregister(first);
+	khx_redirect_unregister(first);
 	expect_stock(test);
 }
 
 /* Each function by itself. */
 static void two_functions(struct kunit *test)
 {
-	struct kvm_ext_redirects *t = some(test, 2);
+	struct khx_redirects *t = some(test, 2);
 
-	t->row[0].name = "kvm_ext_test_call_locally";
+	t->row[0].name = "khx_test_call_locally";
 	t->row[0].wanted = never_wanted;
-	KUNIT_ASSERT_EQ(test, kvm_ext_redirect_register(t), 0);
+	KUNIT_ASSERT_EQ(test, khx_redirect_register(t), 0);
 	KUNIT_EXPECT_EQ(test, call_locally(test, 1), ext_result(1));
 	KUNIT_EXPECT_EQ(test, call_globally(1), ext_result(1));
 	KUNIT_EXPECT_TRUE(test, t->row[0].ip && t->row[1].ip);
 	KUNIT_EXPECT_NE(test, t->row[0].ip, t->row[1].ip);
-	kvm_ext_redirect_unregister(t);
+	khx_redirect_unregister(t);
 	expect_stock(test);
 }
 
 static void facet_off(struct kunit *test)
 {
 	static const bool off;
-	struct kvm_ext_redirects *t = some(test, 2);
+	struct khx_redirects *t = some(test, 2);
 
 	t->row[0].facet = &off;
 	/* not even looked for */
-	t->row[0].name = "kvm_ext_no_such_function";
-	KUNIT_EXPECT_EQ(test, kvm_ext_redirect_register(t), 0);
+	t->row[0].name = "khx_no_such_function";
+	KUNIT_EXPECT_EQ(test, khx_redirect_register(t), 0);
 	KUNIT_EXPECT_EQ(test, call_globally(1), ext_result(1));
-	kvm_ext_redirect_unregister(t);
+	khx_redirect_unregister(t);
 
 	t->row[1].facet = &off;
-	KUNIT_EXPECT_EQ(test, kvm_ext_redirect_register(t), 0);
-	kvm_ext_redirect_unregister(t);
+	KUNIT_EXPECT_EQ(test, khx_redirect_register(t), 0);
+	khx_redirect_unregister(t);
 	expect_stock(test);
 }
 
@@ -266,7 +266,7 @@ static int hammer_thread(void *data)
 
 	while (!kthread_should_stop()) {
 		a++;
-		ret = kvm_ext_test_call_locally(a, 2, 3, 4, 5, 6, 7, 8, &r2_kept);
+		ret = khx_test_call_locally(a, 2, 3, 4, 5, 6, 7, 8, &r2_kept);
 		if (ret == stock_result(a) && r2_kept)
 			h->stock++;
 		else if (ret == ext_result(a) && r2_kept)
@@ -303,9 +303,9 @@ static void many_cpus(struct kunit *test)
 	}
 
 	for (i = 0; i < 20; i++) {
-		KUNIT_EXPECT_EQ(test, kvm_ext_redirect_register(&table), 0);
+		KUNIT_EXPECT_EQ(test, khx_redirect_register(&table), 0);
 		msleep(20);
-		kvm_ext_redirect_unregister(&table);
+		khx_redirect_unregister(&table);
 		msleep(20);
 	}
 

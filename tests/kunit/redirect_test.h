@@ -2,8 +2,8 @@
 /*
  * Entry stubs of the redirect suite (redirect_test_stub.S), and what they call.
  */
-#ifndef KVM_EXT_TEST_REDIRECT_H
-#define KVM_EXT_TEST_REDIRECT_H
+#ifndef KHX_TEST_REDIRECT_H
+#define KHX_TEST_REDIRECT_H
 
 #include <linux/types.h>
 
@@ -15,4 +15,4 @@ u64 test_replacement(u64 a, u64 b, u64 c, u64 d, u64 e, u64 f, u64 g, u64 h);
 u64 test_wrapper(u64 a, u64 b, u64 c, u64 d, u64 e, u64 f, u64 g, u64 h);
 u64 test_nine(u64 a, u64 b, u64 c, u64 d, u64 e, u64 f, u64 g, u64 h, u64 i);
 
-#endif /* KVM_EXT_TEST_REDIRECT_H */
+#endif /* KHX_TEST_REDIRECT_H */

@@ -4,6 +4,6 @@
  */
 #include "redirect_entry.S"
 
-KVM_EXT_REDIRECT_STUB test_stub_replacement, test_replacement
-KVM_EXT_REDIRECT_STUB test_stub_wrapper, test_wrapper
-KVM_EXT_REDIRECT_STUB test_stub_nine, test_nine
+KHX_REDIRECT_STUB test_stub_replacement, test_replacement
+KHX_REDIRECT_STUB test_stub_wrapper, test_wrapper
+KHX_REDIRECT_STUB test_stub_nine, test_nine

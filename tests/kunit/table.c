@@ -17,7 +17,7 @@ static int make_root(struct kunit_resource *resource, void *unused)
 
 static void free_root(struct kunit_resource *resource)
 {
-	kvm_ext_tree_free(resource->data, true);
+	khx_tree_free(resource->data, true);
 	kfree(resource->data);
 }
 
@@ -37,21 +37,21 @@ pte_t *test_map(struct kunit *test, pgd_t *root, unsigned long gpa,
 {
 	pte_t pte = pfn_pte(hpa >> PAGE_SHIFT,
 			    __pgprot(_PAGE_PRESENT | _PAGE_READ | _PAGE_WRITE | bits));
-	struct kvm_ext_tables tables = {};
+	struct khx_tables tables = {};
 	unsigned int level;
 	pte_t *ptep;
 
 	for (;;) {
-		level = kvm_ext_shift_level(shift);
-		ptep = kvm_ext_tree_entry(root, gpa, &level, &tables);
+		level = khx_tree_shift_level(shift);
+		ptep = khx_tree_entry(root, gpa, &level, &tables);
 		if (ptep)
 			break;
-		tables.table[level] = kvm_ext_table_alloc(level);
+		tables.table[level] = khx_tree_table_alloc(level);
 		KUNIT_ASSERT_NOT_NULL(test, tables.table[level]);
 	}
-	KUNIT_ASSERT_EQ(test, level, kvm_ext_shift_level(shift));
-	if (level && kvm_ext_is_table(*ptep))
-		kvm_ext_tree_prune(*ptep, level);
+	KUNIT_ASSERT_EQ(test, level, khx_tree_shift_level(shift));
+	if (level && khx_tree_is_table(*ptep))
+		khx_tree_prune(*ptep, level);
 	*ptep = pte;
 	return ptep;
 }
@@ -117,7 +117,7 @@ unsigned int test_requests_of(u64 lpid)
 	return nr;
 }
 
-const struct kvm_ext_flush_backend test_backend_pages = {
+const struct khx_flush_backend test_backend_pages = {
 	.name = "pages",
 	.range_pages = 1,
 	.ceiling = 33,
@@ -125,7 +125,7 @@ const struct kvm_ext_flush_backend test_backend_pages = {
 	.lpid = record_lpid,
 };
 
-const struct kvm_ext_flush_backend test_backend_ranges = {
+const struct khx_flush_backend test_backend_ranges = {
 	.name = "ranges",
 	.range_pages = 33,
 	.range = record_range,

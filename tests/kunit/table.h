@@ -3,8 +3,8 @@
  * Partition-scoped tables that a test builds, and a backend that remembers
  * the invalidations it is asked for.
  */
-#ifndef KVM_EXT_TEST_TABLE_H
-#define KVM_EXT_TEST_TABLE_H
+#ifndef KHX_TEST_TABLE_H
+#define KHX_TEST_TABLE_H
 
 #include <kunit/test.h>
 #include <linux/pgtable.h>
@@ -44,7 +44,7 @@ bool test_request_covers(u64 lpid, unsigned long gpa);
 unsigned int test_requests_of(u64 lpid);
 
 /* page by page with a ceiling; and ranges, judged by share. */
-extern const struct kvm_ext_flush_backend test_backend_pages;
-extern const struct kvm_ext_flush_backend test_backend_ranges;
+extern const struct khx_flush_backend test_backend_pages;
+extern const struct khx_flush_backend test_backend_ranges;
 
-#endif /* KVM_EXT_TEST_TABLE_H */
+#endif /* KHX_TEST_TABLE_H */

@@ -7,50 +7,50 @@
 #include "compat.h"
 #include "victim.h"
 
-u64 kvm_ext_test_victim_salt = 0x1111222233334444;
-EXPORT_SYMBOL_GPL(kvm_ext_test_victim_salt);
+u64 khx_test_victim_salt = 0x1111222233334444;
+EXPORT_SYMBOL_GPL(khx_test_victim_salt);
 
-noinline u64 kvm_ext_test_victim(u64 a, u64 b, u64 c, u64 d, u64 e, u64 f,
-				 u64 g, u64 h)
+noinline u64 khx_test_victim(u64 a, u64 b, u64 c, u64 d, u64 e, u64 f,
+			     u64 g, u64 h)
 {
-	return kvm_ext_test_mix(READ_ONCE(kvm_ext_test_victim_salt),
-				a, b, c, d, e, f, g, h);
+	return khx_test_mix(READ_ONCE(khx_test_victim_salt),
+			    a, b, c, d, e, f, g, h);
 }
-EXPORT_SYMBOL_GPL(kvm_ext_test_victim);
+EXPORT_SYMBOL_GPL(khx_test_victim);
 
-u64 kvm_ext_test_call_locally(u64 a, u64 b, u64 c, u64 d, u64 e, u64 f, u64 g,
-			      u64 h, bool *r2_kept)
+u64 khx_test_call_locally(u64 a, u64 b, u64 c, u64 d, u64 e, u64 f, u64 g,
+			  u64 h, bool *r2_kept)
 {
 	unsigned long before, after;
 	u64 ret;
 
 	asm volatile("mr %0,2" : "=r" (before) : : "memory");
-	ret = kvm_ext_test_victim(a, b, c, d, e, f, g, h);
+	ret = khx_test_victim(a, b, c, d, e, f, g, h);
 	asm volatile("mr %0,2" : "=r" (after) : : "memory");
 
 	*r2_kept = before == after;
 	return ret;
 }
-EXPORT_SYMBOL_GPL(kvm_ext_test_call_locally);
+EXPORT_SYMBOL_GPL(khx_test_call_locally);
 
-noinline u64 kvm_ext_test_victim_of_nine(u64 a, u64 b, u64 c, u64 d, u64 e, u64 f, u64 g,
-					 u64 h, u64 i)
+noinline u64 khx_test_victim_of_nine(u64 a, u64 b, u64 c, u64 d, u64 e, u64 f, u64 g,
+				     u64 h, u64 i)
 {
-	return kvm_ext_test_mix(READ_ONCE(kvm_ext_test_victim_salt),
-				a, b, c, d, e, f, g, h) + i;
+	return khx_test_mix(READ_ONCE(khx_test_victim_salt),
+			    a, b, c, d, e, f, g, h) + i;
 }
-EXPORT_SYMBOL_GPL(kvm_ext_test_victim_of_nine);
+EXPORT_SYMBOL_GPL(khx_test_victim_of_nine);
 
 /* Not a sibling call: that would hand on the caller's frame. */
-u64 kvm_ext_test_call_nine_locally(u64 a, u64 b, u64 c, u64 d, u64 e, u64 f, u64 g, u64 h,
-				   u64 i)
+u64 khx_test_call_nine_locally(u64 a, u64 b, u64 c, u64 d, u64 e, u64 f, u64 g, u64 h,
+			       u64 i)
 {
-	u64 ret = kvm_ext_test_victim_of_nine(a, b, c, d, e, f, g, h, i);
+	u64 ret = khx_test_victim_of_nine(a, b, c, d, e, f, g, h, i);
 
 	OPTIMIZER_HIDE_VAR(ret);
 	return ret;
 }
-EXPORT_SYMBOL_GPL(kvm_ext_test_call_nine_locally);
+EXPORT_SYMBOL_GPL(khx_test_call_nine_locally);
 
 MODULE_DESCRIPTION("Functions to be redirected by the KUnit tests of kvm-hv-ext");
 MODULE_LICENSE("GPL");

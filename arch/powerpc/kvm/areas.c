@@ -37,26 +37,26 @@
 #include "stock.h"
 #include "vm.h"
 
-static struct kvmppc_vpa *area_of(struct kvm_vcpu *vcpu, enum kvm_ext_area a)
+static struct kvmppc_vpa *area_of(struct kvm_vcpu *vcpu, enum khx_area a)
 {
 	switch (a) {
-	case KVM_EXT_VPA:
+	case KHX_VPA:
 		return &vcpu->arch.vpa;
-	case KVM_EXT_DTL:
+	case KHX_DTL:
 		return &vcpu->arch.dtl;
 	default:
 		return &vcpu->arch.slb_shadow;
 	}
 }
 
-static struct kvm_ext_vcpu *ext_vcpu(struct kvm_ext_vm *vm, struct kvm_vcpu *vcpu)
+static struct khx_vcpu *areas_vcpu(struct khx_vm *vm, struct kvm_vcpu *vcpu)
 {
 	return xa_load(&vm->vcpus, (unsigned long)vcpu);
 }
 
-int kvm_ext_vcpu_create(struct kvm_ext_vm *vm, struct kvm_vcpu *vcpu)
+int khx_areas_vcpu_create(struct khx_vm *vm, struct kvm_vcpu *vcpu)
 {
-	struct kvm_ext_vcpu *ext = kzalloc(sizeof(*ext), GFP_KERNEL_ACCOUNT);
+	struct khx_vcpu *ext = kzalloc(sizeof(*ext), GFP_KERNEL_ACCOUNT);
 	int err;
 
 	if (!ext)
@@ -66,13 +66,13 @@ int kvm_ext_vcpu_create(struct kvm_ext_vm *vm, struct kvm_vcpu *vcpu)
 		kfree(ext);
 	return err;
 }
-EXPORT_SYMBOL_FOR_KUNIT(kvm_ext_vcpu_create);
+EXPORT_SYMBOL_FOR_KUNIT(khx_areas_vcpu_create);
 
 /*
  * Pin the page of an area for as long as the guest lives. Memory that cannot
  * be pinned for long (files of some filesystems) is pinned as stock does.
  */
-static struct page *pin_page(struct kvm *kvm, unsigned long gpa, unsigned long *hvap)
+static struct page *area_pin_page(struct kvm *kvm, unsigned long gpa, unsigned long *hvap)
 {
 	struct kvm_memory_slot *slot;
 	struct page *page = NULL;
@@ -92,12 +92,12 @@ static struct page *pin_page(struct kvm *kvm, unsigned long gpa, unsigned long *
 	return nr == 1 ? page : NULL;
 }
 
-static unsigned long room_at(unsigned long gpa)
+static unsigned long area_room_at(unsigned long gpa)
 {
 	return PAGE_SIZE - offset_in_page(gpa);
 }
 
-static bool test_clear_flag(struct kvmppc_vpa *area)
+static bool area_test_clear_flag(struct kvmppc_vpa *area)
 {
 	bool dirty = area->pinned_addr && READ_ONCE(area->dirty);
 
@@ -108,8 +108,8 @@ static bool test_clear_flag(struct kvmppc_vpa *area)
 }
 
 /* Has the host written since the last look? Looks, and remembers. */
-static bool test_clear_written(struct kvm_vcpu *vcpu, enum kvm_ext_area a,
-			       struct kvm_ext_area_state *state)
+static bool area_test_clear_written(struct kvm_vcpu *vcpu, enum khx_area a,
+				    struct khx_area_state *state)
 {
 	struct kvmppc_vpa *area = area_of(vcpu, a);
 	bool written = false;
@@ -117,12 +117,12 @@ static bool test_clear_written(struct kvm_vcpu *vcpu, enum kvm_ext_area a,
 	if (!area->pinned_addr)
 		return false;
 
-	if (a == KVM_EXT_VPA) {
+	if (a == KHX_VPA) {
 		struct lppaca *vpa = area->pinned_addr;
 		u64 dispatch, index;
 		u32 yields;
 
-		written = test_clear_flag(area);
+		written = area_test_clear_flag(area);
 		yields = be32_to_cpu(READ_ONCE(vpa->yield_count));
 		dispatch = be64_to_cpu(READ_ONCE(vpa->enqueue_dispatch_tb));
 		index = be64_to_cpu(READ_ONCE(vpa->dtl_idx));
@@ -132,7 +132,7 @@ static bool test_clear_written(struct kvm_vcpu *vcpu, enum kvm_ext_area a,
 		state->seen.yields = yields;
 		state->seen.dispatch = dispatch;
 		state->seen.dtl_index = index;
-	} else if (a == KVM_EXT_DTL) {
+	} else if (a == KHX_DTL) {
 		u64 index = READ_ONCE(vcpu->arch.dtl_index);
 
 		smp_rmb();	/* pairs with the writer's, entry before index */
@@ -143,7 +143,7 @@ static bool test_clear_written(struct kvm_vcpu *vcpu, enum kvm_ext_area a,
 }
 
 /* Keep the dirty state of a page that is about to be unpinned. */
-static void mark_dirty(struct kvm *kvm, unsigned long gpa)
+static void area_mark_dirty(struct kvm *kvm, unsigned long gpa)
 {
 	struct kvm_memory_slot *slot;
 	gfn_t gfn = gpa >> PAGE_SHIFT;
@@ -152,7 +152,7 @@ static void mark_dirty(struct kvm *kvm, unsigned long gpa)
 	idx = srcu_read_lock(&kvm->srcu);
 	slot = gfn_to_memslot(kvm, gfn);
 	if (slot)
-		kvm_ext_accumulate(slot, gfn, gfn + 1);
+		khx_dirty_log_accumulate(slot, gfn, gfn + 1);
 	srcu_read_unlock(&kvm->srcu, idx);
 }
 
@@ -160,14 +160,14 @@ static void mark_dirty(struct kvm *kvm, unsigned long gpa)
  * What the guest sees at the start of an area (PAPR, H_REGISTER_VPA). The yield
  * count is odd while a vCPU is not in the guest.
  */
-static void start(struct kvm_vcpu *vcpu, enum kvm_ext_area a,
-		  struct kvm_ext_area_state *state)
+static void area_begin(struct kvm_vcpu *vcpu, enum khx_area a,
+		       struct khx_area_state *state)
 {
-	bool restored = state->update == KVM_EXT_AREA_RESTORED;
+	bool restored = state->update == KHX_AREA_RESTORED;
 	struct lppaca *vpa = vcpu->arch.vpa.pinned_addr;
 
 	switch (a) {
-	case KVM_EXT_VPA:
+	case KHX_VPA:
 		if (!vpa)
 			break;
 		vpa->__old_status |= LPPACA_OLD_SHARED_PROC;
@@ -175,7 +175,7 @@ static void start(struct kvm_vcpu *vcpu, enum kvm_ext_area a,
 					      cpu_to_be32(1);
 		vcpu->arch.vpa.dirty = true;
 		break;
-	case KVM_EXT_DTL:
+	case KHX_DTL:
 		vcpu->arch.dtl_index = restored && vpa ?
 				       be64_to_cpu(READ_ONCE(vpa->dtl_idx)) : 0;
 		state->seen.dtl_index = vcpu->arch.dtl_index;
@@ -186,7 +186,7 @@ static void start(struct kvm_vcpu *vcpu, enum kvm_ext_area a,
 }
 
 /* Where entry number @index goes: the log is a ring that began with number 0. */
-static struct dtl_entry *dtl_entry_at(const struct kvmppc_vpa *dtl, u64 index)
+static struct dtl_entry *area_dtl_entry(const struct kvmppc_vpa *dtl, u64 index)
 {
 	struct dtl_entry *first = dtl->pinned_addr;
 
@@ -198,7 +198,7 @@ static struct dtl_entry *dtl_entry_at(const struct kvmppc_vpa *dtl, u64 index)
  * do so under mmu_lock, and whoever pins its page looks at the invalidate sequence
  * under that lock as well, after this.
  */
-static void note_page(struct kvm_ext_vm *vm, unsigned long gpa, long change)
+static void areas_note_page(struct khx_vm *vm, unsigned long gpa, long change)
 {
 	struct xarray *pages = &vm->area_pages;
 	gfn_t gfn = gpa >> PAGE_SHIFT;
@@ -217,7 +217,7 @@ static void note_page(struct kvm_ext_vm *vm, unsigned long gpa, long change)
 	xa_unlock(pages);
 }
 
-static bool are_near(struct kvm_ext_vm *vm, gfn_t gfn, gfn_t end)
+static bool areas_overlap(struct khx_vm *vm, gfn_t gfn, gfn_t end)
 {
 	unsigned long index = gfn;
 
@@ -229,20 +229,20 @@ static bool are_near(struct kvm_ext_vm *vm, gfn_t gfn, gfn_t end)
  * Put @page (or nothing) under an area in place of what is there. Called with
  * vpa_update_lock held; returns the page to be unpinned when it is not.
  */
-static struct page *install(struct kvm_vcpu *vcpu, enum kvm_ext_area a,
-			    struct kvm_ext_area_state *state,
-			    struct page *page, unsigned long gpa)
+static struct page *area_install(struct kvm_vcpu *vcpu, enum khx_area a,
+				 struct khx_area_state *state,
+				 struct page *page, unsigned long gpa)
 {
 	struct kvmppc_vpa *area = area_of(vcpu, a);
 	struct page *old = state->page;
 	bool same = page && page == old && gpa == area->gpa &&
-		    state->update == KVM_EXT_AREA_KEEP;
+		    state->update == KHX_AREA_KEEP;
 
 	if (same)
 		return page;	/* pinned a second time just to see that */
 
-	if (test_clear_written(vcpu, a, state))
-		mark_dirty(vcpu->kvm, area->gpa);
+	if (area_test_clear_written(vcpu, a, state))
+		area_mark_dirty(vcpu->kvm, area->gpa);
 
 	state->page = page;
 	area->gpa = gpa;
@@ -251,21 +251,21 @@ static struct page *install(struct kvm_vcpu *vcpu, enum kvm_ext_area a,
 	area->dirty = false;
 
 	/* What stands there now was not written by this area's host. */
-	test_clear_written(vcpu, a, state);
+	area_test_clear_written(vcpu, a, state);
 
-	if (state->update != KVM_EXT_AREA_KEEP)
-		start(vcpu, a, state);
-	if (a == KVM_EXT_DTL)
-		vcpu->arch.dtl_ptr = dtl_entry_at(area, vcpu->arch.dtl_index);
+	if (state->update != KHX_AREA_KEEP)
+		area_begin(vcpu, a, state);
+	if (a == KHX_DTL)
+		vcpu->arch.dtl_ptr = area_dtl_entry(area, vcpu->arch.dtl_index);
 
 	/* What could not be done yet is still to be done. */
 	if (page || !gpa)
-		state->update = KVM_EXT_AREA_KEEP;
+		state->update = KHX_AREA_KEEP;
 	return old;
 }
 
 /* Any area's page may have been written by the host at any dispatch. */
-static void unpin(struct page *page, bool written)
+static void area_unpin(struct page *page, bool written)
 {
 	if (page)
 		unpin_user_page_range_dirty_lock(page, 1, written);
@@ -275,14 +275,14 @@ static void unpin(struct page *page, bool written)
  * What a request that kvm-hv has noted means. Userspace restores an area by ONE_REG; if
  * the guest has registered another since, that is new.
  */
-static enum kvm_ext_area_update kind_of(const struct kvmppc_vpa *area,
-					struct kvm_ext_area_state *state)
+static enum khx_area_update area_update_kind(const struct kvmppc_vpa *area,
+					     struct khx_area_state *state)
 {
 	unsigned long restored = state->restored;
 
 	state->restored = 0;
 	return restored && restored == area->next_gpa && state->restored_len == area->len ?
-	       KVM_EXT_AREA_RESTORED : KVM_EXT_AREA_NEW;
+	       KHX_AREA_RESTORED : KHX_AREA_NEW;
 }
 
 /*
@@ -290,15 +290,15 @@ static enum kvm_ext_area_update kind_of(const struct kvmppc_vpa *area,
  * which is let go meanwhile. Returns false if a signal came first: the vCPU leaves
  * KVM_RUN then before it enters the guest.
  *
- * What pin_page() finds may be on its way out already: its invalidation has begun, and
+ * What area_pin_page() finds may be on its way out already: its invalidation has begun, and
  * was told to us, before we looked, but the page is still mapped. KVM's sequence count
  * tells, as it does for page faults.
  */
-static bool update_area(struct kvm_vcpu *vcpu, struct kvm_ext_vcpu *ext, enum kvm_ext_area a)
+static bool area_update(struct kvm_vcpu *vcpu, struct khx_vcpu *ext, enum khx_area a)
 	__must_hold(&vcpu->arch.vpa_update_lock)
 {
-	struct kvm_ext_vm *vm = kvm_ext_vm_find(vcpu->kvm);
-	struct kvm_ext_area_state *state = &ext->area[a];
+	struct khx_vm *vm = khx_vm_find(vcpu->kvm);
+	struct khx_area_state *state = &ext->area[a];
 	struct kvmppc_vpa *area = area_of(vcpu, a);
 	struct kvm *kvm = vcpu->kvm;
 	unsigned long gpa, len, seq, hva = 0;
@@ -306,25 +306,25 @@ static bool update_area(struct kvm_vcpu *vcpu, struct kvm_ext_vcpu *ext, enum kv
 	bool again;
 
 	if (ext->asked & BIT(a))
-		state->update = kind_of(area, state);
+		state->update = area_update_kind(area, state);
 	ext->asked &= ~BIT(a);
 	ext->look &= ~BIT(a);
 	gpa = area->next_gpa;
 	len = area->len;
 	if (gpa != state->noted) {
-		note_page(vm, gpa, 1);
-		note_page(vm, state->noted, -1);
+		areas_note_page(vm, gpa, 1);
+		areas_note_page(vm, state->noted, -1);
 		state->noted = gpa;
 	}
 	spin_unlock(&vcpu->arch.vpa_update_lock);
 
 	seq = READ_ONCE(kvm->mmu_invalidate_seq);
 	smp_rmb();	/* count before page tables */
-	page = gpa && len <= room_at(gpa) ? pin_page(kvm, gpa, &hva) : NULL;
+	page = gpa && len <= area_room_at(gpa) ? area_pin_page(kvm, gpa, &hva) : NULL;
 
 	spin_lock(&kvm->mmu_lock);
 	spin_lock(&vcpu->arch.vpa_update_lock);
-	if (gpa && kvm_ext_invalidate_retry(kvm, seq, hva, gpa >> PAGE_SHIFT))
+	if (gpa && khx_invalidate_retry(kvm, seq, hva, gpa >> PAGE_SHIFT))
 		ext->look |= BIT(a);
 	if (area->update_pending) {	/* asked for again meanwhile */
 		area->update_pending = 0;
@@ -335,25 +335,25 @@ static bool update_area(struct kvm_vcpu *vcpu, struct kvm_ext_vcpu *ext, enum kv
 		old = page;
 	} else {
 		state->failed = gpa && !page;
-		old = install(vcpu, a, state, page, gpa);
+		old = area_install(vcpu, a, state, page, gpa);
 	}
 	spin_unlock(&vcpu->arch.vpa_update_lock);
 	spin_unlock(&kvm->mmu_lock);
 
-	unpin(old, old != page);
+	area_unpin(old, old != page);
 	cond_resched();
 	spin_lock(&vcpu->arch.vpa_update_lock);
 	return !again || !signal_pending(current);
 }
 
 /* All that is to be done; with vpa_update_lock held. */
-static void update_areas(struct kvm_vcpu *vcpu, struct kvm_ext_vcpu *ext)
+static void areas_update(struct kvm_vcpu *vcpu, struct khx_vcpu *ext)
 {
-	enum kvm_ext_area a;
+	enum khx_area a;
 
-	for (a = 0; a < KVM_EXT_NR_AREAS; a++) {
+	for (a = 0; a < KHX_NR_AREAS; a++) {
 		while ((ext->asked | ext->look) & BIT(a)) {
-			if (update_area(vcpu, ext, a))
+			if (area_update(vcpu, ext, a))
 				continue;
 			/* kvm-hv comes here again */
 			vcpu->arch.slb_shadow.update_pending = 1;
@@ -366,29 +366,29 @@ static void update_areas(struct kvm_vcpu *vcpu, struct kvm_ext_vcpu *ext)
 	}
 }
 
-void kvm_ext_update_vpa(struct kvm_vcpu *vcpu, struct kvmppc_vpa *vpap,
-			struct kvmppc_vpa *old_vpap)
+void khx_hook_update_vpa(struct kvm_vcpu *vcpu, struct kvmppc_vpa *vpap,
+			 struct kvmppc_vpa *old_vpap)
 {
-	struct kvm_ext_vcpu *ext = ext_vcpu(kvm_ext_vm_find(vcpu->kvm), vcpu);
+	struct khx_vcpu *ext = areas_vcpu(khx_vm_find(vcpu->kvm), vcpu);
 
 	lockdep_assert_held(&vcpu->arch.vpa_update_lock);
 
 	/* what kvm-hv would unpin */
-	if (KVM_EXT_UPDATE_VPA_HAS_OLD)
+	if (KHX_UPDATE_VPA_HAS_OLD)
 		old_vpap->pinned_addr = NULL;
 	vpap->update_pending = 0;
 
 	if (vpap == &vcpu->arch.vpa) {
-		ext->asked |= BIT(KVM_EXT_VPA);
-		ext->hidden |= BIT(KVM_EXT_VPA);
+		ext->asked |= BIT(KHX_VPA);
+		ext->hidden |= BIT(KHX_VPA);
 		ext->vpa_addr = vpap->pinned_addr;
 		vpap->pinned_addr = NULL;
 		vcpu->arch.slb_shadow.update_pending = 1;
 		return;
 	}
 	if (vpap == &vcpu->arch.dtl) {
-		ext->asked |= BIT(KVM_EXT_DTL);
-		ext->hidden |= BIT(KVM_EXT_DTL);
+		ext->asked |= BIT(KHX_DTL);
+		ext->hidden |= BIT(KHX_DTL);
 		ext->dtl_ptr = vcpu->arch.dtl_ptr;
 		ext->dtl_index = vcpu->arch.dtl_index;
 		vcpu->arch.slb_shadow.update_pending = 1;
@@ -396,57 +396,57 @@ void kvm_ext_update_vpa(struct kvm_vcpu *vcpu, struct kvmppc_vpa *vpap,
 	}
 
 	/* the last call: what was hidden from kvm-hv, or changed by it, comes back */
-	if (ext->hidden & BIT(KVM_EXT_VPA))
+	if (ext->hidden & BIT(KHX_VPA))
 		vcpu->arch.vpa.pinned_addr = ext->vpa_addr;
-	if (ext->hidden & BIT(KVM_EXT_DTL)) {
+	if (ext->hidden & BIT(KHX_DTL)) {
 		vcpu->arch.dtl_ptr = ext->dtl_ptr;
 		vcpu->arch.dtl_index = ext->dtl_index;
 	}
 	ext->hidden = 0;
-	if (vpap->next_gpa != ext->area[KVM_EXT_SLB].noted || ext->area[KVM_EXT_SLB].failed ||
+	if (vpap->next_gpa != ext->area[KHX_SLB].noted || ext->area[KHX_SLB].failed ||
 	    (vpap->next_gpa && vpap->pinned_end != vpap->pinned_addr + vpap->len))
-		ext->asked |= BIT(KVM_EXT_SLB);
-	update_areas(vcpu, ext);
+		ext->asked |= BIT(KHX_SLB);
+	areas_update(vcpu, ext);
 }
-EXPORT_SYMBOL_FOR_KUNIT(kvm_ext_update_vpa);
+EXPORT_SYMBOL_FOR_KUNIT(khx_hook_update_vpa);
 
-void kvm_ext_vcpu_free(struct kvm_ext_vm *vm, struct kvm_vcpu *vcpu)
+void khx_areas_vcpu_free(struct khx_vm *vm, struct kvm_vcpu *vcpu)
 {
-	struct kvm_ext_vcpu *ext = xa_erase(&vm->vcpus, (unsigned long)vcpu);
-	enum kvm_ext_area a;
+	struct khx_vcpu *ext = xa_erase(&vm->vcpus, (unsigned long)vcpu);
+	enum khx_area a;
 	struct page *old;
 
 	if (!ext)
 		return;
-	for (a = 0; a < KVM_EXT_NR_AREAS; a++) {
+	for (a = 0; a < KHX_NR_AREAS; a++) {
 		spin_lock(&vcpu->arch.vpa_update_lock);
-		old = install(vcpu, a, &ext->area[a], NULL, 0);
+		old = area_install(vcpu, a, &ext->area[a], NULL, 0);
 		spin_unlock(&vcpu->arch.vpa_update_lock);
-		note_page(vm, ext->area[a].noted, -1);
-		unpin(old, true);
+		areas_note_page(vm, ext->area[a].noted, -1);
+		area_unpin(old, true);
 	}
 	kfree(ext);
 }
-EXPORT_SYMBOL_FOR_KUNIT(kvm_ext_vcpu_free);
+EXPORT_SYMBOL_FOR_KUNIT(khx_areas_vcpu_free);
 
-int kvm_ext_set_area_reg(struct kvm_ext_vm *vm, struct kvm_vcpu *vcpu, u64 id,
-			 const union kvmppc_one_reg *val)
+int khx_areas_set_reg(struct khx_vm *vm, struct kvm_vcpu *vcpu, u64 id,
+		      const union kvmppc_one_reg *val)
 {
-	struct kvm_ext_vcpu *ext = ext_vcpu(vm, vcpu);
-	struct kvm_ext_area_state *state;
+	struct khx_vcpu *ext = areas_vcpu(vm, vcpu);
+	struct khx_area_state *state;
 	unsigned long gpa, len;
 	struct kvmppc_vpa *area;
-	enum kvm_ext_area a;
+	enum khx_area a;
 	int err = 0;
 
 	switch (id) {
 	case KVM_REG_PPC_VPA_ADDR:
-		a = KVM_EXT_VPA;
+		a = KHX_VPA;
 		gpa = val->dval;
 		len = sizeof(struct lppaca);
 		break;
 	case KVM_REG_PPC_VPA_DTL:
-		a = KVM_EXT_DTL;
+		a = KHX_DTL;
 		gpa = val->vpaval.addr;
 		len = val->vpaval.length;
 		if (gpa && len < sizeof(struct dtl_entry))
@@ -454,7 +454,7 @@ int kvm_ext_set_area_reg(struct kvm_ext_vm *vm, struct kvm_vcpu *vcpu, u64 id,
 		len = rounddown(len, sizeof(struct dtl_entry));
 		break;
 	default:
-		a = KVM_EXT_SLB;
+		a = KHX_SLB;
 		gpa = val->vpaval.addr;
 		len = val->vpaval.length;
 		break;
@@ -467,8 +467,8 @@ int kvm_ext_set_area_reg(struct kvm_ext_vm *vm, struct kvm_vcpu *vcpu, u64 id,
 	area = area_of(vcpu, a);
 	state = &ext->area[a];
 	spin_lock(&vcpu->arch.vpa_update_lock);
-	if (a == KVM_EXT_VPA ? !gpa && (vcpu->arch.slb_shadow.next_gpa ||
-					vcpu->arch.dtl.next_gpa) :
+	if (a == KHX_VPA ? !gpa && (vcpu->arch.slb_shadow.next_gpa ||
+				    vcpu->arch.dtl.next_gpa) :
 			       gpa && !vcpu->arch.vpa.next_gpa) {
 		err = -EINVAL;
 	} else if (gpa != area->next_gpa || len != area->len) {
@@ -480,7 +480,7 @@ int kvm_ext_set_area_reg(struct kvm_ext_vm *vm, struct kvm_vcpu *vcpu, u64 id,
 		area->update_pending = !!gpa;
 		if (!gpa) {
 			ext->asked |= BIT(a);
-			update_areas(vcpu, ext);
+			areas_update(vcpu, ext);
 		}
 	} else if (state->failed) {
 		area->update_pending = 1;
@@ -488,24 +488,24 @@ int kvm_ext_set_area_reg(struct kvm_ext_vm *vm, struct kvm_vcpu *vcpu, u64 id,
 	spin_unlock(&vcpu->arch.vpa_update_lock);
 	return err;
 }
-EXPORT_SYMBOL_FOR_KUNIT(kvm_ext_set_area_reg);
+EXPORT_SYMBOL_FOR_KUNIT(khx_areas_set_reg);
 
-void kvm_ext_areas_invalidate(struct kvm_ext_vm *vm, gfn_t gfn, gfn_t end)
+void khx_areas_invalidate(struct khx_vm *vm, gfn_t gfn, gfn_t end)
 {
 	struct kvm_vcpu *vcpu;
-	enum kvm_ext_area a;
+	enum khx_area a;
 	unsigned long i;
 
-	if (!are_near(vm, gfn, end))
+	if (!areas_overlap(vm, gfn, end))
 		return;
 	kvm_for_each_vcpu(i, vcpu, vm->kvm) {
-		struct kvm_ext_vcpu *ext = ext_vcpu(vm, vcpu);
+		struct khx_vcpu *ext = areas_vcpu(vm, vcpu);
 		bool hit = false;
 
 		if (!ext)
 			continue;
 		spin_lock(&vcpu->arch.vpa_update_lock);
-		for (a = 0; a < KVM_EXT_NR_AREAS; a++) {
+		for (a = 0; a < KHX_NR_AREAS; a++) {
 			gfn_t at = ext->area[a].noted >> PAGE_SHIFT;
 
 			if (!ext->area[a].noted || at < gfn || at >= end)
@@ -517,29 +517,29 @@ void kvm_ext_areas_invalidate(struct kvm_ext_vm *vm, gfn_t gfn, gfn_t end)
 			vcpu->arch.slb_shadow.update_pending = 1;
 		spin_unlock(&vcpu->arch.vpa_update_lock);
 		if (hit)
-			kvm_ext_stock.fast_vcpu_kick(vcpu);
+			khx_stock_ops.fast_vcpu_kick(vcpu);
 	}
 }
 
-void kvm_ext_areas_collect(struct kvm_ext_vm *vm,
-			   const struct kvm_memory_slot *slot,
-			   unsigned long *map)
+void khx_areas_collect(struct khx_vm *vm,
+		       const struct kvm_memory_slot *slot,
+		       unsigned long *map)
 {
 	struct kvm_vcpu *vcpu;
-	enum kvm_ext_area a;
+	enum khx_area a;
 	unsigned long i;
 
 	kvm_for_each_vcpu(i, vcpu, vm->kvm) {
-		struct kvm_ext_vcpu *ext = ext_vcpu(vm, vcpu);
+		struct khx_vcpu *ext = areas_vcpu(vm, vcpu);
 
-		for (a = 0; a < KVM_EXT_NR_AREAS; a++) {
+		for (a = 0; a < KHX_NR_AREAS; a++) {
 			unsigned long index;
 
 			spin_lock(&vcpu->arch.vpa_update_lock);
 			index = (area_of(vcpu, a)->gpa >> PAGE_SHIFT) - slot->base_gfn;
 			if (index < slot->npages &&
-			    (ext ? test_clear_written(vcpu, a, &ext->area[a]) :
-				   test_clear_flag(area_of(vcpu, a))))
+			    (ext ? area_test_clear_written(vcpu, a, &ext->area[a]) :
+				   area_test_clear_flag(area_of(vcpu, a))))
 				set_bit_le(index, map);
 			spin_unlock(&vcpu->arch.vpa_update_lock);
 		}

@@ -45,51 +45,51 @@ DEFINE_STATIC_SRCU(attach_srcu);
 /* There can be HPT guests on this host, and something of theirs is ours. */
 static bool hpt_guests;
 
-static int place_hpt_redirects(void);
-static int place_pin_redirects(void);
+static int hooks_place_hpt(void);
+static int hooks_place_pin(void);
 
 /*
  * A VM while it is in one of our members; vm is NULL for those of stock. It is let
  * go at the end of its scope, which sparse does not see: to it both functions have
  * to be balanced.
  */
-struct held {
-	struct kvm_ext_vm *vm;
+struct vm_ref {
+	struct khx_vm *vm;
 	int idx;
 };
 
-static struct held hold(const struct kvm *kvm)
+static struct vm_ref vm_ref_get(const struct kvm *kvm)
 {
 	int idx = srcu_read_lock(&attach_srcu);
 
 	__release(&attach_srcu);
-	return (struct held){ .vm = kvm_ext_vm_find(kvm), .idx = idx };
+	return (struct vm_ref){ .vm = khx_vm_find(kvm), .idx = idx };
 }
 
-static void let_go(struct held *held)
+static void vm_ref_put(struct vm_ref *ref)
 {
 	__acquire(&attach_srcu);
-	srcu_read_unlock(&attach_srcu, held->idx);
+	srcu_read_unlock(&attach_srcu, ref->idx);
 }
 
-static int ext_init_vm(struct kvm *kvm)
+static int op_init_vm(struct kvm *kvm)
 {
-	struct held held __cleanup(let_go) = hold(kvm);
-	struct kvm_ext_vm *vm;
+	struct vm_ref ref __cleanup(vm_ref_put) = vm_ref_get(kvm);
+	struct khx_vm *vm;
 	int err;
 
-	err = kvm_ext_stock.init_vm(kvm);
+	err = khx_stock_ops.init_vm(kvm);
 	if (err)
 		return err;
 
 	/* On a host with the hash MMU; elsewhere a VM begins as a radix guest. */
-	if (!kvm_is_radix(kvm) && place_hpt_redirects()) {
+	if (!kvm_is_radix(kvm) && hooks_place_hpt()) {
 		pr_warn_once("virtual machines stay on kvm-hv alone: functions that HPT guests need are held, see above\n");
 		return 0;
 	}
 
-	if (!READ_ONCE(kvm_ext_paging) && place_pin_redirects()) {
-		kvm_ext_stock.destroy_vm(kvm);
+	if (!READ_ONCE(khx_param.paging) && hooks_place_pin()) {
+		khx_stock_ops.destroy_vm(kvm);
 		return -EBUSY;
 	}
 
@@ -98,176 +98,176 @@ static int ext_init_vm(struct kvm *kvm)
 		return 0;
 
 	vm = kzalloc(sizeof(*vm), GFP_KERNEL_ACCOUNT);
-	if (!vm || kvm_ext_vm_init(vm, kvm)) {
+	if (!vm || khx_vm_init(vm, kvm)) {
 		kfree(vm);
-		kvm_ext_stock.destroy_vm(kvm);
+		khx_stock_ops.destroy_vm(kvm);
 		module_put(THIS_MODULE);
 		return -ENOMEM;
 	}
-	kvm_ext_vm_publish(vm);
+	khx_vm_publish(vm);
 	return 0;
 }
 
-static void ext_destroy_vm(struct kvm *kvm)
+static void op_destroy_vm(struct kvm *kvm)
 {
-	struct held held __cleanup(let_go) = hold(kvm);
-	struct kvm_ext_vm *vm = held.vm;
+	struct vm_ref ref __cleanup(vm_ref_put) = vm_ref_get(kvm);
+	struct khx_vm *vm = ref.vm;
 
 	if (vm) {
-		kvm_ext_pins_stop(vm);
+		khx_pins_stop(vm);
 		if (hpt_guests)
-			kvm_ext_hpt_drop_prepared(vm);
+			khx_hpt_life_drop_prepared(vm);
 	}
-	kvm_ext_stock.destroy_vm(kvm);
+	khx_stock_ops.destroy_vm(kvm);
 
 	if (vm) {
-		kvm_ext_vm_unpublish(vm);
-		kvm_ext_vm_release(vm);
+		khx_vm_unpublish(vm);
+		khx_vm_release(vm);
 		kfree_rcu(vm, rcu);
 		module_put(THIS_MODULE);
 	}
 }
 
-static int ext_vcpu_create(struct kvm_vcpu *vcpu)
+static int op_vcpu_create(struct kvm_vcpu *vcpu)
 {
-	struct held held __cleanup(let_go) = hold(vcpu->kvm);
+	struct vm_ref ref __cleanup(vm_ref_put) = vm_ref_get(vcpu->kvm);
 	int err;
 
-	if (held.vm) {
-		err = kvm_ext_vcpu_create(held.vm, vcpu);
+	if (ref.vm) {
+		err = khx_areas_vcpu_create(ref.vm, vcpu);
 		if (err)
 			return err;
 	}
-	err = kvm_ext_stock.vcpu_create(vcpu);
-	if (err && held.vm)
-		kvm_ext_vcpu_free(held.vm, vcpu);
+	err = khx_stock_ops.vcpu_create(vcpu);
+	if (err && ref.vm)
+		khx_areas_vcpu_free(ref.vm, vcpu);
 	return err;
 }
 
-static void ext_vcpu_free(struct kvm_vcpu *vcpu)
+static void op_vcpu_free(struct kvm_vcpu *vcpu)
 {
-	struct held held __cleanup(let_go) = hold(vcpu->kvm);
+	struct vm_ref ref __cleanup(vm_ref_put) = vm_ref_get(vcpu->kvm);
 
 	/* Leaves nothing pinned for stock to unpin. */
-	if (held.vm)
-		kvm_ext_vcpu_free(held.vm, vcpu);
-	kvm_ext_stock.vcpu_free(vcpu);
+	if (ref.vm)
+		khx_areas_vcpu_free(ref.vm, vcpu);
+	khx_stock_ops.vcpu_free(vcpu);
 }
 
-static int ext_set_one_reg(struct kvm_vcpu *vcpu, u64 id,
-			   union kvmppc_one_reg *val)
+static int op_set_one_reg(struct kvm_vcpu *vcpu, u64 id,
+			  union kvmppc_one_reg *val)
 {
-	struct held held __cleanup(let_go) = hold(vcpu->kvm);
+	struct vm_ref ref __cleanup(vm_ref_put) = vm_ref_get(vcpu->kvm);
 
-	if (held.vm && (id == KVM_REG_PPC_VPA_ADDR || id == KVM_REG_PPC_VPA_SLB ||
-			id == KVM_REG_PPC_VPA_DTL))
-		return kvm_ext_set_area_reg(held.vm, vcpu, id, val);
-	return kvm_ext_stock.set_one_reg(vcpu, id, val);
+	if (ref.vm && (id == KVM_REG_PPC_VPA_ADDR || id == KVM_REG_PPC_VPA_SLB ||
+		       id == KVM_REG_PPC_VPA_DTL))
+		return khx_areas_set_reg(ref.vm, vcpu, id, val);
+	return khx_stock_ops.set_one_reg(vcpu, id, val);
 }
 
-static bool ext_unmap_gfn_range(struct kvm *kvm, struct kvm_gfn_range *range)
+static bool op_unmap_gfn_range(struct kvm *kvm, struct kvm_gfn_range *range)
 {
-	struct held held __cleanup(let_go) = hold(kvm);
+	struct vm_ref ref __cleanup(vm_ref_put) = vm_ref_get(kvm);
 	bool flush;
 
-	if (held.vm && kvm_ext_notifiers)
-		flush = kvm_ext_unmap_gfn_range(held.vm, range);
+	if (ref.vm && khx_param.notifiers)
+		flush = khx_notifier_unmap(ref.vm, range);
 	else
-		flush = kvm_ext_stock.unmap_gfn_range(kvm, range);
-	if (held.vm && kvm_ext_areas)
-		kvm_ext_areas_invalidate(held.vm, range->start, range->end);
+		flush = khx_stock_ops.unmap_gfn_range(kvm, range);
+	if (ref.vm && khx_param.areas)
+		khx_areas_invalidate(ref.vm, range->start, range->end);
 	return flush;
 }
 
-static bool ext_age_gfn(struct kvm *kvm, struct kvm_gfn_range *range)
+static bool op_age_gfn(struct kvm *kvm, struct kvm_gfn_range *range)
 {
-	struct held held __cleanup(let_go) = hold(kvm);
+	struct vm_ref ref __cleanup(vm_ref_put) = vm_ref_get(kvm);
 
-	return held.vm ? kvm_ext_age_gfn(held.vm, range) :
-			 kvm_ext_stock.age_gfn(kvm, range);
+	return ref.vm ? khx_notifier_age(ref.vm, range) :
+			 khx_stock_ops.age_gfn(kvm, range);
 }
 
-static bool ext_test_age_gfn(struct kvm *kvm, struct kvm_gfn_range *range)
+static bool op_test_age_gfn(struct kvm *kvm, struct kvm_gfn_range *range)
 {
-	struct held held __cleanup(let_go) = hold(kvm);
+	struct vm_ref ref __cleanup(vm_ref_put) = vm_ref_get(kvm);
 
-	return held.vm ? kvm_ext_test_age_gfn(held.vm, range) :
-			 kvm_ext_stock.test_age_gfn(kvm, range);
+	return ref.vm ? khx_notifier_test_age(ref.vm, range) :
+			 khx_stock_ops.test_age_gfn(kvm, range);
 }
 
-#if KVM_EXT_HAS_SET_SPTE_GFN
+#if KHX_HAS_SET_SPTE_GFN
 /* The guest gets the new page by its next fault. */
-static bool ext_set_spte_gfn(struct kvm *kvm, struct kvm_gfn_range *range)
+static bool op_set_spte_gfn(struct kvm *kvm, struct kvm_gfn_range *range)
 {
-	struct held held __cleanup(let_go) = hold(kvm);
+	struct vm_ref ref __cleanup(vm_ref_put) = vm_ref_get(kvm);
 
-	return held.vm ? kvm_ext_unmap_gfn_range(held.vm, range) :
-			 kvm_ext_stock.set_spte_gfn(kvm, range);
+	return ref.vm ? khx_notifier_unmap(ref.vm, range) :
+			 khx_stock_ops.set_spte_gfn(kvm, range);
 }
 #endif
 
 /* Before a memslot is moved or deleted; it is marked invalid already. */
-static void ext_flush_memslot(struct kvm *kvm, struct kvm_memory_slot *slot)
+static void op_flush_memslot(struct kvm *kvm, struct kvm_memory_slot *slot)
 {
-	struct held held __cleanup(let_go) = hold(kvm);
+	struct vm_ref ref __cleanup(vm_ref_put) = vm_ref_get(kvm);
 
-	if (held.vm && kvm_ext_notifiers)
-		kvm_ext_flush_memslot(held.vm, slot);
+	if (ref.vm && khx_param.notifiers)
+		khx_notifier_flush_memslot(ref.vm, slot);
 	else
-		kvm_ext_stock.flush_memslot(kvm, slot);
-	if (held.vm && kvm->arch.nested_enable)
-		kvm_ext_rmap_slot_gone(held.vm, slot);
-	if (held.vm && kvm_ext_areas)
-		kvm_ext_areas_invalidate(held.vm, slot->base_gfn,
-					 slot->base_gfn + slot->npages);
+		khx_stock_ops.flush_memslot(kvm, slot);
+	if (ref.vm && kvm->arch.nested_enable)
+		khx_nested_drop_memslot(ref.vm, slot);
+	if (ref.vm && khx_param.areas)
+		khx_areas_invalidate(ref.vm, slot->base_gfn,
+				     slot->base_gfn + slot->npages);
 }
 
 /*
  * After any change of a memslot: areas may have memory now that had none. Stock
  * flushes a memslot whose logging was switched.
  */
-static void ext_commit_memory_region(struct kvm *kvm,
-				     struct kvm_memory_slot *old,
-				     const struct kvm_memory_slot *new,
-				     enum kvm_mr_change change)
+static void op_commit_memory_region(struct kvm *kvm,
+				    struct kvm_memory_slot *old,
+				    const struct kvm_memory_slot *new,
+				    enum kvm_mr_change change)
 {
-	struct held held __cleanup(let_go) = hold(kvm);
+	struct vm_ref ref __cleanup(vm_ref_put) = vm_ref_get(kvm);
 
-	kvm_ext_stock.commit_memory_region(kvm, old, new, change);
-	if (held.vm && kvm_ext_areas &&
+	khx_stock_ops.commit_memory_region(kvm, old, new, change);
+	if (ref.vm && khx_param.areas &&
 	    (change == KVM_MR_CREATE || change == KVM_MR_MOVE))
-		kvm_ext_areas_invalidate(held.vm, new->base_gfn,
-					 new->base_gfn + new->npages);
+		khx_areas_invalidate(ref.vm, new->base_gfn,
+				     new->base_gfn + new->npages);
 
 	/* What the memslot has is freed after this, and hypercalls may still use it. */
-	if (KVM_EXT_HPT_HCALLS_WITHOUT_SRCU && held.vm && !kvm_is_radix(kvm) &&
+	if (KHX_HPT_HCALLS_WITHOUT_SRCU && ref.vm && !kvm_is_radix(kvm) &&
 	    change != KVM_MR_CREATE)
 		synchronize_rcu_tasks();
 }
 
-static int ext_get_dirty_log(struct kvm *kvm, struct kvm_dirty_log *log)
+static int op_get_dirty_log(struct kvm *kvm, struct kvm_dirty_log *log)
 {
-	struct held held __cleanup(let_go) = hold(kvm);
+	struct vm_ref ref __cleanup(vm_ref_put) = vm_ref_get(kvm);
 
-	return held.vm ? kvm_ext_get_dirty_log(held.vm, log) :
-			 kvm_ext_stock.get_dirty_log(kvm, log);
+	return ref.vm ? khx_dirty_log_get(ref.vm, log) :
+			 khx_stock_ops.get_dirty_log(kvm, log);
 }
 
-static int clear_dirty_log(struct kvm_ext_vm *vm, void __user *arg)
+static int op_clear_dirty_log(struct khx_vm *vm, void __user *arg)
 {
 	struct kvm_clear_dirty_log log;
 
 	if (copy_from_user(&log, arg, sizeof(log)))
 		return -EFAULT;
-	return kvm_ext_clear_dirty_log(vm, &log);
+	return khx_dirty_log_clear(vm, &log);
 }
 
 /* long or int */
-#define VM_IOCTL_RET	typeof(kvm_ext_stock.arch_vm_ioctl(NULL, 0, 0))
+#define VM_IOCTL_RET	typeof(khx_stock_ops.arch_vm_ioctl(NULL, 0, 0))
 
 /* The guest gets a new HPT, or an empty one. */
-static VM_IOCTL_RET allocate_htab(struct kvm_ext_vm *vm, struct file *filp,
-				  unsigned long arg)
+static VM_IOCTL_RET op_allocate_htab(struct khx_vm *vm, struct file *filp,
+				     unsigned long arg)
 {
 	VM_IOCTL_RET ret;
 	u32 order;
@@ -277,66 +277,66 @@ static VM_IOCTL_RET allocate_htab(struct kvm_ext_vm *vm, struct file *filp,
 	/* kvm-hv clears an HPT of this order first, and order 0 is that of none */
 	if (order < PPC_MIN_HPT_ORDER || order > PPC_MAX_HPT_ORDER)
 		return -EINVAL;
-	ret = kvm_ext_hpt_stop(vm);
+	ret = khx_hpt_life_stop(vm);
 	if (ret)
 		return ret;
-	ret = kvm_ext_stock.arch_vm_ioctl(filp, KVM_PPC_ALLOCATE_HTAB, arg);
-	kvm_ext_hpt_start(vm, false);
+	ret = khx_stock_ops.arch_vm_ioctl(filp, KVM_PPC_ALLOCATE_HTAB, arg);
+	khx_hpt_life_start(vm, false);
 	return ret;
 }
 
 /* And KVM_CLEAR_DIRTY_LOG, which stock does not know. */
-static VM_IOCTL_RET ext_arch_vm_ioctl(struct file *filp, unsigned int ioctl,
-				      unsigned long arg)
+static VM_IOCTL_RET op_arch_vm_ioctl(struct file *filp, unsigned int ioctl,
+				     unsigned long arg)
 {
 	struct kvm *kvm = filp->private_data;
-	struct held held __cleanup(let_go) = hold(kvm);
+	struct vm_ref ref __cleanup(vm_ref_put) = vm_ref_get(kvm);
 
-	if (held.vm && kvm_ext_dirty_log && ioctl == KVM_CLEAR_DIRTY_LOG)
-		return clear_dirty_log(held.vm, (void __user *)arg);
-	if (held.vm && hpt_guests && ioctl == KVM_PPC_ALLOCATE_HTAB)
-		return place_hpt_redirects() ?: allocate_htab(held.vm, filp, arg);
-	return kvm_ext_stock.arch_vm_ioctl(filp, ioctl, arg);
+	if (ref.vm && khx_param.dirty_log && ioctl == KVM_CLEAR_DIRTY_LOG)
+		return op_clear_dirty_log(ref.vm, (void __user *)arg);
+	if (ref.vm && hpt_guests && ioctl == KVM_PPC_ALLOCATE_HTAB)
+		return hooks_place_hpt() ?: op_allocate_htab(ref.vm, filp, arg);
+	return khx_stock_ops.arch_vm_ioctl(filp, ioctl, arg);
 }
 
-/* An HPT guest becomes a radix guest; the other way is kvm_ext_free_radix(). */
-static int ext_configure_mmu(struct kvm *kvm, struct kvm_ppc_mmuv3_cfg *cfg)
+/* An HPT guest becomes a radix guest; the other way is khx_hook_free_radix(). */
+static int op_configure_mmu(struct kvm *kvm, struct kvm_ppc_mmuv3_cfg *cfg)
 {
-	struct held held __cleanup(let_go) = hold(kvm);
+	struct vm_ref ref __cleanup(vm_ref_put) = vm_ref_get(kvm);
 	int err;
 
-	if (held.vm && !(cfg->flags & KVM_PPC_MMUV3_RADIX)) {
-		err = place_hpt_redirects();
+	if (ref.vm && !(cfg->flags & KVM_PPC_MMUV3_RADIX)) {
+		err = hooks_place_hpt();
 		if (err)
 			return err;
 	}
-	if (!held.vm || !hpt_guests || !(cfg->flags & KVM_PPC_MMUV3_RADIX) ||
+	if (!ref.vm || !hpt_guests || !(cfg->flags & KVM_PPC_MMUV3_RADIX) ||
 	    kvm_is_radix(kvm))
-		return kvm_ext_stock.configure_mmu(kvm, cfg);
+		return khx_stock_ops.configure_mmu(kvm, cfg);
 
-	err = kvm_ext_hpt_stop(held.vm);
+	err = khx_hpt_life_stop(ref.vm);
 	if (err)
 		return err;
-	kvm_ext_hpt_drop_prepared(held.vm);
-	err = kvm_ext_stock.configure_mmu(kvm, cfg);
-	kvm_ext_hpt_start(held.vm, err == -EINVAL || err == -ENODEV);
+	khx_hpt_life_drop_prepared(ref.vm);
+	err = khx_stock_ops.configure_mmu(kvm, cfg);
+	khx_hpt_life_start(ref.vm, err == -EINVAL || err == -ENODEV);
 	return err;
 }
 
 /* The guest may have nested guests from now on. NULL asks if any guest may. */
-static int ext_enable_nested(struct kvm *kvm)
+static int op_enable_nested(struct kvm *kvm)
 {
-	struct held held __cleanup(let_go) = hold(kvm);
+	struct vm_ref ref __cleanup(vm_ref_put) = vm_ref_get(kvm);
 	pgd_t *root;
 
-	if (held.vm && !READ_ONCE(held.vm->spare_root)) {
-		root = kvzalloc(KVM_EXT_ROOT_SIZE, GFP_KERNEL_ACCOUNT);
+	if (ref.vm && !READ_ONCE(ref.vm->spare_root)) {
+		root = kvzalloc(KHX_ROOT_SIZE, GFP_KERNEL_ACCOUNT);
 		if (!root)
 			return -ENOMEM;
-		if (cmpxchg(&held.vm->spare_root, NULL, root))
+		if (cmpxchg(&ref.vm->spare_root, NULL, root))
 			kvfree(root);
 	}
-	return kvm_ext_stock.enable_nested(kvm);
+	return khx_stock_ops.enable_nested(kvm);
 }
 
 /*
@@ -348,45 +348,45 @@ static const struct {
 	const bool *facet;	/* NULL: always */
 	struct kvmppc_ops ops;
 } replacements[] = {
-	{ .ops.destroy_vm = ext_destroy_vm },
+	{ .ops.destroy_vm = op_destroy_vm },
 	{
-		.facet = &kvm_ext_areas,
-		.ops.vcpu_create = ext_vcpu_create,
-		.ops.vcpu_free = ext_vcpu_free,
-		.ops.set_one_reg = ext_set_one_reg,
-		.ops.unmap_gfn_range = ext_unmap_gfn_range,
-		.ops.flush_memslot = ext_flush_memslot,
-		.ops.commit_memory_region = ext_commit_memory_region,
+		.facet = &khx_param.areas,
+		.ops.vcpu_create = op_vcpu_create,
+		.ops.vcpu_free = op_vcpu_free,
+		.ops.set_one_reg = op_set_one_reg,
+		.ops.unmap_gfn_range = op_unmap_gfn_range,
+		.ops.flush_memslot = op_flush_memslot,
+		.ops.commit_memory_region = op_commit_memory_region,
 	},
 	{
-		.facet = &kvm_ext_notifiers,
+		.facet = &khx_param.notifiers,
 		.ops = {
-			.commit_memory_region = ext_commit_memory_region,
-			.flush_memslot = ext_flush_memslot,
-			.unmap_gfn_range = ext_unmap_gfn_range,
-			.age_gfn = ext_age_gfn,
-			.test_age_gfn = ext_test_age_gfn,
-#if KVM_EXT_HAS_SET_SPTE_GFN
-			.set_spte_gfn = ext_set_spte_gfn,
+			.commit_memory_region = op_commit_memory_region,
+			.flush_memslot = op_flush_memslot,
+			.unmap_gfn_range = op_unmap_gfn_range,
+			.age_gfn = op_age_gfn,
+			.test_age_gfn = op_test_age_gfn,
+#if KHX_HAS_SET_SPTE_GFN
+			.set_spte_gfn = op_set_spte_gfn,
 #endif
 		},
 	},
 	{
-		.facet = &kvm_ext_dirty_log,
-		.ops.get_dirty_log = ext_get_dirty_log,
-		.ops.arch_vm_ioctl = ext_arch_vm_ioctl,
+		.facet = &khx_param.dirty_log,
+		.ops.get_dirty_log = op_get_dirty_log,
+		.ops.arch_vm_ioctl = op_arch_vm_ioctl,
 	},
 	{
 		.facet = &hpt_guests,
-		.ops.arch_vm_ioctl = ext_arch_vm_ioctl,
-		.ops.configure_mmu = ext_configure_mmu,
+		.ops.arch_vm_ioctl = op_arch_vm_ioctl,
+		.ops.configure_mmu = op_configure_mmu,
 	},
 	{
-		.facet = &kvm_ext_nested,
-		.ops.enable_nested = ext_enable_nested,
-		.ops.flush_memslot = ext_flush_memslot,
+		.facet = &khx_param.nested,
+		.ops.enable_nested = op_enable_nested,
+		.ops.flush_memslot = op_flush_memslot,
 	},
-	{ .ops.init_vm = ext_init_vm },
+	{ .ops.init_vm = op_init_vm },
 };
 
 /*
@@ -395,16 +395,16 @@ static const struct {
  */
 #define NR_MEMBERS	(sizeof(struct kvmppc_ops) / sizeof(void *))
 
-static void *member(const struct kvmppc_ops *table, unsigned int m)
+static void *ops_member(const struct kvmppc_ops *table, unsigned int m)
 {
 	return ((void **)table)[m];
 }
 
-static void *our_member(unsigned int r, unsigned int m)
+static void *ops_replacement(unsigned int r, unsigned int m)
 {
 	if (replacements[r].facet && !*replacements[r].facet)
 		return NULL;
-	return member(&replacements[r].ops, m);
+	return ops_member(&replacements[r].ops, m);
 }
 
 /*
@@ -414,183 +414,183 @@ static void *our_member(unsigned int r, unsigned int m)
  */
 static bool self_test_result;
 
-noinline bool kvm_ext_self_test(void)
+noinline bool khx_self_test(void)
 {
 	return READ_ONCE(self_test_result);
 }
 
-bool kvm_ext_self_test_redirected(void)
+bool khx_self_test_redirected(void)
 {
 	return true;
 }
 
 static bool notrace self_test_wanted(const struct pt_regs *regs)
 {
-	return kvm_ext_called_by_us(regs);
+	return khx_called_by_us(regs);
 }
 
-static struct kvm_ext_redirect redirected[] = {
-	[KVM_EXT_SELF_TEST] = {
-		.name = "kvm_ext_self_test",
-		.stub = kvm_ext_stub_self_test,
+static struct khx_redirect redirected[] = {
+	[KHX_SELF_TEST] = {
+		.name = "khx_self_test",
+		.stub = khx_stub_self_test,
 		.wanted = self_test_wanted,
 	},
-	[KVM_EXT_FREE_RADIX] = {
+	[KHX_FREE_RADIX] = {
 		.name = "kvmppc_free_radix",
-		.stub = kvm_ext_stub_free_radix,
-		.wanted = kvm_ext_redirect_kvm,
+		.stub = khx_stub_free_radix,
+		.wanted = khx_redirect_kvm,
 	},
-	[KVM_EXT_UPDATE_VPA] = {
+	[KHX_UPDATE_VPA] = {
 		.name = "kvmppc_update_vpa",
-		.stub = kvm_ext_stub_update_vpa,
-		.wanted = kvm_ext_redirect_vcpu,
-		.facet = &kvm_ext_areas,
+		.stub = khx_stub_update_vpa,
+		.wanted = khx_redirect_vcpu,
+		.facet = &khx_param.areas,
 	},
-	[KVM_EXT_INSTANTIATE_PAGE] = {
+	[KHX_INSTANTIATE_PAGE] = {
 		.name = "kvmppc_book3s_instantiate_page",
-		.stub = kvm_ext_stub_instantiate_page,
-		.wanted = kvm_ext_redirect_vcpu,
+		.stub = khx_stub_instantiate_page,
+		.wanted = khx_redirect_vcpu,
 	},
-	[KVM_EXT_CREATE_PTE] = {
+	[KHX_CREATE_PTE] = {
 		.name = "kvmppc_create_pte",
-		.stub = kvm_ext_stub_create_pte,
-		.wanted = kvm_ext_redirect_kvm,
+		.stub = khx_stub_create_pte,
+		.wanted = khx_redirect_kvm,
 	},
 	/* when the log of a memslot is switched */
-	[KVM_EXT_FLUSH_MEMSLOT] = {
+	[KHX_FLUSH_MEMSLOT] = {
 		.name = "kvmppc_radix_flush_memslot",
-		.stub = kvm_ext_stub_flush_memslot,
-		.wanted = kvm_ext_redirect_kvm,
-		.facet = &kvm_ext_notifiers,
+		.stub = khx_stub_flush_memslot,
+		.wanted = khx_redirect_kvm,
+		.facet = &khx_param.notifiers,
 	},
-	[KVM_EXT_CHECK_EXTENSION] = {
+	[KHX_CHECK_EXTENSION] = {
 		.name = "kvm_vm_ioctl_check_extension",
-		.stub = kvm_ext_stub_check_manual,
-		.wanted = kvm_ext_redirect_check_manual,
-		.facet = &kvm_ext_dirty_log,
+		.stub = khx_stub_check_manual,
+		.wanted = khx_redirect_check_manual,
+		.facet = &khx_param.dirty_log,
 	},
-	[KVM_EXT_ENABLE_CAP] = {
+	[KHX_ENABLE_CAP] = {
 		.name = "kvm_vm_ioctl_enable_cap",
-		.stub = kvm_ext_stub_enable_manual,
-		.wanted = kvm_ext_redirect_enable_manual,
-		.facet = &kvm_ext_dirty_log,
+		.stub = khx_stub_enable_manual,
+		.wanted = khx_redirect_enable_manual,
+		.facet = &khx_param.dirty_log,
 	},
-	[KVM_EXT_GET_NESTED] = {
+	[KHX_GET_NESTED] = {
 		.name = "kvmhv_get_nested",
-		.stub = kvm_ext_stub_get_nested,
-		.wanted = kvm_ext_redirect_kvm,
-		.facet = &kvm_ext_nested,
+		.stub = khx_stub_get_nested,
+		.wanted = khx_redirect_kvm,
+		.facet = &khx_param.nested,
 	},
 	/* only called, where the reverse map is kvm-hv's */
-	[KVM_EXT_INSERT_RMAP] = {
+	[KHX_INSERT_RMAP] = {
 		.name = "kvmhv_insert_nest_rmap",
 	},
-	[KVM_EXT_REMOVE_RMAP] = {
+	[KHX_REMOVE_RMAP] = {
 		.name = "kvmhv_remove_nest_rmap_range",
-		.stub = kvm_ext_stub_remove_nest_rmap,
-		.wanted = kvm_ext_redirect_kvm,
-		.facet = &kvm_ext_nested,
+		.stub = khx_stub_remove_nest_rmap,
+		.wanted = khx_redirect_kvm,
+		.facet = &khx_param.nested,
 	},
-	[KVM_EXT_UPDATE_RMAP_RC] = {
+	[KHX_UPDATE_RMAP_RC] = {
 		.name = "kvmhv_update_nest_rmap_rc_list",
-		.stub = kvm_ext_stub_update_nest_rmap_rc,
-		.wanted = kvm_ext_redirect_kvm,
-		.facet = &kvm_ext_nested,
+		.stub = khx_stub_update_nest_rmap_rc,
+		.wanted = khx_redirect_kvm,
+		.facet = &khx_param.nested,
 	},
 	/* kvmppc_hv_handle_set_rc() itself is called for each R and C of any radix guest */
-	[KVM_EXT_FIND_NESTED_PTE] = {
+	[KHX_FIND_NESTED_PTE] = {
 		.name = "find_kvm_nested_guest_pte",
 		.caller = "kvmppc_hv_handle_set_rc",
-		.stub = kvm_ext_stub_find_nested_pte,
-		.wanted = kvm_ext_redirect_kvm,
-		.facet = &kvm_ext_nested,
+		.stub = khx_stub_find_nested_pte,
+		.wanted = khx_redirect_kvm,
+		.facet = &khx_param.nested,
 	},
-	[KVM_EXT_UNMAP_PTE] = {
+	[KHX_UNMAP_PTE] = {
 		.name = "kvmppc_unmap_pte",
-		.stub = kvm_ext_stub_unmap_pte,
-		.wanted = kvm_ext_redirect_unmap_pte,
+		.stub = khx_stub_unmap_pte,
+		.wanted = khx_redirect_unmap_pte,
 	},
-	[KVM_EXT_FREE_PGTABLE] = {
+	[KHX_FREE_PGTABLE] = {
 		.name = "kvmppc_free_pgtable_radix",
-		.stub = kvm_ext_stub_free_shadow_table,
-		.wanted = kvm_ext_redirect_shadow_table,
+		.stub = khx_stub_free_shadow_table,
+		.wanted = khx_redirect_shadow_table,
 	},
-	[KVM_EXT_RELEASE_NESTED] = {
+	[KHX_RELEASE_NESTED] = {
 		.name = "kvmhv_release_all_nested",
-		.stub = kvm_ext_stub_release_all_nested,
-		.wanted = kvm_ext_redirect_kvm,
-		.facet = &kvm_ext_nested,
+		.stub = khx_stub_release_all_nested,
+		.wanted = khx_redirect_kvm,
+		.facet = &khx_param.nested,
 	},
-	[KVM_EXT_NESTED_TLBIE] = {
+	[KHX_NESTED_TLBIE] = {
 		.name = "kvmhv_do_nested_tlbie",
-		.stub = kvm_ext_stub_nested_tlbie_all,
-		.wanted = kvm_ext_redirect_tlbie_all,
-		.facet = &kvm_ext_nested,
+		.stub = khx_stub_nested_tlbie_all,
+		.wanted = khx_redirect_tlbie_all,
+		.facet = &khx_param.nested,
 	},
-	[KVM_EXT_RPT_INVALIDATE] = {
+	[KHX_RPT_INVALIDATE] = {
 		.name = "do_h_rpt_invalidate_pat",
-		.stub = kvm_ext_stub_rpt_invalidate,
-		.wanted = kvm_ext_redirect_rpt_to_the_end,
-		.facet = &kvm_ext_nested,
+		.stub = khx_stub_rpt_invalidate,
+		.wanted = khx_redirect_rpt_to_the_end,
+		.facet = &khx_param.nested,
 	},
 
 	/*
 	 * What only HPT guests need. On bare metal radix guests call some of these at
 	 * each page fault, so they are placed when the first HPT guest of ours appears.
 	 */
-	[KVM_EXT_H_ENTER] = {
+	[KHX_H_ENTER] = {
 		.name = "kvmppc_do_h_enter",
-		.stub = kvm_ext_stub_h_enter,
-		.wanted = kvm_ext_redirect_kvm,
+		.stub = khx_stub_h_enter,
+		.wanted = khx_redirect_kvm,
 	},
-	[KVM_EXT_HPT_FAULT] = {
+	[KHX_HPT_FAULT] = {
 		.name = "kvmppc_book3s_hv_page_fault",
-		.stub = kvm_ext_stub_hpt_page_fault,
-		.wanted = kvm_ext_redirect_hpt_vcpu,
-		.facet = &kvm_ext_notifiers,
+		.stub = khx_stub_hpt_page_fault,
+		.wanted = khx_redirect_hpt_vcpu,
+		.facet = &khx_param.notifiers,
 	},
-	[KVM_EXT_SETUP_MMU] = {
+	[KHX_SETUP_MMU] = {
 		.name = "kvmhv_setup_mmu",
-		.stub = kvm_ext_stub_setup_mmu,
-		.wanted = kvm_ext_redirect_vcpu,
+		.stub = khx_stub_setup_mmu,
+		.wanted = khx_redirect_vcpu,
 	},
-	[KVM_EXT_FREE_HPT] = {
+	[KHX_FREE_HPT] = {
 		.name = "kvmppc_free_hpt",
-		.stub = kvm_ext_stub_free_hpt,
-		.wanted = kvm_ext_redirect_hpt,
+		.stub = khx_stub_free_hpt,
+		.wanted = khx_redirect_hpt,
 	},
-	[KVM_EXT_HTAB_READ] = {
+	[KHX_HTAB_READ] = {
 		.name = "kvm_htab_read",
-		.stub = kvm_ext_stub_htab_read,
-		.wanted = kvm_ext_redirect_htab_file,
+		.stub = khx_stub_htab_read,
+		.wanted = khx_redirect_htab_file,
 	},
-	[KVM_EXT_HTAB_WRITE] = {
+	[KHX_HTAB_WRITE] = {
 		.name = "kvm_htab_write",
-		.stub = kvm_ext_stub_htab_write,
-		.wanted = kvm_ext_redirect_htab_file,
+		.stub = khx_stub_htab_write,
+		.wanted = khx_redirect_htab_file,
 	},
-	[KVM_EXT_RESIZE_PREPARE] = {
+	[KHX_RESIZE_PREPARE] = {
 		.name = "kvm_vm_ioctl_resize_hpt_prepare",
-		.stub = kvm_ext_stub_resize_prepare,
-		.wanted = kvm_ext_redirect_kvm,
+		.stub = khx_stub_resize_prepare,
+		.wanted = khx_redirect_kvm,
 	},
-	[KVM_EXT_RESIZE_COMMIT] = {
+	[KHX_RESIZE_COMMIT] = {
 		.name = "kvm_vm_ioctl_resize_hpt_commit",
-		.stub = kvm_ext_stub_resize_commit,
-		.wanted = kvm_ext_redirect_kvm,
+		.stub = khx_stub_resize_commit,
+		.wanted = khx_redirect_kvm,
 	},
 
 	/* What only VMs with paging=0 need: placed with the first of them. */
-	[KVM_EXT_VCPU_RUN] = {
+	[KHX_VCPU_RUN] = {
 		.name = "kvmppc_vcpu_run_hv",
-		.stub = kvm_ext_stub_vcpu_run,
-		.wanted = kvm_ext_redirect_pinned_vcpu,
+		.stub = khx_stub_vcpu_run,
+		.wanted = khx_redirect_pinned_vcpu,
 	},
 };
 
-static struct kvm_ext_redirects redirects = {
+static struct khx_redirects redirects = {
 	.row = redirected,
-	.nr = KVM_EXT_FIRST_HPT,
+	.nr = KHX_FIRST_HPT,
 };
 
 /**
@@ -599,20 +599,20 @@ static struct kvm_ext_redirects redirects = {
  * @placed:	it is there; late_lock
  */
 struct late {
-	struct kvm_ext_redirects t;
+	struct khx_redirects t;
 	bool placed;
 };
 
 static DEFINE_MUTEX(late_lock);
 
 static struct late hpt_redirects = {
-	.t.row = &redirected[KVM_EXT_FIRST_HPT],
-	.t.nr = KVM_EXT_FIRST_PIN - KVM_EXT_FIRST_HPT,
+	.t.row = &redirected[KHX_FIRST_HPT],
+	.t.nr = KHX_FIRST_PIN - KHX_FIRST_HPT,
 };
 
 static struct late pin_redirects = {
-	.t.row = &redirected[KVM_EXT_FIRST_PIN],
-	.t.nr = ARRAY_SIZE(redirected) - KVM_EXT_FIRST_PIN,
+	.t.row = &redirected[KHX_FIRST_PIN],
+	.t.nr = ARRAY_SIZE(redirected) - KHX_FIRST_PIN,
 };
 
 static int place(struct late *late)
@@ -621,7 +621,7 @@ static int place(struct late *late)
 
 	mutex_lock(&late_lock);
 	if (!late->placed) {
-		err = kvm_ext_redirect_register(&late->t);
+		err = khx_redirect_register(&late->t);
 		late->placed = !err;
 	}
 	mutex_unlock(&late_lock);
@@ -629,13 +629,13 @@ static int place(struct late *late)
 }
 
 /* A VM of ours is about to have an HPT. */
-static int place_hpt_redirects(void)
+static int hooks_place_hpt(void)
 {
 	return hpt_guests ? place(&hpt_redirects) : 0;
 }
 
 /* A VM's pages are to be pinned. */
-static int place_pin_redirects(void)
+static int hooks_place_pin(void)
 {
 	return place(&pin_redirects);
 }
@@ -643,12 +643,12 @@ static int place_pin_redirects(void)
 static void take_back(struct late *late)
 {
 	if (late->placed)
-		kvm_ext_redirect_unregister(&late->t);
+		khx_redirect_unregister(&late->t);
 	late->placed = false;
 }
 
 /* Take a reference on kvm-hv and find its table; both or neither. */
-static int get_stock(void)
+static int attach_get_kvm_hv(void)
 {
 	int err = -ENODEV;
 
@@ -664,7 +664,7 @@ static int get_stock(void)
 	return err;
 }
 
-static int check_members(void)
+static int attach_check_ops(void)
 {
 	unsigned int r, m;
 
@@ -673,9 +673,9 @@ static int check_members(void)
 
 	for (r = 0; r < ARRAY_SIZE(replacements); r++) {
 		for (m = 0; m < NR_MEMBERS; m++) {
-			void *fn = member(ops, m);
+			void *fn = ops_member(ops, m);
 
-			if (our_member(r, m) &&
+			if (ops_replacement(r, m) &&
 			    !within_module((unsigned long)fn, ops->owner)) {
 				pr_err("cannot replace an operation of kvm-hv: another module has done so already, with %ps\n",
 				       fn);
@@ -687,71 +687,71 @@ static int check_members(void)
 }
 
 /* Put our members, or the saved ones of stock, into kvm-hv's table. */
-static void set_members(unsigned int r, bool to_ours)
+static void attach_set_ops(unsigned int r, bool to_ours)
 {
 	unsigned int m;
 
 	for (m = 0; m < NR_MEMBERS; m++) {
-		void *fn = our_member(r, m);
+		void *fn = ops_replacement(r, m);
 
 		if (!fn)
 			continue;
 		if (!to_ours)
-			fn = member(&kvm_ext_stock, m);
-		/* kvm_ext_stock, and what was replaced before, come first */
+			fn = ops_member(&khx_stock_ops, m);
+		/* khx_stock_ops, and what was replaced before, come first */
 		smp_store_release(&((void **)ops)[m], fn);
 	}
 }
 
-int kvm_ext_attach(void)
+int khx_attach(void)
 {
 	unsigned int i;
 	int err;
 
-	err = get_stock();
+	err = attach_get_kvm_hv();
 	if (err)
 		return err;
 
-	err = check_members();
+	err = attach_check_ops();
 	if (err)
 		goto put;
 
-	kvm_ext_stock_init(ops, redirected);
-	hpt_guests = (kvm_ext_dirty_log || kvm_ext_notifiers) && kvm_ext_has_hpt_guests();
+	khx_stock_init(ops, redirected);
+	hpt_guests = (khx_param.dirty_log || khx_param.notifiers) && khx_hpt_guests_possible();
 
-	err = kvm_ext_redirect_register(&redirects);
+	err = khx_redirect_register(&redirects);
 	if (err)
 		goto put;
 
-	if (!kvm_ext_self_test()) {
+	if (!khx_self_test()) {
 		pr_err("a redirected function was not redirected: has ftrace been disabled by a fault? see earlier messages\n");
 		err = -EIO;
 		goto unregister;
 	}
 
 	for (i = 0; i < ARRAY_SIZE(replacements); i++)
-		set_members(i, true);
+		attach_set_ops(i, true);
 	return 0;
 
 unregister:
-	kvm_ext_redirect_unregister(&redirects);
+	khx_redirect_unregister(&redirects);
 put:
 	module_put(ops->owner);
 	return err;
 }
 
-void kvm_ext_detach(void)
+void khx_detach(void)
 {
 	unsigned int i = ARRAY_SIZE(replacements);
 
 	while (i--)
-		set_members(i, false);
+		attach_set_ops(i, false);
 
 	synchronize_rcu_tasks();
 	synchronize_srcu(&attach_srcu);
 	take_back(&pin_redirects);
 	take_back(&hpt_redirects);
-	kvm_ext_redirect_unregister(&redirects);
+	khx_redirect_unregister(&redirects);
 	synchronize_rcu_tasks();
 
 	module_put(ops->owner);

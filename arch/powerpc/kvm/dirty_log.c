@@ -34,7 +34,7 @@
 #include "trace.h"
 
 /* Word by word: the caller may hold mmu_lock, and a huge page is 512 pages of 4K. */
-void kvm_ext_accumulate(const struct kvm_memory_slot *slot, gfn_t gfn, gfn_t end)
+void khx_dirty_log_accumulate(const struct kvm_memory_slot *slot, gfn_t gfn, gfn_t end)
 {
 	unsigned long next = gfn - slot->base_gfn, word, bits;
 	unsigned long last = min(end - slot->base_gfn, slot->npages);
@@ -49,10 +49,10 @@ void kvm_ext_accumulate(const struct kvm_memory_slot *slot, gfn_t gfn, gfn_t end
 		atomic_long_or(bits, (atomic_long_t *)&slot->dirty_bitmap[word]);
 	}
 }
-EXPORT_SYMBOL_FOR_KUNIT(kvm_ext_accumulate);
+EXPORT_SYMBOL_FOR_KUNIT(khx_dirty_log_accumulate);
 
 /* Take the accumulated bits. Others set bits in @from all the time. */
-static void take_bits(unsigned long *to, unsigned long *from, unsigned long nr)
+static void log_take_bits(unsigned long *to, unsigned long *from, unsigned long nr)
 {
 	unsigned long i;
 
@@ -62,7 +62,7 @@ static void take_bits(unsigned long *to, unsigned long *from, unsigned long nr)
 }
 
 /* The same, and leave them there. */
-static void see_bits(unsigned long *to, const unsigned long *from, unsigned long nr)
+static void log_copy_bits(unsigned long *to, const unsigned long *from, unsigned long nr)
 {
 	unsigned long i;
 
@@ -71,8 +71,8 @@ static void see_bits(unsigned long *to, const unsigned long *from, unsigned long
 }
 
 /* Put collected bits where the next collection finds them. */
-static void give_bits_back(unsigned long *to, const unsigned long *from,
-			   unsigned long nr)
+static void log_restore_bits(unsigned long *to, const unsigned long *from,
+			     unsigned long nr)
 {
 	unsigned long i;
 
@@ -83,17 +83,17 @@ static void give_bits_back(unsigned long *to, const unsigned long *from,
 
 /*
  * Who accumulates a bit has mmu_lock until what could still store to the page has been
- * flushed (kvm_ext_pass_found_dirty()); dirty_log=1 with stock's notifiers too. Bits that
+ * flushed (khx_pass_found_dirty()); dirty_log=1 with stock's notifiers too. Bits that
  * were taken come from such a hold, or from an earlier one.
  */
-static void wait_for_flushes(struct kvm *kvm)
+static void log_wait_for_flushes(struct kvm *kvm)
 {
 	spin_lock(&kvm->mmu_lock);
 	spin_unlock(&kvm->mmu_lock);
 }
 
-static int collect(struct kvm_ext_vm *vm, struct kvm_memory_slot *slot,
-		   void __user *user)
+static int log_collect(struct khx_vm *vm, struct kvm_memory_slot *slot,
+		       void __user *user)
 {
 	bool manual = READ_ONCE(vm->kvm->manual_dirty_log_protect), flushed = true;
 	unsigned long bytes = kvm_dirty_bitmap_bytes(slot);
@@ -105,40 +105,40 @@ static int collect(struct kvm_ext_vm *vm, struct kvm_memory_slot *slot,
 	memset(map, 0, bytes);
 
 	if (manual) {
-		kvm_ext_mmu(vm->kvm)->peek(vm, slot, map);
+		khx_mmu_of(vm->kvm)->peek(vm, slot, map);
 		/* areas forget */
-		kvm_ext_areas_collect(vm, slot, slot->dirty_bitmap);
-		see_bits(map, slot->dirty_bitmap, words);
+		khx_areas_collect(vm, slot, slot->dirty_bitmap);
+		log_copy_bits(map, slot->dirty_bitmap, words);
 	} else {
-		flushed = kvm_ext_mmu(vm->kvm)->harvest(vm, slot, map);
+		flushed = khx_mmu_of(vm->kvm)->harvest(vm, slot, map);
 		if (!flushed)
 			harvested = kvmalloc(bytes, GFP_KERNEL_ACCOUNT);
 		if (harvested)
 			memcpy(harvested, map, bytes);
-		kvm_ext_areas_collect(vm, slot, map);
-		take_bits(map, slot->dirty_bitmap, words);
-		wait_for_flushes(vm->kvm);
+		khx_areas_collect(vm, slot, map);
+		log_take_bits(map, slot->dirty_bitmap, words);
+		log_wait_for_flushes(vm->kvm);
 	}
 
 	if (copy_to_user(user, map, bytes)) {
 		err = -EFAULT;
 		if (!manual)
-			give_bits_back(slot->dirty_bitmap, map, words);
+			log_restore_bits(slot->dirty_bitmap, map, words);
 	} else if (!flushed) {
 		/*
 		 * Harvested pages are reported once more. Those that came from elsewhere
 		 * need not be, or the log would never end.
 		 */
-		give_bits_back(slot->dirty_bitmap, harvested ?: map, words);
+		log_restore_bits(slot->dirty_bitmap, harvested ?: map, words);
 	}
 	kvfree(harvested);
 
-	trace_kvm_ext_get_dirty_log(vm, slot, map, err);
+	trace_khx_dirty_log_get(vm, slot, map, err);
 	return err;
 }
 
 /* The slot, with slots_lock held, if it is logged. */
-static struct kvm_memory_slot *lock_logged_slot(struct kvm *kvm, u32 id)
+static struct kvm_memory_slot *log_lock_memslot(struct kvm *kvm, u32 id)
 {
 	struct kvm_memory_slot *slot;
 
@@ -153,19 +153,19 @@ static struct kvm_memory_slot *lock_logged_slot(struct kvm *kvm, u32 id)
 	return ERR_PTR(-ENOENT);
 }
 
-static int our_get_dirty_log(struct kvm_ext_vm *vm, struct kvm_dirty_log *log)
+static int log_get(struct khx_vm *vm, struct kvm_dirty_log *log)
 {
-	struct kvm_memory_slot *slot = lock_logged_slot(vm->kvm, log->slot);
+	struct kvm_memory_slot *slot = log_lock_memslot(vm->kvm, log->slot);
 	int err;
 
 	if (IS_ERR(slot))
 		return PTR_ERR(slot);
-	err = collect(vm, slot, log->dirty_bitmap);
+	err = log_collect(vm, slot, log->dirty_bitmap);
 	mutex_unlock(&vm->kvm->slots_lock);
 	return err;
 }
 
-int kvm_ext_get_dirty_log(struct kvm_ext_vm *vm, struct kvm_dirty_log *log)
+int khx_dirty_log_get(struct khx_vm *vm, struct kvm_dirty_log *log)
 {
 	struct kvm *kvm = vm->kvm;
 	int err;
@@ -179,17 +179,17 @@ int kvm_ext_get_dirty_log(struct kvm_ext_vm *vm, struct kvm_dirty_log *log)
 
 	/* areas of a machine that can run secure guests are kvm-hv's, too */
 	if (!kvm->arch.secure_guest)
-		err = our_get_dirty_log(vm, log);
+		err = log_get(vm, log);
 	else
-		err = kvm_ext_stock.get_dirty_log(kvm, log);
+		err = khx_stock_ops.get_dirty_log(kvm, log);
 
 	mutex_unlock(&kvm->arch.mmu_setup_lock);
 	return err;
 }
 
 /* Is it a range of pages of the slot that words of a bitmap can name? */
-static bool range_is_right(const struct kvm_memory_slot *slot,
-			   const struct kvm_clear_dirty_log *log)
+static bool log_range_valid(const struct kvm_memory_slot *slot,
+			    const struct kvm_clear_dirty_log *log)
 {
 	unsigned long rest;
 
@@ -201,8 +201,8 @@ static bool range_is_right(const struct kvm_memory_slot *slot,
 }
 
 /* Bits that are named are no longer set; but others may be setting them again. */
-static void drop_bits(unsigned long *bits, const unsigned long *named,
-		      unsigned long first, unsigned long nr)
+static void log_clear_bits(unsigned long *bits, const unsigned long *named,
+			   unsigned long first, unsigned long nr)
 {
 	unsigned long i;
 
@@ -215,14 +215,14 @@ static void drop_bits(unsigned long *bits, const unsigned long *named,
  * What is accumulated goes first: a page that is unmapped before its C bit is
  * cleared is then accumulated anew.
  */
-static int clear(struct kvm_ext_vm *vm, struct kvm_memory_slot *slot,
-		 const struct kvm_clear_dirty_log *log)
+static int log_clear(struct khx_vm *vm, struct kvm_memory_slot *slot,
+		     const struct kvm_clear_dirty_log *log)
 {
 	unsigned long *named = kvm_second_dirty_bitmap(slot);
 	unsigned long first = log->first_page / BITS_PER_LONG;
 	unsigned long words = DIV_ROUND_UP(log->num_pages, BITS_PER_LONG);
 
-	if (!range_is_right(slot, log))
+	if (!log_range_valid(slot, log))
 		return -EINVAL;
 	if (copy_from_user(named + first, log->dirty_bitmap, words * sizeof(long)))
 		return -EFAULT;
@@ -230,17 +230,17 @@ static int clear(struct kvm_ext_vm *vm, struct kvm_memory_slot *slot,
 		named[first + words - 1] &= BITMAP_LAST_WORD_MASK(log->num_pages);
 
 	/* what the host has written until now is in what userspace reads, too */
-	kvm_ext_areas_collect(vm, slot, slot->dirty_bitmap);
-	drop_bits(slot->dirty_bitmap, named, first, words);
+	khx_areas_collect(vm, slot, slot->dirty_bitmap);
+	log_clear_bits(slot->dirty_bitmap, named, first, words);
 	if (!vm->kvm->arch.secure_guest &&
-	    !kvm_ext_mmu(vm->kvm)->clean(vm, slot, named, log->first_page,
-					 log->first_page + log->num_pages))
-		give_bits_back(slot->dirty_bitmap + first, named + first, words);
-	trace_kvm_ext_clear_dirty_log(vm, slot, log, named);
+	    !khx_mmu_of(vm->kvm)->clean(vm, slot, named, log->first_page,
+					log->first_page + log->num_pages))
+		log_restore_bits(slot->dirty_bitmap + first, named + first, words);
+	trace_khx_dirty_log_clear(vm, slot, log, named);
 	return 0;
 }
 
-int kvm_ext_clear_dirty_log(struct kvm_ext_vm *vm, const struct kvm_clear_dirty_log *log)
+int khx_dirty_log_clear(struct khx_vm *vm, const struct kvm_clear_dirty_log *log)
 {
 	struct kvm *kvm = vm->kvm;
 	struct kvm_memory_slot *slot;
@@ -250,18 +250,18 @@ int kvm_ext_clear_dirty_log(struct kvm_ext_vm *vm, const struct kvm_clear_dirty_
 		return -EINVAL;
 
 	mutex_lock(&kvm->arch.mmu_setup_lock);
-	slot = lock_logged_slot(kvm, log->slot);
+	slot = log_lock_memslot(kvm, log->slot);
 	if (IS_ERR(slot)) {
 		err = PTR_ERR(slot);
 	} else {
-		err = clear(vm, slot, log);
+		err = log_clear(vm, slot, log);
 		mutex_unlock(&kvm->slots_lock);
 	}
 	mutex_unlock(&kvm->arch.mmu_setup_lock);
 	return err;
 }
 
-void kvm_ext_dirty_log_save(struct kvm_ext_vm *vm, const struct kvm_ext_mmu *mmu)
+void khx_dirty_log_save(struct khx_vm *vm, const struct khx_mmu *mmu)
 {
 	struct kvm *kvm = vm->kvm;
 	struct kvm_memory_slot *slot;

@@ -12,54 +12,54 @@
 #include "kunit.h"
 
 /* Guest real addresses have at most 52 bits, LPIDs 12. */
-#define GPA_BITS	52
-#define GPA_MASK	((1UL << GPA_BITS) - 1)
-#define LPID_SHIFT	(GPA_BITS - PAGE_SHIFT)
+#define FLUSH_DEBUG_GPA_BITS	52
+#define FLUSH_DEBUG_GPA_MASK	((1UL << FLUSH_DEBUG_GPA_BITS) - 1)
+#define FLUSH_DEBUG_LPID_SHIFT	(FLUSH_DEBUG_GPA_BITS - PAGE_SHIFT)
 
-static unsigned long index_of(u64 lpid, unsigned long gpa)
+static unsigned long flush_debug_index(u64 lpid, unsigned long gpa)
 {
-	return (lpid & 0xfff) << LPID_SHIFT | gpa >> PAGE_SHIFT;
+	return (lpid & 0xfff) << FLUSH_DEBUG_LPID_SHIFT | gpa >> PAGE_SHIFT;
 }
 
-void kvm_ext_flush_debug_init(struct kvm_ext_flush_debug *d)
+void khx_flush_debug_init(struct khx_flush_debug *d)
 {
 	xa_init(&d->owed);
 	d->blind = false;
 }
-EXPORT_SYMBOL_FOR_KUNIT(kvm_ext_flush_debug_init);
+EXPORT_SYMBOL_FOR_KUNIT(khx_flush_debug_init);
 
-void kvm_ext_flush_debug_destroy(struct kvm_ext_flush_debug *d)
+void khx_flush_debug_destroy(struct khx_flush_debug *d)
 {
 	xa_destroy(&d->owed);
 }
-EXPORT_SYMBOL_FOR_KUNIT(kvm_ext_flush_debug_destroy);
+EXPORT_SYMBOL_FOR_KUNIT(khx_flush_debug_destroy);
 
-void kvm_ext_flush_debug_owe(struct kvm_ext_flush_debug *d, u64 lpid,
-			     unsigned long gpa, unsigned int shift)
+void khx_flush_debug_owe(struct khx_flush_debug *d, u64 lpid,
+			 unsigned long gpa, unsigned int shift)
 {
 	unsigned long end = gpa + (1UL << shift);
 
 	for (; gpa < end; gpa += PAGE_SIZE)
-		if (xa_err(xa_store(&d->owed, index_of(lpid, gpa),
+		if (xa_err(xa_store(&d->owed, flush_debug_index(lpid, gpa),
 				    xa_mk_value(1), GFP_ATOMIC)))
 			d->blind = true;
 }
 
-void kvm_ext_flush_debug_paid(struct kvm_ext_flush_debug *d, u64 lpid,
-			      unsigned long start, unsigned long end)
+void khx_flush_debug_paid(struct khx_flush_debug *d, u64 lpid,
+			  unsigned long start, unsigned long end)
 {
-	unsigned long first = index_of(lpid, start), index;
-	unsigned long last = end == -1UL ? index_of(lpid, -PAGE_SIZE & GPA_MASK) :
-					   index_of(lpid, end - 1);
+	unsigned long first = flush_debug_index(lpid, start), index, last;
 	void *entry;
+
+	last = flush_debug_index(lpid, end == -1UL ? FLUSH_DEBUG_GPA_MASK : end - 1);
 
 	xa_for_each_range(&d->owed, index, entry, first, last)
 		xa_erase(&d->owed, index);
 }
-EXPORT_SYMBOL_FOR_KUNIT(kvm_ext_flush_debug_paid);
+EXPORT_SYMBOL_FOR_KUNIT(khx_flush_debug_paid);
 
-static bool settled(struct kvm_ext_flush_debug *d, unsigned long first,
-		    unsigned long last)
+static bool flush_debug_range_settled(struct khx_flush_debug *d, unsigned long first,
+				      unsigned long last)
 {
 	unsigned long index = first;
 
@@ -67,18 +67,19 @@ static bool settled(struct kvm_ext_flush_debug *d, unsigned long first,
 		return true;
 
 	WARN_ONCE(1, "LPID %lu page %#lx: a leaf was changed, and that is relied upon, but not flushed\n",
-		  index >> LPID_SHIFT, index & ((1UL << LPID_SHIFT) - 1));
+		  index >> FLUSH_DEBUG_LPID_SHIFT, index & ((1UL << FLUSH_DEBUG_LPID_SHIFT) - 1));
 	return false;
 }
 
-bool kvm_ext_flush_debug_settled(struct kvm_ext_flush_debug *d)
+bool khx_flush_debug_settled(struct khx_flush_debug *d)
 {
-	return settled(d, 0, ULONG_MAX);
+	return flush_debug_range_settled(d, 0, ULONG_MAX);
 }
-EXPORT_SYMBOL_FOR_KUNIT(kvm_ext_flush_debug_settled);
+EXPORT_SYMBOL_FOR_KUNIT(khx_flush_debug_settled);
 
-bool kvm_ext_flush_debug_settled_range(struct kvm_ext_flush_debug *d, u64 lpid,
-				       unsigned long start, unsigned long end)
+bool khx_flush_debug_settled_range(struct khx_flush_debug *d, u64 lpid,
+				   unsigned long start, unsigned long end)
 {
-	return settled(d, index_of(lpid, start), index_of(lpid, end - 1));
+	return flush_debug_range_settled(d, flush_debug_index(lpid, start),
+					 flush_debug_index(lpid, end - 1));
 }

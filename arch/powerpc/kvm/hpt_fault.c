@@ -3,7 +3,7 @@
  * How HPTEs of HPT guests come to name host pages: what has to hold before.
  *
  * On POWER8 the guest's H_ENTER is served in real mode, where no function can be
- * redirected: there the checks of kvm_ext_h_enter() are passed by.
+ * redirected: there the checks of khx_hook_do_h_enter() are passed by.
  */
 #include <linux/kvm_host.h>
 #include <asm/hvcall.h>
@@ -22,8 +22,8 @@
 #include "stock.h"
 #include "vm.h"
 
-bool kvm_ext_hpt_congruent(const struct kvm_memory_slot *slot, unsigned long gpa,
-			   unsigned long size)
+bool khx_hpt_fault_congruent(const struct kvm_memory_slot *slot, unsigned long gpa,
+			     unsigned long size)
 {
 	gfn_t gfn = gpa >> PAGE_SHIFT;
 
@@ -31,46 +31,46 @@ bool kvm_ext_hpt_congruent(const struct kvm_memory_slot *slot, unsigned long gpa
 	       (IS_ALIGNED(__gfn_to_hva_memslot(slot, gfn), size) &&
 		gfn + (size >> PAGE_SHIFT) <= slot->base_gfn + slot->npages);
 }
-EXPORT_SYMBOL_FOR_KUNIT(kvm_ext_hpt_congruent);
+EXPORT_SYMBOL_FOR_KUNIT(khx_hpt_fault_congruent);
 
 /* The page is not pinned yet: the first access faults, and that may sleep. */
-static void leave_to_fault(struct kvm *kvm, const struct kvm_memory_slot *slot,
-			   gfn_t gfn)
+static void hpt_fault_make_absent(struct kvm *kvm, const struct kvm_memory_slot *slot,
+				  gfn_t gfn)
 {
-	struct kvm_ext_vm *vm = kvm_ext_vm_find(kvm);
+	struct khx_vm *vm = khx_vm_find(kvm);
 
 	if (!vm->pins.on)
 		return;
 	spin_lock(&kvm->mmu_lock);
-	kvm_ext_hpt_unmap(vm, slot, gfn, gfn + 1, KVM_EXT_SPARE_PINNED);
+	khx_hpt_unmap(vm, slot, gfn, gfn + 1, KHX_UNMAP_KEEP_PINNED);
 	spin_unlock(&kvm->mmu_lock);
 }
 
-long kvm_ext_h_enter(struct kvm *kvm, unsigned long flags, long pte_index,
-		     unsigned long pteh, unsigned long ptel, pgd_t *pgdir,
-		     bool realmode, unsigned long *pte_idx_ret)
+long khx_hook_do_h_enter(struct kvm *kvm, unsigned long flags, long pte_index,
+			 unsigned long pteh, unsigned long ptel, pgd_t *pgdir,
+			 bool realmode, unsigned long *pte_idx_ret)
 {
-	typeof(kvmppc_do_h_enter) *original = kvm_ext_original(KVM_EXT_H_ENTER);
+	typeof(kvmppc_do_h_enter) *original = khx_original(KHX_H_ENTER);
 	unsigned long size = kvmppc_actual_pgsz(pteh, ptel);
 	unsigned long gpa = (ptel & HPTE_R_RPN) & ~(size - 1);
 	const struct kvm_memory_slot *slot;
 	long rc = H_PARAMETER;
 	int idx;
 
-	BUILD_BUG_ON(!__same_type(kvm_ext_h_enter, kvmppc_do_h_enter));
+	BUILD_BUG_ON(!__same_type(khx_hook_do_h_enter, kvmppc_do_h_enter));
 
 	/* 6.1 does not hold it here, and uses the memslot all the same */
 	idx = srcu_read_lock(&kvm->srcu);
-	if (kvm_ext_hpt_closed(kvm)) {
+	if (khx_hpt_life_closed(kvm)) {
 		srcu_read_unlock(&kvm->srcu, idx);
 		return H_PTEG_FULL;
 	}
 	slot = size ? gfn_to_memslot(kvm, gpa >> PAGE_SHIFT) : NULL;
-	if (!slot || !kvm_ext_notifiers || kvm_ext_hpt_congruent(slot, gpa, size))
+	if (!slot || !khx_param.notifiers || khx_hpt_fault_congruent(slot, gpa, size))
 		rc = original(kvm, flags, pte_index, pteh, ptel, pgdir, realmode,
 			      pte_idx_ret);
 	if (slot && rc == H_SUCCESS)
-		leave_to_fault(kvm, slot, gpa >> PAGE_SHIFT);
+		hpt_fault_make_absent(kvm, slot, gpa >> PAGE_SHIFT);
 	srcu_read_unlock(&kvm->srcu, idx);
 	return rc;
 }
@@ -89,17 +89,17 @@ struct faulting {
  * Look at the HPTE that the processor found. False if it is another by now, or the HPT
  * is: the guest comes again.
  */
-static bool read_faulting(struct kvm_vcpu *vcpu, struct kvm_ext_vm *vm, struct faulting *f)
+static bool hpt_fault_read(struct kvm_vcpu *vcpu, struct khx_vm *vm, struct faulting *f)
 {
 	unsigned long index = vcpu->arch.pgfault_index;
 	struct kvm *kvm = vcpu->kvm;
-	struct kvm_ext_hpte hpte;
+	struct khx_hpte hpte;
 
 	if (atomic_read(&vm->hpt_life.closed) || !kvm->arch.hpt.virt ||
 	    index >= kvmppc_hpt_npte(&kvm->arch.hpt))
 		return false;
 
-	hpte = kvm_ext_hpte_read(&kvm->arch.hpt, index);
+	hpte = khx_hpte_read(&kvm->arch.hpt, index);
 	if (hpte.v != vcpu->arch.pgfault_hpte[0] || hpte.r != vcpu->arch.pgfault_hpte[1])
 		return false;
 	f->size = kvmppc_actual_pgsz(hpte.v, hpte.guest_r);
@@ -111,62 +111,62 @@ static bool read_faulting(struct kvm_vcpu *vcpu, struct kvm_ext_vm *vm, struct f
  * May the page be mapped? An HPTE may be older than its memslot: H_ENTER takes anything
  * where there is none.
  */
-static bool is_congruent(struct kvm *kvm, const struct faulting *f)
+static bool hpt_fault_is_congruent(struct kvm *kvm, const struct faulting *f)
 {
 	const struct kvm_memory_slot *slot = gfn_to_memslot(kvm, f->gfn);
 
-	return !slot || kvm_ext_hpt_congruent(slot, f->gfn << PAGE_SHIFT, f->size);
+	return !slot || khx_hpt_fault_congruent(slot, f->gfn << PAGE_SHIFT, f->size);
 }
 
-static int pin_faulting(struct kvm_ext_vm *vm, const struct faulting *f, bool writing)
+static int hpt_fault_pin(struct khx_vm *vm, const struct faulting *f, bool writing)
 {
 	const struct kvm_memory_slot *slot = gfn_to_memslot(vm->kvm, f->gfn);
 
 	if (!slot || slot->flags & KVM_MEMSLOT_INVALID)
 		return 0;
-	return kvm_ext_pin(vm, slot, f->gfn, f->gfn + DIV_ROUND_UP(f->size, PAGE_SIZE), writing);
+	return khx_pin_range(vm, slot, f->gfn, f->gfn + DIV_ROUND_UP(f->size, PAGE_SIZE), writing);
 }
 
 /* A memslot has come between the check and kvm-hv's own look at it. */
-static void take_back(struct kvm_ext_vm *vm, const struct faulting *f)
+static void hpt_fault_unpin(struct khx_vm *vm, const struct faulting *f)
 {
 	const struct kvm_memory_slot *slot = gfn_to_memslot(vm->kvm, f->gfn);
 
 	spin_lock(&vm->kvm->mmu_lock);
-	kvm_ext_hpt_unmap(vm, slot, f->gfn, f->gfn + 1, 0);
+	khx_hpt_unmap(vm, slot, f->gfn, f->gfn + 1, 0);
 	spin_unlock(&vm->kvm->mmu_lock);
 }
 
-int kvm_ext_hpt_page_fault(struct kvm_vcpu *vcpu, unsigned long ea,
-			   unsigned long dsisr)
+int khx_hook_book3s_hv_page_fault(struct kvm_vcpu *vcpu, unsigned long ea,
+				  unsigned long dsisr)
 {
-	typeof(kvmppc_book3s_hv_page_fault) *original = kvm_ext_original(KVM_EXT_HPT_FAULT);
-	struct kvm_ext_vm *vm = kvm_ext_vm_find(vcpu->kvm);
+	typeof(kvmppc_book3s_hv_page_fault) *original = khx_original(KHX_HPT_FAULT);
+	struct khx_vm *vm = khx_vm_find(vcpu->kvm);
 	struct kvm *kvm = vcpu->kvm;
 	struct faulting f = { };
 	int ret = 0;
 
-	BUILD_BUG_ON(!__same_type(kvm_ext_hpt_page_fault,
+	BUILD_BUG_ON(!__same_type(khx_hook_book3s_hv_page_fault,
 				  kvmppc_book3s_hv_page_fault));
 
 	if (ea != vcpu->arch.pgfault_addr)
 		return original(vcpu, ea, dsisr);
-	if (!read_faulting(vcpu, vm, &f)) {
+	if (!hpt_fault_read(vcpu, vm, &f)) {
 		/* with a cache entry of its own the access may be MMIO all the same */
 		return vcpu->arch.pgfault_cache ? original(vcpu, ea, dsisr) : RESUME_GUEST;
 	}
 	if (!f.size)
 		return original(vcpu, ea, dsisr);
 
-	if (!is_congruent(kvm, &f))
+	if (!hpt_fault_is_congruent(kvm, &f))
 		return -EFAULT;
 	if (vm->pins.on)
-		ret = pin_faulting(vm, &f, dsisr & DSISR_ISSTORE);
+		ret = hpt_fault_pin(vm, &f, dsisr & DSISR_ISSTORE);
 	if (ret)
 		return ret;
 	ret = original(vcpu, ea, dsisr);
-	if (ret >= 0 && !is_congruent(kvm, &f)) {
-		take_back(vm, &f);
+	if (ret >= 0 && !hpt_fault_is_congruent(kvm, &f)) {
+		hpt_fault_unpin(vm, &f);
 		ret = -EFAULT;
 	}
 	return ret;

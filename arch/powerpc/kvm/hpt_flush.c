@@ -14,10 +14,10 @@
 #include "hpt_flush.h"
 
 /* As for radix guests: above so many the kernel's own flushes prefer one of all. */
-#define CEILING		33
+#define HPT_FLUSH_CEILING		33
 
 /* RIC=0 (TLB only), PRS=0 (partition-scoped); R: 0 for HPT, 1 for radix. */
-static __always_inline void tlbie_lpid(unsigned long lpid, const int r)
+static __always_inline void hpt_flush_tlbie_lpid(unsigned long lpid, const int r)
 {
 	asm volatile(".machine push\n\t"
 		     ".machine power9\n\t"
@@ -33,34 +33,34 @@ static __always_inline void tlbie_lpid(unsigned long lpid, const int r)
  * follows (ERAT_BUG; Linux 5.4, "powerpc/mm: Fixup tlbie vs mtpidr/mtlpidr
  * ordering issue on POWER9").
  */
-static void invalidate_all(struct kvm *kvm)
+static void hpt_flush_all(struct kvm *kvm)
 {
 	asm volatile("ptesync" : : : "memory");
-	tlbie_lpid(kvm->arch.lpid, 0);
+	hpt_flush_tlbie_lpid(kvm->arch.lpid, 0);
 	if (cpu_has_feature(CPU_FTR_P9_TLBIE_ERAT_BUG)) {
 		asm volatile("ptesync" : : : "memory");
-		tlbie_lpid(0, 1);
+		hpt_flush_tlbie_lpid(0, 1);
 	}
 	if (cpu_has_feature(CPU_FTR_P9_TLBIE_STQ_BUG)) {
 		asm volatile("ptesync" : : : "memory");
-		tlbie_lpid(kvm->arch.lpid, 0);
+		hpt_flush_tlbie_lpid(kvm->arch.lpid, 0);
 	}
 	asm volatile("eieio; tlbsync; ptesync" : : : "memory");
 }
 
-static const struct kvm_ext_hpt_backend power9 = {
-	.ceiling = CEILING,
+static const struct khx_hpt_flush_backend power9 = {
+	.ceiling = HPT_FLUSH_CEILING,
 	.hpte = kvmppc_invalidate_hpte,
 	.clear_ref = kvmppc_clear_ref_hpte,
-	.lpid = invalidate_all,
+	.lpid = hpt_flush_all,
 };
 
-static const struct kvm_ext_hpt_backend power8 = {
+static const struct khx_hpt_flush_backend power8 = {
 	.hpte = kvmppc_invalidate_hpte,
 	.clear_ref = kvmppc_clear_ref_hpte,
 };
 
-const struct kvm_ext_hpt_backend *kvm_ext_hpt_default(void)
+const struct khx_hpt_flush_backend *khx_hpt_flush_default(void)
 {
 	return cpu_has_feature(CPU_FTR_ARCH_300) ? &power9 : &power8;
 }

@@ -19,11 +19,11 @@
 #include "stock.h"
 #include "vm.h"
 
-#define WORKER_POLL_MS	10
+#define HPT_LIFE_POLL_MS	10
 
-atomic_t kvm_ext_hpts_closed;
+atomic_t khx_hpts_closed;
 
-void kvm_ext_hpt_life_init(struct kvm_ext_hpt_life *life)
+void khx_hpt_life_init(struct khx_hpt_life *life)
 {
 	init_rwsem(&life->readers);
 	mutex_init(&life->begin);
@@ -32,9 +32,9 @@ void kvm_ext_hpt_life_init(struct kvm_ext_hpt_life *life)
 
 /*
  * mmu_ready is false: vCPUs look at it before they enter the guest, and wait in
- * kvm_ext_setup_mmu() then. kvm-hv excludes them in the same way, for a shorter time.
+ * khx_hook_setup_mmu() then. kvm-hv excludes them in the same way, for a shorter time.
  */
-static bool keep_vcpus_out(struct kvm *kvm)
+static bool hpt_life_keep_vcpus_out(struct kvm *kvm)
 {
 	bool out = true;
 
@@ -50,24 +50,24 @@ static bool keep_vcpus_out(struct kvm *kvm)
 	return out;
 }
 
-int kvm_ext_hpt_stop(struct kvm_ext_vm *vm)
+int khx_hpt_life_stop(struct khx_vm *vm)
 {
-	struct kvm_ext_hpt_life *life = &vm->hpt_life;
+	struct khx_hpt_life *life = &vm->hpt_life;
 
 	if (down_write_killable(&life->readers))
 		return -EINTR;
 	mutex_lock(&life->begin);
 	life->was_ready = READ_ONCE(vm->kvm->arch.mmu_ready);
-	if (!keep_vcpus_out(vm->kvm)) {
-		kvm_ext_hpt_start(vm, false);
+	if (!hpt_life_keep_vcpus_out(vm->kvm)) {
+		khx_hpt_life_start(vm, false);
 		return -EBUSY;
 	}
 	if (!kvm_is_radix(vm->kvm))
-		kvm_ext_dirty_log_save(vm, &kvm_ext_hpt);
+		khx_dirty_log_save(vm, &khx_hpt_mmu);
 	return 0;
 }
 
-void kvm_ext_hpt_start(struct kvm_ext_vm *vm, bool untouched)
+void khx_hpt_life_start(struct khx_vm *vm, bool untouched)
 {
 	struct kvm *kvm = vm->kvm;
 
@@ -81,51 +81,51 @@ void kvm_ext_hpt_start(struct kvm_ext_vm *vm, bool untouched)
 }
 
 /* kvm-hv answers more than 0 while its worker makes an HPT of this order. */
-static long prepare(struct kvm *kvm, u32 order)
+static long hpt_life_prepare(struct kvm *kvm, u32 order)
 {
 	typeof(kvm_vm_ioctl_resize_hpt_prepare) *original =
-		kvm_ext_original(KVM_EXT_RESIZE_PREPARE);
+		khx_original(KHX_RESIZE_PREPARE);
 	struct kvm_ppc_resize_hpt resize = { .shift = order };
 
 	return original(kvm, &resize);
 }
 
 /* There is no worker then that kvm-hv could lose sight of. */
-static int await_prepared(struct kvm_ext_vm *vm, bool killable)
+static int hpt_life_await_prepared(struct khx_vm *vm, bool killable)
 {
 	u32 *preparing = &vm->hpt_life.preparing;
 
-	while (*preparing && prepare(vm->kvm, *preparing) > 0) {
+	while (*preparing && hpt_life_prepare(vm->kvm, *preparing) > 0) {
 		if (killable && fatal_signal_pending(current))
 			return -EINTR;
-		msleep(WORKER_POLL_MS);
+		msleep(HPT_LIFE_POLL_MS);
 	}
 	*preparing = 0;
 	return 0;
 }
 
-void kvm_ext_hpt_drop_prepared(struct kvm_ext_vm *vm)
+void khx_hpt_life_drop_prepared(struct khx_vm *vm)
 {
 	if (!vm->hpt_life.any_prepared)
 		return;
-	await_prepared(vm, false);
-	prepare(vm->kvm, 0);
+	hpt_life_await_prepared(vm, false);
+	hpt_life_prepare(vm->kvm, 0);
 	/* a worker may still be in the mutex_unlock() that let its result be seen */
 	synchronize_rcu_tasks();
 	vm->hpt_life.any_prepared = false;
 }
 
-long kvm_ext_resize_prepare(struct kvm *kvm, struct kvm_ppc_resize_hpt *resize)
+long khx_hook_resize_hpt_prepare(struct kvm *kvm, struct kvm_ppc_resize_hpt *resize)
 {
 	typeof(kvm_vm_ioctl_resize_hpt_prepare) *original =
-		kvm_ext_original(KVM_EXT_RESIZE_PREPARE);
-	struct kvm_ext_hpt_life *life = &kvm_ext_vm_find(kvm)->hpt_life;
+		khx_original(KHX_RESIZE_PREPARE);
+	struct khx_hpt_life *life = &khx_vm_find(kvm)->hpt_life;
 	long ret = 0;
 
 	if (down_write_killable(&life->readers))
 		return -EINTR;
 	if (resize->shift != life->preparing)
-		ret = await_prepared(kvm_ext_vm_find(kvm), true);
+		ret = hpt_life_await_prepared(khx_vm_find(kvm), true);
 	if (!ret) {
 		ret = original(kvm, resize);
 		/* it has not looked at anything if the arguments are wrong */
@@ -141,8 +141,8 @@ long kvm_ext_resize_prepare(struct kvm *kvm, struct kvm_ppc_resize_hpt *resize)
  * Is an HPTE where the hash of its address leads, as far as the HPTE tells it? A small
  * page has the lower bits of its number in its segment from its place alone.
  */
-static bool is_in_place(const struct kvm_ext_hpte *hpte, unsigned long index,
-			unsigned long mask)
+static bool hpt_life_hpte_in_place(const struct khx_hpte *hpte, unsigned long index,
+				   unsigned long mask)
 {
 	unsigned long group = index / HPTES_PER_GROUP, avpn, segment, page, wrong;
 	int shift = kvmppc_hpte_base_page_shift(hpte->v, hpte->r);
@@ -166,26 +166,26 @@ static bool is_in_place(const struct kvm_ext_hpte *hpte, unsigned long index,
 }
 
 /* Bolted HPTEs are moved to the next HPT; others come back by a fault, or anew. */
-static bool bolted_are_in_place(struct kvm_hpt_info *hpt)
+static bool hpt_life_bolted_in_place(struct kvm_hpt_info *hpt)
 {
 	unsigned long index, nr = kvmppc_hpt_npte(hpt);
-	struct kvm_ext_hpte hpte;
+	struct khx_hpte hpte;
 
 	for (index = 0; index < nr; index++) {
-		if (!(index % KVM_EXT_HPTES))
+		if (!(index % KHX_HPTES))
 			cond_resched();
 		/* never used, and not locked either */
 		if (!READ_ONCE(*(__be64 *)(hpt->virt + (index << 4))))
 			continue;
-		hpte = kvm_ext_hpte_read(hpt, index);
+		hpte = khx_hpte_read(hpt, index);
 		if (hpte.v & HPTE_V_BOLTED && hpte.v & (HPTE_V_VALID | HPTE_V_ABSENT) &&
-		    !is_in_place(&hpte, index, kvmppc_hpt_mask(hpt)))
+		    !hpt_life_hpte_in_place(&hpte, index, kvmppc_hpt_mask(hpt)))
 			return false;
 	}
 	return true;
 }
 
-static int close_hpt(struct kvm_ext_vm *vm)
+static int hpt_life_close(struct khx_vm *vm)
 {
 	struct kvm *kvm = vm->kvm;
 	bool early;
@@ -196,14 +196,14 @@ static int close_hpt(struct kvm_ext_vm *vm)
 	if (early)
 		return -EIO;
 	atomic_inc(&vm->hpt_life.closed);
-	atomic_inc(&kvm_ext_hpts_closed);
+	atomic_inc(&khx_hpts_closed);
 	synchronize_srcu_expedited(&kvm->srcu);
 	return 0;
 }
 
-static void open_hpt(struct kvm_ext_vm *vm)
+static void hpt_life_open(struct khx_vm *vm)
 {
-	atomic_dec(&kvm_ext_hpts_closed);
+	atomic_dec(&khx_hpts_closed);
 	atomic_dec(&vm->hpt_life.closed);
 }
 
@@ -211,17 +211,17 @@ static void open_hpt(struct kvm_ext_vm *vm)
  * HPTEs that are in place do not meet in an HPT that is not smaller: where they come to
  * tells where they come from. Between this look and kvm-hv's nobody enters another.
  */
-static bool would_meet(struct kvm *kvm, const struct kvm_ppc_resize_hpt *resize)
+static bool hpt_life_bolted_collide(struct kvm *kvm, const struct kvm_ppc_resize_hpt *resize)
 {
 	return kvm->arch.resize_hpt && resize->shift >= kvm->arch.hpt.order &&
-	       !bolted_are_in_place(&kvm->arch.hpt);
+	       !hpt_life_bolted_in_place(&kvm->arch.hpt);
 }
 
-long kvm_ext_resize_commit(struct kvm *kvm, struct kvm_ppc_resize_hpt *resize)
+long khx_hook_resize_hpt_commit(struct kvm *kvm, struct kvm_ppc_resize_hpt *resize)
 {
 	typeof(kvm_vm_ioctl_resize_hpt_commit) *original =
-		kvm_ext_original(KVM_EXT_RESIZE_COMMIT);
-	struct kvm_ext_vm *vm = kvm_ext_vm_find(kvm);
+		khx_original(KHX_RESIZE_COMMIT);
+	struct khx_vm *vm = khx_vm_find(kvm);
 	long ret;
 
 	if (down_write_killable(&vm->hpt_life.readers))
@@ -230,24 +230,24 @@ long kvm_ext_resize_commit(struct kvm *kvm, struct kvm_ppc_resize_hpt *resize)
 		ret = original(kvm, resize);
 		goto out;
 	}
-	ret = await_prepared(vm, true) ?: close_hpt(vm);
+	ret = hpt_life_await_prepared(vm, true) ?: hpt_life_close(vm);
 	if (ret)
 		goto out;
-	if (would_meet(kvm, resize)) {
-		prepare(kvm, 0);
+	if (hpt_life_bolted_collide(kvm, resize)) {
+		hpt_life_prepare(kvm, 0);
 		ret = -ENOSPC;
 	} else {
 		ret = original(kvm, resize);
 	}
-	open_hpt(vm);
+	hpt_life_open(vm);
 out:
 	up_write(&vm->hpt_life.readers);
 	return ret;
 }
 
-bool kvm_ext_hpt_closed(struct kvm *kvm)
+bool khx_hpt_life_closed(struct kvm *kvm)
 {
-	const struct kvm_ext_vm *vm = kvm_ext_vm_find(kvm);
+	const struct khx_vm *vm = khx_vm_find(kvm);
 	const struct kvm_vcpu *vcpu;
 
 	if (!atomic_read(&vm->hpt_life.closed))
@@ -256,10 +256,10 @@ bool kvm_ext_hpt_closed(struct kvm *kvm)
 	return vcpu && vcpu->kvm == kvm && vcpu->arch.hcall_needed;
 }
 
-int kvm_ext_setup_mmu(struct kvm_vcpu *vcpu)
+int khx_hook_setup_mmu(struct kvm_vcpu *vcpu)
 {
-	int (*original)(struct kvm_vcpu *vcpu) = kvm_ext_original(KVM_EXT_SETUP_MMU);
-	struct kvm_ext_vm *vm = kvm_ext_vm_find(vcpu->kvm);
+	int (*original)(struct kvm_vcpu *vcpu) = khx_original(KHX_SETUP_MMU);
+	struct khx_vm *vm = khx_vm_find(vcpu->kvm);
 	int err;
 
 	if (mutex_lock_killable(&vm->hpt_life.begin))
@@ -270,28 +270,28 @@ int kvm_ext_setup_mmu(struct kvm_vcpu *vcpu)
 }
 
 /*
- * What was entered through KVM_PPC_GET_HTAB_FD since kvm_ext_hpt_stop() is found here.
+ * What was entered through KVM_PPC_GET_HTAB_FD since khx_hpt_life_stop() is found here.
  * An HPT that has been replaced while vCPUs ran may still be in the hands of a hypercall
  * or a page fault that does not hold kvm->srcu; none of these sleeps.
  */
-void kvm_ext_free_hpt(struct kvm_hpt_info *info)
+void khx_hook_free_hpt(struct kvm_hpt_info *info)
 {
-	void (*original)(struct kvm_hpt_info *info) = kvm_ext_original(KVM_EXT_FREE_HPT);
+	void (*original)(struct kvm_hpt_info *info) = khx_original(KHX_FREE_HPT);
 	struct kvm *kvm = container_of(info, struct kvm, arch.hpt);
-	struct kvm_ext_vm *vm = kvm_ext_vm_find(kvm);
+	struct khx_vm *vm = khx_vm_find(kvm);
 
 	if (!vm)
 		synchronize_rcu_tasks();
 	else if (!kvm_is_radix(kvm))
-		kvm_ext_dirty_log_save(vm, &kvm_ext_hpt);
+		khx_dirty_log_save(vm, &khx_hpt_mmu);
 	original(info);
 }
 
-ssize_t kvm_ext_htab_read(struct file *file, char __user *buf, size_t count, loff_t *ppos)
+ssize_t khx_hook_htab_read(struct file *file, char __user *buf, size_t count, loff_t *ppos)
 {
 	ssize_t (*original)(struct file *file, char __user *buf, size_t count, loff_t *ppos) =
-		kvm_ext_original(KVM_EXT_HTAB_READ);
-	struct kvm_ext_vm *vm = kvm_ext_vm_find(kvm_ext_htab_kvm(file->private_data));
+		khx_original(KHX_HTAB_READ);
+	struct khx_vm *vm = khx_vm_find(khx_htab_kvm(file->private_data));
 	ssize_t ret;
 
 	if (down_read_killable(&vm->hpt_life.readers))
@@ -301,12 +301,12 @@ ssize_t kvm_ext_htab_read(struct file *file, char __user *buf, size_t count, lof
 	return ret;
 }
 
-ssize_t kvm_ext_htab_write(struct file *file, const char __user *buf, size_t count,
-			   loff_t *ppos)
+ssize_t khx_hook_htab_write(struct file *file, const char __user *buf, size_t count,
+			    loff_t *ppos)
 {
 	ssize_t (*original)(struct file *file, const char __user *buf, size_t count,
-			    loff_t *ppos) = kvm_ext_original(KVM_EXT_HTAB_WRITE);
-	struct kvm_ext_vm *vm = kvm_ext_vm_find(kvm_ext_htab_kvm(file->private_data));
+			    loff_t *ppos) = khx_original(KHX_HTAB_WRITE);
+	struct khx_vm *vm = khx_vm_find(khx_htab_kvm(file->private_data));
 	ssize_t ret;
 
 	if (down_read_killable(&vm->hpt_life.readers))

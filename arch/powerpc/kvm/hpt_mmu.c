@@ -36,37 +36,37 @@
 #include "pin.h"
 #include "vm.h"
 
-#define RMAP_CHANGED	(HPTE_R_C << KVMPPC_RMAP_RC_SHIFT)
+#define HPT_RMAP_CHANGED	(HPTE_R_C << KVMPPC_RMAP_RC_SHIFT)
 
 /*
  * In one hold of mmu_lock, which a vCPU may have to wait for in its hypercall:
  * rmap words looked at, and HPTEs locked, if one tlbie serves all of these or if
  * each takes its own.
  */
-#define CHUNK		2048
-#define LOCKED_AT_ONCE	512
-#define LOCKED_ONE_BY_ONE 64
+#define HPT_CHUNK		2048
+#define HPT_LOCKED_AT_ONCE	512
+#define HPT_LOCKED_ONE_BY_ONE 64
 
-struct pass;
+struct hpt_pass;
 
 /**
- * struct action - what a pass does
+ * struct hpt_action - what a pass does
  * @wanted:	does it concern a valid HPTE with this second doubleword?
  * @settle:	what to do with the HPTE after the flush, up to unlocking it
  * @rmap_clear:	bits of the rmap word that it clears
  * @unlink:	HPTEs leave their chain
  * @stays_valid: only R is cleared; HPTEs serve the guest all the time
  */
-struct action {
-	bool (*wanted)(const struct pass *p, unsigned long r);
-	void (*settle)(struct pass *p, __be64 *hptep, struct revmap_entry *rev);
+struct hpt_action {
+	bool (*wanted)(const struct hpt_pass *p, unsigned long r);
+	void (*settle)(struct hpt_pass *p, __be64 *hptep, struct revmap_entry *rev);
 	unsigned long rmap_clear;
 	bool unlink;
 	bool stays_valid;
 };
 
 /**
- * struct pass - a pass over pages of a memslot
+ * struct hpt_pass - a pass over pages of a memslot
  * @vm:		whose
  * @slot:	the memslot
  * @action:	what for
@@ -75,49 +75,49 @@ struct action {
  * @spare_pinned:	HPTEs of pages that are pinned are not concerned
  * @seen:	rmap bits that were cleared, and the same bits of HPTEs
  */
-struct pass {
-	struct kvm_ext_vm *vm;
+struct hpt_pass {
+	struct khx_vm *vm;
 	const struct kvm_memory_slot *slot;
-	const struct action *action;
+	const struct hpt_action *action;
 	unsigned long *map;
 	const unsigned long *cleaned;
 	bool spare_pinned;
 	unsigned long seen;
 };
 
-static __be64 *hpte_at(const struct kvm *kvm, unsigned long index)
+static __be64 *hpt_hpte(const struct kvm *kvm, unsigned long index)
 {
 	return (__be64 *)(kvm->arch.hpt.virt + (index << 4));
 }
 
-static unsigned long dword(const __be64 *hptep, unsigned int i)
+static unsigned long hpt_hpte_dword(const __be64 *hptep, unsigned int i)
 {
 	return be64_to_cpu(READ_ONCE(hptep[i]));
 }
 
-static unsigned long *rmap_of(const struct pass *p, gfn_t gfn)
+static unsigned long *hpt_rmap(const struct hpt_pass *p, gfn_t gfn)
 {
 	return &p->slot->arch.rmap[gfn - p->slot->base_gfn];
 }
 
-static unsigned long size_of(const __be64 *hptep, const struct revmap_entry *rev)
+static unsigned long hpt_hpte_size(const __be64 *hptep, const struct revmap_entry *rev)
 {
-	return kvmppc_actual_pgsz(dword(hptep, 0), rev->guest_rpte);
+	return kvmppc_actual_pgsz(hpt_hpte_dword(hptep, 0), rev->guest_rpte);
 }
 
 /* First page, and first page behind, of what an HPTE maps. */
-static gfn_t first_gfn(const __be64 *hptep, const struct revmap_entry *rev)
+static gfn_t hpt_first_gfn(const __be64 *hptep, const struct revmap_entry *rev)
 {
-	return hpte_rpn(rev->guest_rpte, size_of(hptep, rev));
+	return hpte_rpn(rev->guest_rpte, hpt_hpte_size(hptep, rev));
 }
 
-static gfn_t end_gfn(const __be64 *hptep, const struct revmap_entry *rev)
+static gfn_t hpt_end_gfn(const __be64 *hptep, const struct revmap_entry *rev)
 {
-	return first_gfn(hptep, rev) + DIV_ROUND_UP(size_of(hptep, rev), PAGE_SIZE);
+	return hpt_first_gfn(hptep, rev) + DIV_ROUND_UP(hpt_hpte_size(hptep, rev), PAGE_SIZE);
 }
 
 /* The guest sees R and C of an HPTE in its own copy (H_READ, or when it goes). */
-static void keep_rc(struct kvm *kvm, struct revmap_entry *rev, unsigned long rc)
+static void hpt_keep_rc(struct kvm *kvm, struct revmap_entry *rev, unsigned long rc)
 {
 	if (!(rc & ~rev->guest_rpte))
 		return;
@@ -125,16 +125,16 @@ static void keep_rc(struct kvm *kvm, struct revmap_entry *rev, unsigned long rc)
 	note_hpte_modification(kvm, rev);
 }
 
-struct kvm_ext_hpte kvm_ext_hpte_read(const struct kvm_hpt_info *hpt, unsigned long index)
+struct khx_hpte khx_hpte_read(const struct kvm_hpt_info *hpt, unsigned long index)
 {
 	__be64 *hptep = (__be64 *)(hpt->virt + (index << 4));
-	struct kvm_ext_hpte hpte;
+	struct khx_hpte hpte;
 
 	preempt_disable();
 	while (!try_lock_hpte(hptep, HPTE_V_HVLOCK))
 		cpu_relax();
-	hpte.v = dword(hptep, 0) & ~HPTE_V_HVLOCK;
-	hpte.r = dword(hptep, 1);
+	hpte.v = hpt_hpte_dword(hptep, 0) & ~HPTE_V_HVLOCK;
+	hpte.r = hpt_hpte_dword(hptep, 1);
 	hpte.guest_r = hpt->rev[index].guest_rpte;
 	unlock_hpte(hptep, hpte.v);
 	preempt_enable();
@@ -147,10 +147,10 @@ struct kvm_ext_hpte kvm_ext_hpte_read(const struct kvm_hpt_info *hpt, unsigned l
 }
 
 /* Invalidate what the HPTEs gave, each or all of the LPID. */
-static void invalidate(struct pass *p, bool all)
+static void hpt_pass_invalidate(struct hpt_pass *p, bool all)
 {
-	const struct kvm_ext_hpt_backend *backend = p->vm->hpt_backend;
-	struct kvm_ext_hptes *hptes = p->vm->hptes;
+	const struct khx_hpt_flush_backend *backend = p->vm->hpt_backend;
+	struct khx_hptes *hptes = p->vm->hptes;
 	struct kvm *kvm = p->vm->kvm;
 	unsigned long index;
 	unsigned int i;
@@ -158,43 +158,43 @@ static void invalidate(struct pass *p, bool all)
 	for (i = 0; i < hptes->nr; i++) {
 		index = hptes->index[i];
 		if (p->action->stays_valid && !all)
-			backend->clear_ref(kvm, hpte_at(kvm, index), index);
+			backend->clear_ref(kvm, hpt_hpte(kvm, index), index);
 		else if (!all)
-			backend->hpte(kvm, hpte_at(kvm, index), index);
+			backend->hpte(kvm, hpt_hpte(kvm, index), index);
 		else if (p->action->stays_valid)
 			/* the byte that has R, as the processor writes it */
-			((u8 *)hpte_at(kvm, index))[14] &= ~(HPTE_R_R >> 8);
+			((u8 *)hpt_hpte(kvm, index))[14] &= ~(HPTE_R_R >> 8);
 		if (!all)
-			kvm_ext_flush_debug_paid(&p->vm->debug, kvm->arch.lpid,
-						 index << PAGE_SHIFT,
-						 (index + 1) << PAGE_SHIFT);
+			khx_flush_debug_paid(&p->vm->debug, kvm->arch.lpid,
+					     index << PAGE_SHIFT,
+					     (index + 1) << PAGE_SHIFT);
 	}
 	if (all) {
 		backend->lpid(kvm);
-		kvm_ext_flush_debug_paid(&p->vm->debug, kvm->arch.lpid, 0, -1UL);
+		khx_flush_debug_paid(&p->vm->debug, kvm->arch.lpid, 0, -1UL);
 	}
 }
 
 /* Flush, settle and unlock all HPTEs that are locked. */
-static void finish(struct pass *p)
+static void hpt_pass_finish(struct hpt_pass *p)
 {
-	const struct kvm_ext_hpt_backend *backend = p->vm->hpt_backend;
-	struct kvm_ext_hptes *hptes = p->vm->hptes;
+	const struct khx_hpt_flush_backend *backend = p->vm->hpt_backend;
+	struct khx_hptes *hptes = p->vm->hptes;
 	struct kvm *kvm = p->vm->kvm;
 	unsigned int i;
 
 	if (!hptes->nr)
 		return;
-	invalidate(p, backend->lpid && hptes->nr > backend->ceiling);
-	kvm_ext_flush_debug_settled(&p->vm->debug);
+	hpt_pass_invalidate(p, backend->lpid && hptes->nr > backend->ceiling);
+	khx_flush_debug_settled(&p->vm->debug);
 	for (i = 0; i < hptes->nr; i++)
-		p->action->settle(p, hpte_at(kvm, hptes->index[i]),
+		p->action->settle(p, hpt_hpte(kvm, hptes->index[i]),
 				  &kvm->arch.hpt.rev[hptes->index[i]]);
 	hptes->nr = 0;
 }
 
-static void unlink_hpte(struct revmap_entry *rev, unsigned long *rmapp,
-			unsigned long index)
+static void hpt_unlink(struct revmap_entry *rev, unsigned long *rmapp,
+		       unsigned long index)
 {
 	unsigned long next = rev[index].forw, previous = rev[index].back;
 
@@ -210,15 +210,15 @@ static void unlink_hpte(struct revmap_entry *rev, unsigned long *rmapp,
 		*rmapp = (*rmapp & ~KVMPPC_RMAP_INDEX) | next;
 }
 
-static bool is_pinned(const struct pass *p, const __be64 *hptep,
-		      const struct revmap_entry *rev)
+static bool hpt_is_pinned(const struct hpt_pass *p, const __be64 *hptep,
+			  const struct revmap_entry *rev)
 {
-	unsigned long size = max(size_of(hptep, rev), PAGE_SIZE);
-	unsigned long r = dword(hptep, 1);
+	unsigned long size = max(hpt_hpte_size(hptep, rev), PAGE_SIZE);
+	unsigned long r = hpt_hpte_dword(hptep, 1);
 
 	if (cpu_has_feature(CPU_FTR_ARCH_300))
 		r = hpte_new_to_old_r(r);
-	return kvm_ext_pinned(p->vm, first_gfn(hptep, rev), end_gfn(hptep, rev),
+	return khx_pin_covers(p->vm, hpt_first_gfn(hptep, rev), hpt_end_gfn(hptep, rev),
 			      hpte_rpn(r, size));
 }
 
@@ -227,45 +227,45 @@ static bool is_pinned(const struct pass *p, const __be64 *hptep,
  * that does not map the page of its chain is none of ours: it leaves the chain, but
  * settling it would mark pages of another memslot.
  */
-static bool take(struct pass *p, unsigned long index, gfn_t gfn)
+static bool hpt_pass_take(struct hpt_pass *p, unsigned long index, gfn_t gfn)
 {
-	unsigned long *rmapp = rmap_of(p, gfn);
-	struct kvm_ext_hptes *hptes = p->vm->hptes;
+	unsigned long *rmapp = hpt_rmap(p, gfn);
+	struct khx_hptes *hptes = p->vm->hptes;
 	struct kvm *kvm = p->vm->kvm;
 	struct revmap_entry *rev = kvm->arch.hpt.rev;
-	__be64 *hptep = hpte_at(kvm, index);
-	unsigned long v = dword(hptep, 0);
+	__be64 *hptep = hpt_hpte(kvm, index);
+	unsigned long v = hpt_hpte_dword(hptep, 0);
 
-	if (p->spare_pinned && is_pinned(p, hptep, &rev[index]))
+	if (p->spare_pinned && hpt_is_pinned(p, hptep, &rev[index]))
 		return false;
 	if (p->action->unlink)
-		unlink_hpte(rev, rmapp, index);
-	if (!(v & HPTE_V_VALID) || first_gfn(hptep, &rev[index]) != gfn ||
-	    !p->action->wanted(p, dword(hptep, 1)))
+		hpt_unlink(rev, rmapp, index);
+	if (!(v & HPTE_V_VALID) || hpt_first_gfn(hptep, &rev[index]) != gfn ||
+	    !p->action->wanted(p, hpt_hpte_dword(hptep, 1)))
 		return false;
 
 	if (!p->action->stays_valid) {
 		v = (v & ~HPTE_V_VALID) | HPTE_V_ABSENT;
 		WRITE_ONCE(hptep[0], cpu_to_be64(v));
 	}
-	kvm_ext_flush_debug_owe(&p->vm->debug, kvm->arch.lpid, index << PAGE_SHIFT,
-				PAGE_SHIFT);
+	khx_flush_debug_owe(&p->vm->debug, kvm->arch.lpid, index << PAGE_SHIFT,
+			    PAGE_SHIFT);
 	hptes->index[hptes->nr++] = index;
 	return true;
 }
 
 /* Does an HPTE of the chain of @gfn map anything from @reach on? */
-static bool reaches(const __be64 *hptep, const struct revmap_entry *rev, gfn_t gfn,
-		    gfn_t reach)
+static bool hpt_hpte_reaches(const __be64 *hptep, const struct revmap_entry *rev, gfn_t gfn,
+			     gfn_t reach)
 {
-	return gfn == reach || end_gfn(hptep, rev) > reach;
+	return gfn == reach || hpt_end_gfn(hptep, rev) > reach;
 }
 
 /* An attempt may also fail because an interrupt came, and nobody has the lock. */
-static bool try_lock(__be64 *hptep)
+static bool hpt_try_lock(__be64 *hptep)
 {
 	while (!try_lock_hpte(hptep, HPTE_V_HVLOCK))
-		if (dword(hptep, 0) & HPTE_V_HVLOCK)
+		if (hpt_hpte_dword(hptep, 0) & HPTE_V_HVLOCK)
 			return false;
 	return true;
 }
@@ -275,9 +275,9 @@ static bool try_lock(__be64 *hptep)
  * @reach. False if it must be looked at again, because there was no room or a lock
  * was not to be had; nothing is locked then.
  */
-static bool gather_chain(struct pass *p, gfn_t gfn, gfn_t reach)
+static bool hpt_gather_chain_once(struct hpt_pass *p, gfn_t gfn, gfn_t reach)
 {
-	unsigned long *rmapp = rmap_of(p, gfn), index, last, next;
+	unsigned long *rmapp = hpt_rmap(p, gfn), index, last, next;
 	struct kvm *kvm = p->vm->kvm;
 	struct revmap_entry *rev = kvm->arch.hpt.rev;
 	__be64 *hptep;
@@ -296,20 +296,20 @@ static bool gather_chain(struct pass *p, gfn_t gfn, gfn_t reach)
 	index = *rmapp & KVMPPC_RMAP_INDEX;
 	last = rev[index].back;
 	for (;; index = next) {
-		hptep = hpte_at(kvm, index);
+		hptep = hpt_hpte(kvm, index);
 		next = rev[index].forw;
-		if (p->vm->hptes->nr == KVM_EXT_HPTES) {
+		if (p->vm->hptes->nr == KHX_HPTES) {
 			/* who has left a chain is settled with that unlocked */
 			if (p->action->unlink)
 				goto again;
-			finish(p);
+			hpt_pass_finish(p);
 		}
-		if (p->action->wanted(p, dword(hptep, 1)) &&
-		    reaches(hptep, &rev[index], gfn, reach)) {
-			if (!try_lock(hptep))
+		if (p->action->wanted(p, hpt_hpte_dword(hptep, 1)) &&
+		    hpt_hpte_reaches(hptep, &rev[index], gfn, reach)) {
+			if (!hpt_try_lock(hptep))
 				goto again;
-			if (!take(p, index, gfn))
-				__unlock_hpte(hptep, dword(hptep, 0));
+			if (!hpt_pass_take(p, index, gfn))
+				__unlock_hpte(hptep, hpt_hpte_dword(hptep, 0));
 		}
 		if (index == last)
 			break;
@@ -319,15 +319,15 @@ static bool gather_chain(struct pass *p, gfn_t gfn, gfn_t reach)
 
 again:
 	unlock_rmap(rmapp);
-	finish(p);
-	while (dword(hptep, 0) & HPTE_V_HVLOCK)
+	hpt_pass_finish(p);
+	while (hpt_hpte_dword(hptep, 0) & HPTE_V_HVLOCK)
 		cpu_relax();
 	return false;
 }
 
-static void gather(struct pass *p, gfn_t gfn, gfn_t reach)
+static void hpt_gather_chain(struct hpt_pass *p, gfn_t gfn, gfn_t reach)
 {
-	while (!gather_chain(p, gfn, reach))
+	while (!hpt_gather_chain_once(p, gfn, reach))
 		;
 }
 
@@ -335,11 +335,11 @@ static void gather(struct pass *p, gfn_t gfn, gfn_t reach)
  * Where HPTEs that are larger than a host page begin if they reach a page from
  * before it: the pages of these, at most one for each size.
  */
-#define NR_LARGE	3
+#define HPT_NR_LARGE	3
 
-static gfn_t begin_of_large(const struct pass *p, gfn_t gfn, unsigned int i)
+static gfn_t hpt_large_begin(const struct hpt_pass *p, gfn_t gfn, unsigned int i)
 {
-	static const unsigned int shift[NR_LARGE] = { 16, 24, 34 };
+	static const unsigned int shift[HPT_NR_LARGE] = { 16, 24, 34 };
 	gfn_t begin = gfn;
 
 	if (shift[i] > PAGE_SHIFT)
@@ -348,24 +348,24 @@ static gfn_t begin_of_large(const struct pass *p, gfn_t gfn, unsigned int i)
 }
 
 /* All HPTEs that map a page of a range, with mmu_lock held. */
-static void gather_range(struct pass *p, gfn_t start, gfn_t end)
+static void hpt_gather_range(struct hpt_pass *p, gfn_t start, gfn_t end)
 {
 	unsigned int i;
 	gfn_t gfn;
 
 	lockdep_assert_held(&p->vm->kvm->mmu_lock);
 
-	for (i = 0; i < NR_LARGE; i++) {
-		gfn = begin_of_large(p, start, i);
+	for (i = 0; i < HPT_NR_LARGE; i++) {
+		gfn = hpt_large_begin(p, start, i);
 		if (gfn < start)
-			gather(p, gfn, start);
+			hpt_gather_chain(p, gfn, start);
 	}
 	for (gfn = start; gfn < end; gfn++)
-		gather(p, gfn, gfn);
-	finish(p);
+		hpt_gather_chain(p, gfn, gfn);
+	hpt_pass_finish(p);
 }
 
-static bool any(const struct pass *p, unsigned long r)
+static bool hpt_wanted_all(const struct hpt_pass *p, unsigned long r)
 {
 	return true;
 }
@@ -374,107 +374,107 @@ static bool any(const struct pass *p, unsigned long r)
  * The HPTE is absent: an access of the guest faults, and the host maps the page
  * again if it may. Key 31 would tell that it is not memory.
  */
-static void settle_absent(struct pass *p, __be64 *hptep, struct revmap_entry *rev)
+static void hpt_settle_absent(struct hpt_pass *p, __be64 *hptep, struct revmap_entry *rev)
 {
-	unsigned long r = dword(hptep, 1), rc = r & (HPTE_R_R | HPTE_R_C);
-	gfn_t gfn = first_gfn(hptep, rev);
-	unsigned long *rmapp = rmap_of(p, gfn);
+	unsigned long r = hpt_hpte_dword(hptep, 1), rc = r & (HPTE_R_R | HPTE_R_C);
+	gfn_t gfn = hpt_first_gfn(hptep, rev);
+	unsigned long *rmapp = hpt_rmap(p, gfn);
 
 	hptep[1] = cpu_to_be64(r & ~(HPTE_R_KEY_HI | HPTE_R_KEY_LO));
 
 	lock_rmap(rmapp);
 	*rmapp |= rc << KVMPPC_RMAP_RC_SHIFT;
 	if (rc & HPTE_R_C)
-		kvm_ext_accumulate(p->slot, gfn, end_gfn(hptep, rev));
+		khx_dirty_log_accumulate(p->slot, gfn, hpt_end_gfn(hptep, rev));
 	unlock_rmap(rmapp);
 
-	keep_rc(p->vm->kvm, rev, rc);
-	unlock_hpte(hptep, dword(hptep, 0));
+	hpt_keep_rc(p->vm->kvm, rev, rc);
+	unlock_hpte(hptep, hpt_hpte_dword(hptep, 0));
 }
 
-static const struct action make_absent = {
-	.wanted = any,
-	.settle = settle_absent,
+static const struct hpt_action hpt_make_absent = {
+	.wanted = hpt_wanted_all,
+	.settle = hpt_settle_absent,
 	.unlink = true,
 };
 
-void kvm_ext_hpt_unmap(struct kvm_ext_vm *vm, const struct kvm_memory_slot *slot,
-		       gfn_t start, gfn_t end, unsigned int how)
+void khx_hpt_unmap(struct khx_vm *vm, const struct kvm_memory_slot *slot,
+		   gfn_t start, gfn_t end, unsigned int how)
 {
-	struct pass p = {
+	struct hpt_pass p = {
 		.vm = vm,
 		.slot = slot,
-		.action = &make_absent,
-		.spare_pinned = how & KVM_EXT_SPARE_PINNED,
+		.action = &hpt_make_absent,
+		.spare_pinned = how & KHX_UNMAP_KEEP_PINNED,
 	};
 	struct kvm *kvm = vm->kvm;
 	gfn_t chunk;
 
 	while (start < end && !kvm_is_radix(kvm)) {
 		/* as many as one invalidation covers */
-		chunk = how & KVM_EXT_MAY_SLEEP ? min(start + KVM_EXT_HPTES, end) : end;
-		gather_range(&p, start, chunk);
+		chunk = how & KHX_UNMAP_MAY_SLEEP ? min(start + KHX_HPTES, end) : end;
+		hpt_gather_range(&p, start, chunk);
 		start = chunk;
-		if (how & KVM_EXT_MAY_SLEEP && start < end)
-			kvm_ext_give_way(kvm);
+		if (how & KHX_UNMAP_MAY_SLEEP && start < end)
+			khx_mmu_lock_yield(kvm);
 	}
 }
-EXPORT_SYMBOL_FOR_KUNIT(kvm_ext_hpt_unmap);
+EXPORT_SYMBOL_FOR_KUNIT(khx_hpt_unmap);
 
-void kvm_ext_hpt_flush_slot(struct kvm_ext_vm *vm,
-			    const struct kvm_memory_slot *slot)
+void khx_hpt_flush_slot(struct khx_vm *vm,
+			const struct kvm_memory_slot *slot)
 {
-	struct pass p = { .vm = vm, .slot = slot, .action = &make_absent };
+	struct hpt_pass p = { .vm = vm, .slot = slot, .action = &hpt_make_absent };
 	gfn_t gfn = slot->base_gfn, end = gfn + slot->npages, chunk;
 	struct kvm *kvm = vm->kvm;
 
 	while (gfn < end) {
-		chunk = min(gfn + CHUNK, end);
+		chunk = min(gfn + HPT_CHUNK, end);
 		spin_lock(&kvm->mmu_lock);
 		/* hypercalls that have looked at the old slot try again */
 		kvm->mmu_invalidate_seq++;
 		/* An HPT that goes, goes after the mode has changed. */
 		if (!kvm_is_radix(kvm))
-			gather_range(&p, gfn, chunk);
+			hpt_gather_range(&p, gfn, chunk);
 		spin_unlock(&kvm->mmu_lock);
 		gfn = chunk;
 		cond_resched();
 	}
 }
-EXPORT_SYMBOL_FOR_KUNIT(kvm_ext_hpt_flush_slot);
+EXPORT_SYMBOL_FOR_KUNIT(khx_hpt_flush_slot);
 
-static bool referenced(const struct pass *p, unsigned long r)
+static bool hpt_wanted_referenced(const struct hpt_pass *p, unsigned long r)
 {
 	return r & HPTE_R_R;
 }
 
-static void settle_aged(struct pass *p, __be64 *hptep, struct revmap_entry *rev)
+static void hpt_settle_aged(struct hpt_pass *p, __be64 *hptep, struct revmap_entry *rev)
 {
-	keep_rc(p->vm->kvm, rev, HPTE_R_R);
+	hpt_keep_rc(p->vm->kvm, rev, HPTE_R_R);
 	p->seen |= KVMPPC_RMAP_REFERENCED;
-	unlock_hpte(hptep, dword(hptep, 0));
+	unlock_hpte(hptep, hpt_hpte_dword(hptep, 0));
 }
 
-static const struct action clear_referenced = {
-	.wanted = referenced,
-	.settle = settle_aged,
+static const struct hpt_action hpt_clear_referenced = {
+	.wanted = hpt_wanted_referenced,
+	.settle = hpt_settle_aged,
 	.rmap_clear = KVMPPC_RMAP_REFERENCED,
 	.stays_valid = true,
 };
 
-bool kvm_ext_hpt_age(struct kvm_ext_vm *vm, const struct kvm_memory_slot *slot,
-		     gfn_t start, gfn_t end)
+bool khx_hpt_age(struct khx_vm *vm, const struct kvm_memory_slot *slot,
+		 gfn_t start, gfn_t end)
 {
-	struct pass p = { .vm = vm, .slot = slot, .action = &clear_referenced };
+	struct hpt_pass p = { .vm = vm, .slot = slot, .action = &hpt_clear_referenced };
 
-	gather_range(&p, start, end);
+	hpt_gather_range(&p, start, end);
 	return p.seen;
 }
-EXPORT_SYMBOL_FOR_KUNIT(kvm_ext_hpt_age);
+EXPORT_SYMBOL_FOR_KUNIT(khx_hpt_age);
 
-static bool is_referenced(const struct pass *p, gfn_t gfn, gfn_t reach)
+static bool hpt_chain_referenced(const struct hpt_pass *p, gfn_t gfn, gfn_t reach)
 {
-	unsigned long *rmapp = rmap_of(p, gfn), head, index;
+	unsigned long *rmapp = hpt_rmap(p, gfn), head, index;
 	const struct kvm *kvm = p->vm->kvm;
 	struct revmap_entry *rev = kvm->arch.hpt.rev;
 	bool seen;
@@ -485,8 +485,8 @@ static bool is_referenced(const struct pass *p, gfn_t gfn, gfn_t reach)
 		head = *rmapp & KVMPPC_RMAP_INDEX;
 		index = head;
 		do {
-			seen = dword(hpte_at(kvm, index), 1) & HPTE_R_R &&
-			       reaches(hpte_at(kvm, index), &rev[index], gfn, reach);
+			seen = hpt_hpte_dword(hpt_hpte(kvm, index), 1) & HPTE_R_R &&
+			       hpt_hpte_reaches(hpt_hpte(kvm, index), &rev[index], gfn, reach);
 			index = rev[index].forw;
 		} while (!seen && index != head);
 	}
@@ -494,99 +494,100 @@ static bool is_referenced(const struct pass *p, gfn_t gfn, gfn_t reach)
 	return seen;
 }
 
-bool kvm_ext_hpt_test_age(struct kvm_ext_vm *vm, const struct kvm_memory_slot *slot,
-			  gfn_t start, gfn_t end)
+bool khx_hpt_test_age(struct khx_vm *vm, const struct kvm_memory_slot *slot,
+		      gfn_t start, gfn_t end)
 {
-	struct pass p = { .vm = vm, .slot = slot };
+	struct hpt_pass p = { .vm = vm, .slot = slot };
 	bool seen = false;
 	unsigned int i;
 	gfn_t gfn;
 
 	lockdep_assert_held(&vm->kvm->mmu_lock);
 
-	for (i = 0; i < NR_LARGE && !seen; i++) {
-		gfn = begin_of_large(&p, start, i);
-		seen = gfn < start && is_referenced(&p, gfn, start);
+	for (i = 0; i < HPT_NR_LARGE && !seen; i++) {
+		gfn = hpt_large_begin(&p, start, i);
+		seen = gfn < start && hpt_chain_referenced(&p, gfn, start);
 	}
 	for (gfn = start; gfn < end && !seen; gfn++)
-		seen = is_referenced(&p, gfn, gfn);
+		seen = hpt_chain_referenced(&p, gfn, gfn);
 	return seen;
 }
-EXPORT_SYMBOL_FOR_KUNIT(kvm_ext_hpt_test_age);
+EXPORT_SYMBOL_FOR_KUNIT(khx_hpt_test_age);
 
 /*
  * POWER8 has no invalidation of all, which would have made processors write the
  * C bits that they still keep. There a page without C may be dirty if it can be
  * written. Only the last harvest, for which vCPUs are stopped, has to be exact.
  */
-static bool dirty(const struct pass *p, unsigned long r)
+static bool hpt_wanted_dirty(const struct hpt_pass *p, unsigned long r)
 {
 	return r & HPTE_R_C ||
 	       (!p->vm->hpt_backend->lpid && hpte_is_writable(r) &&
 		!atomic_read(&p->vm->kvm->arch.vcpus_running));
 }
 
-static void make_valid(__be64 *hptep)
+static void hpt_make_valid(__be64 *hptep)
 {
-	unlock_hpte(hptep, (dword(hptep, 0) & ~HPTE_V_ABSENT) | HPTE_V_VALID);
+	unlock_hpte(hptep, (hpt_hpte_dword(hptep, 0) & ~HPTE_V_ABSENT) | HPTE_V_VALID);
 }
 
-static bool test_clear_changed(struct pass *p, __be64 *hptep, struct revmap_entry *rev)
+static bool hpt_test_clear_dirty(struct hpt_pass *p, __be64 *hptep, struct revmap_entry *rev)
 {
-	unsigned long r = dword(hptep, 1);
+	unsigned long r = hpt_hpte_dword(hptep, 1);
 
 	if (!(r & HPTE_R_C))
 		return false;
 	hptep[1] = cpu_to_be64(r & ~HPTE_R_C);
-	keep_rc(p->vm->kvm, rev, HPTE_R_C);
+	hpt_keep_rc(p->vm->kvm, rev, HPTE_R_C);
 	return true;
 }
 
-static void report(const struct pass *p, const __be64 *hptep, const struct revmap_entry *rev)
+static void hpt_report(const struct hpt_pass *p, const __be64 *hptep,
+		       const struct revmap_entry *rev)
 {
-	gfn_t end = min(end_gfn(hptep, rev), p->slot->base_gfn + p->slot->npages);
-	gfn_t gfn = first_gfn(hptep, rev);
+	gfn_t end = min(hpt_end_gfn(hptep, rev), p->slot->base_gfn + p->slot->npages);
+	gfn_t gfn = hpt_first_gfn(hptep, rev);
 
 	bitmap_set(p->map, gfn - p->slot->base_gfn, end - gfn);
 }
 
-static void settle_harvested(struct pass *p, __be64 *hptep, struct revmap_entry *rev)
+static void hpt_settle_harvested(struct hpt_pass *p, __be64 *hptep, struct revmap_entry *rev)
 {
-	if (test_clear_changed(p, hptep, rev))
-		report(p, hptep, rev);
-	make_valid(hptep);
+	if (hpt_test_clear_dirty(p, hptep, rev))
+		hpt_report(p, hptep, rev);
+	hpt_make_valid(hptep);
 }
 
 /*
  * The rmap word's own C goes too: what made it is accumulated, and an HPTE that
  * comes later starts with the C that the rmap word allows.
  */
-static const struct action collect_changed = {
-	.wanted = dirty,
-	.settle = settle_harvested,
-	.rmap_clear = RMAP_CHANGED,
+static const struct hpt_action hpt_collect_dirty = {
+	.wanted = hpt_wanted_dirty,
+	.settle = hpt_settle_harvested,
+	.rmap_clear = HPT_RMAP_CHANGED,
 };
 
-static void settle_seen(struct pass *p, __be64 *hptep, struct revmap_entry *rev)
+static void hpt_settle_peeked(struct hpt_pass *p, __be64 *hptep, struct revmap_entry *rev)
 {
-	if (dword(hptep, 1) & HPTE_R_C)
-		report(p, hptep, rev);
-	make_valid(hptep);
+	if (hpt_hpte_dword(hptep, 1) & HPTE_R_C)
+		hpt_report(p, hptep, rev);
+	hpt_make_valid(hptep);
 }
 
 /* C stays, but has to be written back first where that takes an invalidation of each. */
-static const struct action see_changed = {
-	.wanted = dirty,
-	.settle = settle_seen,
+static const struct hpt_action hpt_peek_dirty = {
+	.wanted = hpt_wanted_dirty,
+	.settle = hpt_settle_peeked,
 };
 
 /*
  * C bits of a chain, where all are written back. What is just being changed may
  * tell of a store that was reported before; none is left out.
  */
-static void see_chain(struct pass *p, gfn_t gfn)
+static void hpt_peek_chain(struct hpt_pass *p, gfn_t gfn)
 {
-	unsigned long *rmapp = rmap_of(p, gfn), head, index;
+	unsigned long *rmapp = hpt_rmap(p, gfn), head, index;
 	const struct kvm *kvm = p->vm->kvm;
 	struct revmap_entry *rev = kvm->arch.hpt.rev;
 
@@ -595,8 +596,8 @@ static void see_chain(struct pass *p, gfn_t gfn)
 		head = *rmapp & KVMPPC_RMAP_INDEX;
 		index = head;
 		do {
-			if (dword(hpte_at(kvm, index), 1) & HPTE_R_C)
-				report(p, hpte_at(kvm, index), &rev[index]);
+			if (hpt_hpte_dword(hpt_hpte(kvm, index), 1) & HPTE_R_C)
+				hpt_report(p, hpt_hpte(kvm, index), &rev[index]);
 			index = rev[index].forw;
 		} while (index != head);
 	}
@@ -604,150 +605,150 @@ static void see_chain(struct pass *p, gfn_t gfn)
 }
 
 /* Pages of a larger HPTE that are not to be cleaned are accumulated. */
-static void settle_cleaned(struct pass *p, __be64 *hptep, struct revmap_entry *rev)
+static void hpt_settle_cleaned(struct hpt_pass *p, __be64 *hptep, struct revmap_entry *rev)
 {
 	const struct kvm_memory_slot *slot = p->slot;
-	gfn_t gfn = first_gfn(hptep, rev), end = end_gfn(hptep, rev);
+	gfn_t gfn = hpt_first_gfn(hptep, rev), end = hpt_end_gfn(hptep, rev);
 
-	if (test_clear_changed(p, hptep, rev) && slot->dirty_bitmap)
+	if (hpt_test_clear_dirty(p, hptep, rev) && slot->dirty_bitmap)
 		for (end = min(end, slot->base_gfn + slot->npages); gfn < end; gfn++)
 			if (p->cleaned && !test_bit_le(gfn - slot->base_gfn, p->cleaned))
 				set_bit_le(gfn - slot->base_gfn, slot->dirty_bitmap);
-	make_valid(hptep);
+	hpt_make_valid(hptep);
 }
 
-static const struct action clean_changed = {
-	.wanted = dirty,
-	.settle = settle_cleaned,
-	.rmap_clear = RMAP_CHANGED,
+static const struct hpt_action hpt_clean_dirty = {
+	.wanted = hpt_wanted_dirty,
+	.settle = hpt_settle_cleaned,
+	.rmap_clear = HPT_RMAP_CHANGED,
 };
 
 /* HPTEs locked in one hold of mmu_lock. */
-static unsigned int most_locked(const struct pass *p)
+static unsigned int hpt_most_locked(const struct hpt_pass *p)
 {
-	return p->vm->hpt_backend->lpid ? LOCKED_AT_ONCE : LOCKED_ONE_BY_ONE;
+	return p->vm->hpt_backend->lpid ? HPT_LOCKED_AT_ONCE : HPT_LOCKED_ONE_BY_ONE;
 }
 
 /* One hold of mmu_lock. Returns where to go on. */
-static gfn_t collect_chunk(struct pass *p, gfn_t gfn, gfn_t end)
+static gfn_t hpt_collect_chunk(struct hpt_pass *p, gfn_t gfn, gfn_t end)
 {
 	struct kvm *kvm = p->vm->kvm;
-	unsigned int most = most_locked(p);
+	unsigned int most = hpt_most_locked(p);
 
 	spin_lock(&kvm->mmu_lock);
-	for (end = min(gfn + CHUNK, end); gfn < end && p->vm->hptes->nr < most; gfn++)
+	for (end = min(gfn + HPT_CHUNK, end); gfn < end && p->vm->hptes->nr < most; gfn++)
 		/* A chain that begins now has no store that is to be seen. */
-		if (!(READ_ONCE(*rmap_of(p, gfn)) & (KVMPPC_RMAP_PRESENT | RMAP_CHANGED)))
+		if (!(READ_ONCE(*hpt_rmap(p, gfn)) & (KVMPPC_RMAP_PRESENT | HPT_RMAP_CHANGED)))
 			continue;
-		else if (p->action == &see_changed && p->vm->hpt_backend->lpid)
-			see_chain(p, gfn);
+		else if (p->action == &hpt_peek_dirty && p->vm->hpt_backend->lpid)
+			hpt_peek_chain(p, gfn);
 		else
-			gather(p, gfn, gfn);
-	finish(p);
+			hpt_gather_chain(p, gfn, gfn);
+	hpt_pass_finish(p);
 	spin_unlock(&kvm->mmu_lock);
 	return gfn;
 }
 
 /* Processors may keep a C bit until then (Power ISA v3.0B book III, 5.7.12). */
-static void have_c_written(struct kvm_ext_vm *vm)
+static void hpt_write_back_c(struct khx_vm *vm)
 {
 	if (vm->hpt_backend->lpid)
 		vm->hpt_backend->lpid(vm->kvm);
 }
 
-static void collect(struct pass *p)
+static void hpt_collect(struct hpt_pass *p)
 {
 	gfn_t gfn = p->slot->base_gfn, end = gfn + p->slot->npages;
 
 	lockdep_assert_held(&p->vm->kvm->arch.mmu_setup_lock);
 	lockdep_assert_held(&p->vm->kvm->slots_lock);
 
-	have_c_written(p->vm);
+	hpt_write_back_c(p->vm);
 	while (gfn < end) {
-		gfn = collect_chunk(p, gfn, end);
+		gfn = hpt_collect_chunk(p, gfn, end);
 		cond_resched();
 	}
 }
 
-bool kvm_ext_hpt_harvest(struct kvm_ext_vm *vm, const struct kvm_memory_slot *slot,
-			 unsigned long *map)
+bool khx_hpt_harvest(struct khx_vm *vm, const struct kvm_memory_slot *slot,
+		     unsigned long *map)
 {
-	struct pass p = {
+	struct hpt_pass p = {
 		.vm = vm,
 		.slot = slot,
-		.action = &collect_changed,
+		.action = &hpt_collect_dirty,
 		.map = map,
 	};
 
-	collect(&p);
+	hpt_collect(&p);
 	return true;
 }
-EXPORT_SYMBOL_FOR_KUNIT(kvm_ext_hpt_harvest);
+EXPORT_SYMBOL_FOR_KUNIT(khx_hpt_harvest);
 
-void kvm_ext_hpt_peek(struct kvm_ext_vm *vm, const struct kvm_memory_slot *slot,
-		      unsigned long *map)
+void khx_hpt_peek(struct khx_vm *vm, const struct kvm_memory_slot *slot,
+		  unsigned long *map)
 {
-	struct pass p = {
+	struct hpt_pass p = {
 		.vm = vm,
 		.slot = slot,
-		.action = &see_changed,
+		.action = &hpt_peek_dirty,
 		.map = map,
 	};
 
-	collect(&p);
+	hpt_collect(&p);
 }
-EXPORT_SYMBOL_FOR_KUNIT(kvm_ext_hpt_peek);
+EXPORT_SYMBOL_FOR_KUNIT(khx_hpt_peek);
 
-static bool is_to_clean(const struct pass *p, gfn_t gfn)
+static bool hpt_is_to_clean(const struct hpt_pass *p, gfn_t gfn)
 {
 	return !p->cleaned || test_bit_le(gfn - p->slot->base_gfn, p->cleaned);
 }
 
 /* The next page to clean, from one on, or where to go on looking. */
-static gfn_t next_to_clean(const struct pass *p, gfn_t gfn, gfn_t end)
+static gfn_t hpt_next_to_clean(const struct hpt_pass *p, gfn_t gfn, gfn_t end)
 {
 	gfn_t base = p->slot->base_gfn;
 
 	if (!p->cleaned || gfn >= end)
 		return gfn;
-	end = min(end, gfn + CHUNK);
+	end = min(end, gfn + HPT_CHUNK);
 	return base + find_next_bit_le(p->cleaned, end - base, gfn - base);
 }
 
 /* One hold of mmu_lock. Returns where to go on. */
-static gfn_t clean_chunk(struct pass *p, gfn_t gfn, gfn_t end)
+static gfn_t hpt_clean_chunk(struct hpt_pass *p, gfn_t gfn, gfn_t end)
 {
-	unsigned int most = most_locked(p), budget = CHUNK, i;
+	unsigned int most = hpt_most_locked(p), budget = HPT_CHUNK, i;
 	struct kvm *kvm = p->vm->kvm;
 	gfn_t begin;
 
 	spin_lock(&kvm->mmu_lock);
 	for (; gfn < end && budget && p->vm->hptes->nr < most; budget--) {
-		if (!is_to_clean(p, gfn)) {
-			gfn = next_to_clean(p, gfn, end);
+		if (!hpt_is_to_clean(p, gfn)) {
+			gfn = hpt_next_to_clean(p, gfn, end);
 			continue;
 		}
-		for (i = 0; i < NR_LARGE; i++) {
-			begin = begin_of_large(p, gfn, i);
+		for (i = 0; i < HPT_NR_LARGE; i++) {
+			begin = hpt_large_begin(p, gfn, i);
 			if (begin < gfn)
-				gather(p, begin, gfn);
+				hpt_gather_chain(p, begin, gfn);
 		}
-		gather(p, gfn, gfn);
+		hpt_gather_chain(p, gfn, gfn);
 		gfn++;
 	}
-	finish(p);
+	hpt_pass_finish(p);
 	spin_unlock(&kvm->mmu_lock);
 	return gfn;
 }
 
-bool kvm_ext_hpt_clean(struct kvm_ext_vm *vm, const struct kvm_memory_slot *slot,
-		       const unsigned long *pages, unsigned long start,
-		       unsigned long end)
+bool khx_hpt_clean(struct khx_vm *vm, const struct kvm_memory_slot *slot,
+		   const unsigned long *pages, unsigned long start,
+		   unsigned long end)
 {
-	struct pass p = {
+	struct hpt_pass p = {
 		.vm = vm,
 		.slot = slot,
-		.action = &clean_changed,
+		.action = &hpt_clean_dirty,
 		.cleaned = pages,
 	};
 	gfn_t last = slot->base_gfn + end;
@@ -756,26 +757,26 @@ bool kvm_ext_hpt_clean(struct kvm_ext_vm *vm, const struct kvm_memory_slot *slot
 	lockdep_assert_held(&vm->kvm->arch.mmu_setup_lock);
 	lockdep_assert_held(&vm->kvm->slots_lock);
 
-	for (; gfn < last && !is_to_clean(&p, gfn); cond_resched())
-		gfn = next_to_clean(&p, gfn, last);
+	for (; gfn < last && !hpt_is_to_clean(&p, gfn); cond_resched())
+		gfn = hpt_next_to_clean(&p, gfn, last);
 	if (gfn < last)
-		have_c_written(vm);
+		hpt_write_back_c(vm);
 	while (gfn < last) {
-		gfn = clean_chunk(&p, gfn, last);
+		gfn = hpt_clean_chunk(&p, gfn, last);
 		cond_resched();
 	}
 	return true;
 }
-EXPORT_SYMBOL_FOR_KUNIT(kvm_ext_hpt_clean);
+EXPORT_SYMBOL_FOR_KUNIT(khx_hpt_clean);
 
-const struct kvm_ext_mmu kvm_ext_hpt = {
-	.unmap = kvm_ext_hpt_unmap,
-	.age = kvm_ext_hpt_age,
-	.test_age = kvm_ext_hpt_test_age,
-	.harvest = kvm_ext_hpt_harvest,
-	.peek = kvm_ext_hpt_peek,
-	.clean = kvm_ext_hpt_clean,
-	.flush_slot = kvm_ext_hpt_flush_slot,
+const struct khx_mmu khx_hpt_mmu = {
+	.unmap = khx_hpt_unmap,
+	.age = khx_hpt_age,
+	.test_age = khx_hpt_test_age,
+	.harvest = khx_hpt_harvest,
+	.peek = khx_hpt_peek,
+	.clean = khx_hpt_clean,
+	.flush_slot = khx_hpt_flush_slot,
 	/* nothing may follow a chain into an HPT that goes */
-	.save_dirty = kvm_ext_hpt_flush_slot,
+	.save_dirty = khx_hpt_flush_slot,
 };

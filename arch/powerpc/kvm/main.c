@@ -18,23 +18,25 @@
 #include "params.h"
 #include "radix_flush.h"
 
-bool kvm_ext_areas = true;
-module_param_named(areas, kvm_ext_areas, bool, 0444);
+struct khx_params khx_param = {
+	.areas = true,
+	.dirty_log = true,
+	.notifiers = true,
+	.nested = true,
+	.paging = true,
+};
+
+module_param_named(areas, khx_param.areas, bool, 0444);
 MODULE_PARM_DESC(areas, "Own the areas that guests share with the host: VPA, SLB shadow, DTL (default 1; 0: leave them to kvm-hv)");
 
-bool kvm_ext_dirty_log = true;
-module_param_named(dirty_log, kvm_ext_dirty_log, bool, 0444);
+module_param_named(dirty_log, khx_param.dirty_log, bool, 0444);
 MODULE_PARM_DESC(dirty_log, "Collect the dirty log (default 1; 0: leave it to kvm-hv)");
 
-bool kvm_ext_notifiers = true;
-module_param_named(notifiers, kvm_ext_notifiers, bool, 0444);
+module_param_named(notifiers, khx_param.notifiers, bool, 0444);
 MODULE_PARM_DESC(notifiers, "Serve MMU notifiers, and keep mappings of guests inside their memslots (default 1; 0: leave both to kvm-hv)");
 
-bool kvm_ext_nested = true;
-module_param_named(nested, kvm_ext_nested, bool, 0444);
+module_param_named(nested, khx_param.nested, bool, 0444);
 MODULE_PARM_DESC(nested, "Own the reverse map of nested guests and what is done to their shadow tables (default 1; 0: leave both to kvm-hv)");
-
-bool kvm_ext_paging = true;
 
 /*
  * Without our notifiers pages could not be kept where they are; and on POWER8 the
@@ -42,7 +44,7 @@ bool kvm_ext_paging = true;
  */
 static bool paging_possible(bool paging)
 {
-	return paging || (kvm_ext_notifiers && cpu_has_feature(CPU_FTR_ARCH_300));
+	return paging || (khx_param.notifiers && cpu_has_feature(CPU_FTR_ARCH_300));
 }
 
 static int set_paging(const char *val, const struct kernel_param *kp)
@@ -53,7 +55,7 @@ static int set_paging(const char *val, const struct kernel_param *kp)
 	if (!err && !paging_possible(paging))
 		err = -EOPNOTSUPP;
 	if (!err)
-		WRITE_ONCE(kvm_ext_paging, paging);
+		WRITE_ONCE(khx_param.paging, paging);
 	return err;
 }
 
@@ -62,11 +64,10 @@ static const struct kernel_param_ops paging_ops = {
 	.get = param_get_bool,
 };
 
-module_param_cb(paging, &paging_ops, &kvm_ext_paging, 0644);
+module_param_cb(paging, &paging_ops, &khx_param.paging, 0644);
 MODULE_PARM_DESC(paging, "Let the host page memory of guests (default 1; 0: pin each page when it is first mapped, counted against RLIMIT_MEMLOCK); read when a VM is created");
 
-uint kvm_ext_flush_ceiling;
-module_param_named(flush_ceiling, kvm_ext_flush_ceiling, uint, 0444);
+module_param_named(flush_ceiling, khx_param.flush_ceiling, uint, 0444);
 MODULE_PARM_DESC(flush_ceiling, "TLB invalidations in one go above which all of a guest is invalidated instead (default 0: what suits the machine)");
 
 /*
@@ -91,7 +92,7 @@ static bool switched_off(void)
 	return false;
 }
 
-static int __init kvm_ext_init(void)
+static int __init khx_init(void)
 {
 	int err;
 
@@ -100,40 +101,40 @@ static int __init kvm_ext_init(void)
 		return -EPERM;
 	}
 
-	if (kvm_ext_areas && kvm_ext_nested_v2()) {
+	if (khx_param.areas && khx_nested_v2()) {
 		pr_info("areas=0: the hypervisor below owns them (nested API v2)\n");
-		kvm_ext_areas = false;
+		khx_param.areas = false;
 	}
 	/* KVM_PPC_SVM_OFF unpins areas in kvm-hv's way. */
-	if (kvm_ext_areas && firmware_has_feature(FW_FEATURE_ULTRAVISOR)) {
+	if (khx_param.areas && firmware_has_feature(FW_FEATURE_ULTRAVISOR)) {
 		pr_info("areas=0: this machine can run secure guests\n");
-		kvm_ext_areas = false;
+		khx_param.areas = false;
 	}
 
-	if (!paging_possible(kvm_ext_paging)) {
+	if (!paging_possible(khx_param.paging)) {
 		pr_err("paging=0 needs notifiers=1 and a POWER9 or later\n");
 		return -EOPNOTSUPP;
 	}
 
-	kvm_ext_flush_probe(kvm_ext_flush_ceiling);
+	khx_flush_probe(khx_param.flush_ceiling);
 
-	err = kvm_ext_attach();
+	err = khx_attach();
 	if (err)
 		return err;
 
 	pr_info("virtual machines created from now on are ours: areas=%d dirty_log=%d notifiers=%d nested=%d paging=%d, invalidations by %s\n",
-		kvm_ext_areas, kvm_ext_dirty_log, kvm_ext_notifiers, kvm_ext_nested,
-		kvm_ext_paging, kvm_ext_flush_default->name);
+		khx_param.areas, khx_param.dirty_log, khx_param.notifiers, khx_param.nested,
+		khx_param.paging, khx_flush_default->name);
 	return 0;
 }
-module_init(kvm_ext_init);
+module_init(khx_init);
 
-static void __exit kvm_ext_exit(void)
+static void __exit khx_exit(void)
 {
-	kvm_ext_detach();
+	khx_detach();
 	pr_info("kvm-hv is as it was\n");
 }
-module_exit(kvm_ext_exit);
+module_exit(khx_exit);
 
 MODULE_DESCRIPTION("Guest-memory tracking for KVM Book3S HV");
 MODULE_AUTHOR("The kvm-hv-ext developers");

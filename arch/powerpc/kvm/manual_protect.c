@@ -12,12 +12,12 @@
 
 #define FLAGS	(KVM_DIRTY_LOG_MANUAL_PROTECT_ENABLE | KVM_DIRTY_LOG_INITIALLY_SET)
 
-int kvm_ext_manual_protect(struct kvm *kvm, long extension)
+int khx_hook_check_extension(struct kvm *kvm, long extension)
 {
 	return FLAGS;
 }
 
-int kvm_ext_enable_manual_protect(struct kvm *kvm, struct kvm_enable_cap *cap)
+int khx_hook_enable_cap(struct kvm *kvm, struct kvm_enable_cap *cap)
 {
 	u64 flags = cap->args[0];
 

@@ -34,22 +34,22 @@
  * A new leaf may differ from the present one in these, and be added to it: the
  * access was another, or R and C have come and gone.
  */
-#define MAY_DIFFER	(_PAGE_WRITE | _PAGE_DIRTY | _PAGE_ACCESSED)
+#define NESTED_MAY_DIFFER	(_PAGE_WRITE | _PAGE_DIRTY | _PAGE_ACCESSED)
 
 /* The nested guest of an entry. Stock's lists have the LPID that L1 gave it. */
-static struct kvm_nested_guest *nested_guest(struct kvm_ext_vm *vm, unsigned long entry)
+static struct kvm_nested_guest *nested_rmap_guest(struct khx_vm *vm, unsigned long entry)
 {
-	struct kvm_ext_shadow *shadow;
+	struct khx_shadow *shadow;
 
-	if (!kvm_ext_nested)
+	if (!khx_param.nested)
 		return idr_find(&vm->kvm->arch.kvm_nested_guest_idr,
-				kvm_ext_rmap_lpid(entry));
-	shadow = kvm_ext_rmap_shadow(&vm->rmap, kvm_ext_rmap_lpid(entry));
+				khx_rmap_lpid(entry));
+	shadow = khx_rmap_shadow(&vm->rmap, khx_rmap_lpid(entry));
 	return shadow ? shadow->gp : NULL;
 }
 
 /* A leaf of any size at an address. NULL if there is none that is present. */
-static pte_t *find_leaf(pgd_t *root, unsigned long gpa, unsigned int *shift)
+static pte_t *nested_find_leaf(pgd_t *root, unsigned long gpa, unsigned int *shift)
 {
 	pte_t *ptep = __find_linux_pte(root, gpa, NULL, shift);
 
@@ -58,64 +58,64 @@ static pte_t *find_leaf(pgd_t *root, unsigned long gpa, unsigned int *shift)
 	return ptep && pte_present(READ_ONCE(*ptep)) ? ptep : NULL;
 }
 
-static unsigned long aligned(unsigned long gpa, unsigned int shift)
+static unsigned long nested_align(unsigned long gpa, unsigned int shift)
 {
 	return gpa & ~((1UL << shift) - 1);
 }
 
 /* Two leaves for one page: if they map the same of the host, as far as both go. */
-static bool agree(unsigned long one, unsigned int one_shift, unsigned long two,
-		  unsigned int two_shift)
+static bool nested_same_page(unsigned long one, unsigned int one_shift, unsigned long two,
+			     unsigned int two_shift)
 {
-	return !aligned((one ^ two) & PTE_RPN_MASK, max(one_shift, two_shift));
+	return !nested_align((one ^ two) & PTE_RPN_MASK, max(one_shift, two_shift));
 }
 
 /* Take a shadow PTE away, and its entry. */
-static void take_away(struct kvm_ext_pass *p, u64 lpid, pte_t *ptep,
-		      unsigned long n_gpa, unsigned int shift)
+static void nested_zap(struct khx_pass *p, u64 lpid, pte_t *ptep,
+		       unsigned long n_gpa, unsigned int shift)
 {
-	struct kvm_ext_shadow *shadow = kvm_ext_rmap_shadow(&p->vm->rmap, lpid);
-	unsigned long seen = kvm_ext_pass_visit(p, lpid, ptep, n_gpa, shift);
+	struct khx_shadow *shadow = khx_rmap_shadow(&p->vm->rmap, lpid);
+	unsigned long seen = khx_pass_visit(p, lpid, ptep, n_gpa, shift);
 	gfn_t gfn;
 
-	if (!shadow || !kvm_ext_rmap_find(&p->vm->rmap, shadow->gp, n_gpa, &gfn))
+	if (!shadow || !khx_rmap_find(&p->vm->rmap, shadow->gp, n_gpa, &gfn))
 		return;
 	if (seen & _PAGE_DIRTY)
-		kvm_ext_pass_found_dirty(p, NULL, gfn, gfn + (1UL << (shift - PAGE_SHIFT)));
-	kvm_ext_rmap_remove(&p->vm->rmap, shadow->gp, n_gpa);
+		khx_pass_found_dirty(p, NULL, gfn, gfn + (1UL << (shift - PAGE_SHIFT)));
+	khx_rmap_remove(&p->vm->rmap, shadow->gp, n_gpa);
 }
 
 /*
  * The shadow PTE that an entry names, if it maps (part of) what the leaf maps or
  * the leaf maps part of what it does.
  */
-static bool visit_shadow(struct kvm_ext_pass *p, unsigned long entry, unsigned long hpa,
-			 unsigned int leaf_shift, unsigned long *seen)
+static bool nested_visit_entry(struct khx_pass *p, unsigned long entry, unsigned long hpa,
+			       unsigned int leaf_shift, unsigned long *seen)
 {
-	unsigned long n_gpa = kvm_ext_rmap_gpa(entry);
+	unsigned long n_gpa = khx_rmap_gpa(entry);
 	struct kvm_nested_guest *gp;
 	unsigned int shift;
 	pte_t *ptep;
 
 	p->visits++;
-	gp = nested_guest(p->vm, entry);
+	gp = nested_rmap_guest(p->vm, entry);
 	if (!gp)
 		return false;
 
-	ptep = find_leaf(gp->shadow_pgtable, n_gpa, &shift);
-	if (!ptep || !agree(pte_val(*ptep), shift, hpa, leaf_shift))
+	ptep = nested_find_leaf(gp->shadow_pgtable, n_gpa, &shift);
+	if (!ptep || !nested_same_page(pte_val(*ptep), shift, hpa, leaf_shift))
 		return false;
 
-	*seen |= kvm_ext_pass_visit(p, gp->shadow_lpid, ptep, aligned(n_gpa, shift), shift);
-	if (p->clear == KVM_EXT_PASS_ALL && kvm_ext_nested)
-		kvm_ext_rmap_remove(&p->vm->rmap, gp, aligned(n_gpa, shift));
+	*seen |= khx_pass_visit(p, gp->shadow_lpid, ptep, nested_align(n_gpa, shift), shift);
+	if (p->clear == KHX_PASS_ALL && khx_param.nested)
+		khx_rmap_remove(&p->vm->rmap, gp, nested_align(n_gpa, shift));
 	return true;
 }
 
-static unsigned long visit_word(struct kvm_ext_pass *p, unsigned long *word,
-				unsigned long hpa, unsigned int shift)
+static unsigned long nested_visit_word(struct khx_pass *p, unsigned long *word,
+				       unsigned long hpa, unsigned int shift)
 {
-	bool all = p->clear == KVM_EXT_PASS_ALL;
+	bool all = p->clear == KHX_PASS_ALL;
 	struct rmap_nested *cursor;
 	unsigned long entry, seen = 0;
 	struct llist_node *node;
@@ -123,12 +123,12 @@ static unsigned long visit_word(struct kvm_ext_pass *p, unsigned long *word,
 again:
 	node = (struct llist_node *)*word;
 	/* Stock's lists have no index: they go whole. */
-	if (all && !kvm_ext_nested)
+	if (all && !khx_param.nested)
 		*word = 0;
 	for_each_nest_rmap_safe(cursor, node, &entry) {
-		bool gone = visit_shadow(p, entry, hpa, shift, &seen) && all;
+		bool gone = nested_visit_entry(p, entry, hpa, shift, &seen) && all;
 
-		if (all && !kvm_ext_nested)
+		if (all && !khx_param.nested)
 			kfree(cursor);
 		else if (gone && *word & RMAP_NESTED_IS_SINGLE_ENTRY)
 			goto again;	/* the last node went into the word */
@@ -138,10 +138,10 @@ again:
 	return seen;
 }
 
-unsigned long kvm_ext_visit_shadows(struct kvm_ext_pass *p,
-				    const struct kvm_memory_slot *slot,
-				    unsigned long gpa, unsigned int shift,
-				    unsigned long hpa)
+unsigned long khx_nested_visit(struct khx_pass *p,
+			       const struct kvm_memory_slot *slot,
+			       unsigned long gpa, unsigned int shift,
+			       unsigned long hpa)
 {
 	gfn_t gfn = max(gpa >> PAGE_SHIFT, slot->base_gfn);
 	gfn_t end = min((gpa + (1UL << shift)) >> PAGE_SHIFT,
@@ -149,21 +149,21 @@ unsigned long kvm_ext_visit_shadows(struct kvm_ext_pass *p,
 	unsigned long seen = 0;
 
 	for (; gfn < end && !(p->most_visits && p->visits >= p->most_visits); gfn++)
-		seen |= visit_word(p, &slot->arch.rmap[gfn - slot->base_gfn], hpa, shift);
+		seen |= nested_visit_word(p, &slot->arch.rmap[gfn - slot->base_gfn], hpa, shift);
 	return seen;
 }
 
 /* Entries dropped in one hold of mmu_lock. */
-#define DROPPED_AT_ONCE	1024
+#define NESTED_DROP_CHUNK	1024
 
 /*
  * Some entries of a shadow table that has been flushed and is not used any more, and
  * what its PTEs know about stores. True if none are left.
  */
-static bool drop_entries(struct kvm_ext_vm *vm, struct kvm_ext_shadow *shadow, pgd_t *root)
+static bool nested_drop_entries(struct khx_vm *vm, struct khx_shadow *shadow, pgd_t *root)
 {
-	struct kvm_ext_pass p = { .vm = vm };
-	unsigned int budget = DROPPED_AT_ONCE;
+	struct khx_pass p = { .vm = vm };
+	unsigned int budget = NESTED_DROP_CHUNK;
 	unsigned long index;
 	unsigned int shift;
 	void *entry;
@@ -173,14 +173,14 @@ static bool drop_entries(struct kvm_ext_vm *vm, struct kvm_ext_shadow *shadow, p
 	xa_for_each(&shadow->pages, index, entry) {
 		if (!budget--)
 			break;
-		ptep = find_leaf(root, index << PAGE_SHIFT, &shift);
-		gfn = kvm_ext_shadow_gfn(entry);
+		ptep = nested_find_leaf(root, index << PAGE_SHIFT, &shift);
+		gfn = khx_rmap_entry_gfn(entry);
 		if (ptep && pte_dirty(*ptep))
-			kvm_ext_pass_found_dirty(&p, NULL, gfn,
-						 gfn + (1UL << (shift - PAGE_SHIFT)));
-		kvm_ext_rmap_remove(&vm->rmap, shadow->gp, index << PAGE_SHIFT);
+			khx_pass_found_dirty(&p, NULL, gfn,
+					     gfn + (1UL << (shift - PAGE_SHIFT)));
+		khx_rmap_remove(&vm->rmap, shadow->gp, index << PAGE_SHIFT);
 	}
-	kvm_ext_pass_finish(&p);
+	khx_pass_finish(&p);
 	return !entry;
 }
 
@@ -188,7 +188,7 @@ static bool drop_entries(struct kvm_ext_vm *vm, struct kvm_ext_shadow *shadow, p
  * The live root is emptied, translations and what was cached of the tables are
  * invalidated, and then the tables are freed from a copy of the root.
  */
-static void free_tables(struct kvm_ext_vm *vm, struct kvm_ext_shadow *shadow)
+static void nested_free_tables(struct khx_vm *vm, struct khx_shadow *shadow)
 {
 	pgd_t *root = shadow->gp->shadow_pgtable;
 	u64 lpid = shadow->gp->shadow_lpid;
@@ -196,34 +196,34 @@ static void free_tables(struct kvm_ext_vm *vm, struct kvm_ext_shadow *shadow)
 	lockdep_assert_held(&vm->spare_lock);
 
 	spin_lock(&vm->kvm->mmu_lock);
-	memcpy(vm->spare_root, root, KVM_EXT_ROOT_SIZE);
-	memset(root, 0, KVM_EXT_ROOT_SIZE);
-	kvm_ext_flush_lpid(&vm->flusher, lpid);
+	memcpy(vm->spare_root, root, KHX_ROOT_SIZE);
+	memset(root, 0, KHX_ROOT_SIZE);
+	khx_flush_lpid(&vm->flusher, lpid);
 	shadow->goes = true;
-	while (!drop_entries(vm, shadow, vm->spare_root))
-		kvm_ext_give_way(vm->kvm);
+	while (!nested_drop_entries(vm, shadow, vm->spare_root))
+		khx_mmu_lock_yield(vm->kvm);
 	shadow->goes = false;
 	vm->rmap.tables -= shadow->tables;
 	shadow->tables = 0;
 	spin_unlock(&vm->kvm->mmu_lock);
 
-	kvm_ext_tree_free(vm->spare_root, true);
+	khx_tree_free(vm->spare_root, true);
 }
 
 /*
  * kvm-hv calls this with mmu_lock held for a nested guest that goes on, and without
- * it for one that has ended. Only the latter gives up its struct kvm_ext_shadow, so
+ * it for one that has ended. Only the latter gives up its struct khx_shadow, so
  * the look-up needs no lock. Without one there was never a table.
  */
-void kvm_ext_free_shadow_table(struct kvm *kvm, pgd_t *root, u64 lpid)
+void khx_hook_free_pgtable_radix(struct kvm *kvm, pgd_t *root, u64 lpid)
 {
-	struct kvm_ext_vm *vm = kvm_ext_vm_find(kvm);
-	struct kvm_ext_shadow *shadow = kvm_ext_rmap_shadow(&vm->rmap, lpid);
+	struct khx_vm *vm = khx_vm_find(kvm);
+	struct khx_shadow *shadow = khx_rmap_shadow(&vm->rmap, lpid);
 	bool ended = shadow && !shadow->gp->refcnt;
 
-	if (!kvm_ext_nested) {
-		kvm_ext_flush_lpid(&vm->flusher, lpid);
-		kvm_ext_tree_free(root, false);
+	if (!khx_param.nested) {
+		khx_flush_lpid(&vm->flusher, lpid);
+		khx_tree_free(root, false);
 		return;
 	}
 	if (!shadow || WARN_ON_ONCE(shadow->gp->shadow_pgtable != root))
@@ -237,10 +237,10 @@ void kvm_ext_free_shadow_table(struct kvm *kvm, pgd_t *root, u64 lpid)
 	}
 
 	mutex_lock(&vm->spare_lock);
-	free_tables(vm, shadow);
+	nested_free_tables(vm, shadow);
 	if (ended) {
 		spin_lock(&kvm->mmu_lock);
-		kvm_ext_rmap_remove_all(&vm->rmap, shadow);
+		khx_rmap_remove_all(&vm->rmap, shadow);
 		spin_unlock(&kvm->mmu_lock);
 	}
 	mutex_unlock(&vm->spare_lock);
@@ -252,7 +252,7 @@ void kvm_ext_free_shadow_table(struct kvm *kvm, pgd_t *root, u64 lpid)
 }
 
 /* Page-table pages that a new leaf takes. */
-static unsigned int tables_missing(pgd_t *root, unsigned long gpa, unsigned int shift)
+static unsigned int nested_tables_missing(pgd_t *root, unsigned long gpa, unsigned int shift)
 {
 	p4d_t *p4d = p4d_offset(pgd_offset_pgd(root, gpa), gpa);
 	unsigned int below = shift < PMD_SHIFT ? 2 : shift < PUD_SHIFT ? 1 : 0;
@@ -269,7 +269,7 @@ static unsigned int tables_missing(pgd_t *root, unsigned long gpa, unsigned int 
 }
 
 /* Page-table pages that are freed when a large leaf takes their place. */
-static unsigned int tables_replaced(pgd_t *root, unsigned long gpa, unsigned int shift)
+static unsigned int nested_tables_replaced(pgd_t *root, unsigned long gpa, unsigned int shift)
 {
 	p4d_t *p4d = p4d_offset(pgd_offset_pgd(root, gpa), gpa);
 	unsigned int nr = 0, i;
@@ -296,7 +296,7 @@ static unsigned int tables_replaced(pgd_t *root, unsigned long gpa, unsigned int
  * is four times what it takes to map all of the guest's memory once, and room for
  * nested guests that use their addresses sparsely.
  */
-static unsigned long tables_allowed(const struct kvm *kvm)
+static unsigned long nested_tables_allowed(const struct kvm *kvm)
 {
 	return 4 * (kvm->nr_memslot_pages >> (PMD_SHIFT - PAGE_SHIFT)) + 1024;
 }
@@ -306,38 +306,38 @@ static unsigned long tables_allowed(const struct kvm *kvm)
  * if the largest is in use. It comes back page fault by page fault.
  *
  * A nested guest is released after its table was freed, and for that its struct
- * kvm_ext_shadow, under spare_lock: what is found here stays.
+ * khx_shadow, under spare_lock: what is found here stays.
  */
-static void free_largest(struct kvm_ext_vm *vm, struct kvm_nested_guest *own)
+static void nested_free_largest(struct khx_vm *vm, struct kvm_nested_guest *own)
 {
-	struct kvm_ext_shadow *shadow, *largest;
+	struct khx_shadow *shadow, *largest;
 	unsigned long lpid;
 
 	mutex_lock(&vm->spare_lock);
 	spin_lock(&vm->kvm->mmu_lock);
-	largest = kvm_ext_rmap_shadow(&vm->rmap, own->shadow_lpid);
+	largest = khx_rmap_shadow(&vm->rmap, own->shadow_lpid);
 	xa_for_each(&vm->rmap.shadows, lpid, shadow)
 		if (shadow->tables > largest->tables && shadow->gp->refcnt)
 			largest = shadow;
 	/* its page faults look at their table before they take mmu_lock */
 	if (largest->gp != own && !mutex_trylock(&largest->gp->tlb_lock))
-		largest = kvm_ext_rmap_shadow(&vm->rmap, own->shadow_lpid);
+		largest = khx_rmap_shadow(&vm->rmap, own->shadow_lpid);
 	spin_unlock(&vm->kvm->mmu_lock);
 
-	free_tables(vm, largest);
+	nested_free_tables(vm, largest);
 	if (largest->gp != own)
 		mutex_unlock(&largest->gp->tlb_lock);
 	mutex_unlock(&vm->spare_lock);
 }
 
 /* Count page-table pages before they are made: 0; -ENOSPC if there are to be no more. */
-static int count_tables(struct kvm_ext_vm *vm, struct kvm_nested_guest *gp, int nr)
+static int nested_count_tables(struct khx_vm *vm, struct kvm_nested_guest *gp, int nr)
 {
-	struct kvm_ext_shadow *shadow = kvm_ext_rmap_get_shadow(&vm->rmap, gp);
+	struct khx_shadow *shadow = khx_rmap_get_shadow(&vm->rmap, gp);
 
 	if (!shadow)
 		return -ENOMEM;
-	if (nr > 0 && vm->rmap.tables + nr > tables_allowed(vm->kvm))
+	if (nr > 0 && vm->rmap.tables + nr > nested_tables_allowed(vm->kvm))
 		return -ENOSPC;
 	/* more than there are: counted in vain before */
 	if (nr < 0 && shadow->tables < -nr)
@@ -348,50 +348,50 @@ static int count_tables(struct kvm_ext_vm *vm, struct kvm_nested_guest *gp, int 
 }
 
 /* Entries of a shadow table looked at in one hold of mmu_lock. */
-#define ROOM_AT_ONCE	2048
+#define NESTED_ROOM_CHUNK	2048
 
-int kvm_ext_make_room(struct kvm_ext_vm *vm, struct kvm_nested_guest *gp,
-		      unsigned long n_gpa, unsigned int shift, pte_t pte, int *tables)
+int khx_nested_make_room(struct khx_vm *vm, struct kvm_nested_guest *gp,
+			 unsigned long n_gpa, unsigned int shift, pte_t pte, int *tables)
 {
-	struct kvm_ext_pass p = {
+	struct khx_pass p = {
 		.vm = vm,
 		.look = _PAGE_DIRTY,
-		.clear = KVM_EXT_PASS_ALL,
+		.clear = KHX_PASS_ALL,
 	};
-	unsigned long start = aligned(n_gpa, shift), end = start + (1UL << shift);
+	unsigned long start = nested_align(n_gpa, shift), end = start + (1UL << shift);
 	unsigned int tries = 2;
-	struct kvm_ext_walk w;
+	struct khx_walk w;
 	int err;
 
 	spin_lock(&vm->kvm->mmu_lock);
 	for (;;) {
-		kvm_ext_walk_init(&w, gp->shadow_pgtable, start, end, ROOM_AT_ONCE);
-		while (kvm_ext_walk_next(&w))
+		khx_walk_init(&w, gp->shadow_pgtable, start, end, NESTED_ROOM_CHUNK);
+		while (khx_walk_next(&w))
 			if (w.shift != shift ||
-			    (pte_val(*w.ptep) ^ pte_val(pte)) & ~MAY_DIFFER)
-				take_away(&p, gp->shadow_lpid, w.ptep, w.gpa, w.shift);
-		kvm_ext_pass_finish(&p);
-		if (kvm_ext_walk_done(&w))
+			    (pte_val(*w.ptep) ^ pte_val(pte)) & ~NESTED_MAY_DIFFER)
+				nested_zap(&p, gp->shadow_lpid, w.ptep, w.gpa, w.shift);
+		khx_pass_finish(&p);
+		if (khx_walk_done(&w))
 			break;
 		/* tlb_lock keeps new leaves away */
 		start = w.next;
-		kvm_ext_give_way(vm->kvm);
+		khx_mmu_lock_yield(vm->kvm);
 	}
 
 	do {
-		*tables = tables_missing(gp->shadow_pgtable, n_gpa, shift);
-		*tables -= tables_replaced(gp->shadow_pgtable, n_gpa, shift);
-		err = count_tables(vm, gp, *tables);
+		*tables = nested_tables_missing(gp->shadow_pgtable, n_gpa, shift);
+		*tables -= nested_tables_replaced(gp->shadow_pgtable, n_gpa, shift);
+		err = nested_count_tables(vm, gp, *tables);
 		if (err != -ENOSPC)
 			break;
 		spin_unlock(&vm->kvm->mmu_lock);
-		free_largest(vm, gp);
+		nested_free_largest(vm, gp);
 		spin_lock(&vm->kvm->mmu_lock);
 	} while (--tries);
 	spin_unlock(&vm->kvm->mmu_lock);
 	return err ? -EAGAIN : 0;
 }
-EXPORT_SYMBOL_FOR_KUNIT(kvm_ext_make_room);
+EXPORT_SYMBOL_FOR_KUNIT(khx_nested_make_room);
 
 /**
  * struct shadow_fault - a shadow PTE that is to be
@@ -406,7 +406,7 @@ EXPORT_SYMBOL_FOR_KUNIT(kvm_ext_make_room);
  * @tables:	page-table pages for the leaf
  */
 struct shadow_fault {
-	struct kvm_ext_vm *vm;
+	struct khx_vm *vm;
 	struct kvm_nested_guest *gp;
 	unsigned long n_gpa;
 	pte_t pte;
@@ -414,24 +414,24 @@ struct shadow_fault {
 	unsigned long seq;
 	unsigned long *word;
 	struct rmap_nested **n_rmap;
-	struct kvm_ext_tables tables;
+	struct khx_tables tables;
 };
 
-static void enter_in_rmap(struct shadow_fault *f)
+static void nested_insert_rmap(struct shadow_fault *f)
 {
-	typeof(kvmhv_insert_nest_rmap) *original = kvm_ext_original(KVM_EXT_INSERT_RMAP);
+	typeof(kvmhv_insert_nest_rmap) *original = khx_original(KHX_INSERT_RMAP);
 
-	if (kvm_ext_nested)
-		kvm_ext_enter_shadow_pte(f->vm, f->word, f->gp, f->n_gpa);
+	if (khx_param.nested)
+		khx_nested_insert(f->vm, f->word, f->gp, f->n_gpa);
 	else
 		original(f->vm->kvm, f->word, f->n_rmap);
 }
 
 /*
- * One hold of mmu_lock, after kvm_ext_make_room(). -ENOSPC if a page-table page with
+ * One hold of mmu_lock, after khx_nested_make_room(). -ENOSPC if a page-table page with
  * entries of f->level is missing.
  */
-static int map_locked(struct shadow_fault *f)
+static int nested_map_locked(struct shadow_fault *f)
 {
 	struct kvm *kvm = f->vm->kvm;
 	unsigned int level = f->level;
@@ -443,59 +443,59 @@ static int map_locked(struct shadow_fault *f)
 		return -EAGAIN;
 	for (;;) {
 		f->level = level;
-		entry = kvm_ext_tree_entry(f->gp->shadow_pgtable, f->n_gpa, &f->level,
-					   &f->tables);
+		entry = khx_tree_entry(f->gp->shadow_pgtable, f->n_gpa, &f->level,
+				       &f->tables);
 		if (!entry)
 			return -ENOSPC;
 		old = *entry;
 		if (pte_none(old))
 			break;
-		if (!kvm_ext_is_table(old) && f->level == level &&
-		    !((pte_val(old) ^ pte_val(f->pte)) & ~MAY_DIFFER)) {
-			__radix_pte_update(entry, 0, pte_val(f->pte) & MAY_DIFFER);
+		if (!khx_tree_is_table(old) && f->level == level &&
+		    !((pte_val(old) ^ pte_val(f->pte)) & ~NESTED_MAY_DIFFER)) {
+			__radix_pte_update(entry, 0, pte_val(f->pte) & NESTED_MAY_DIFFER);
 			return 0;
 		}
 		/* empty page-table pages; with nested=0 whatever was there before */
-		WARN_ON_ONCE(kvm_ext_nested && !kvm_ext_is_table(old));
+		WARN_ON_ONCE(khx_param.nested && !khx_tree_is_table(old));
 		__radix_pte_update(entry, ~0UL, 0);
-		kvm_ext_flush_lpid(&f->vm->flusher, f->gp->shadow_lpid);
-		if (kvm_ext_is_table(old))
-			kvm_ext_tree_prune(old, level);
+		khx_flush_lpid(&f->vm->flusher, f->gp->shadow_lpid);
+		if (khx_tree_is_table(old))
+			khx_tree_prune(old, level);
 	}
 	*entry = f->pte;
-	enter_in_rmap(f);
+	nested_insert_rmap(f);
 	return 0;
 }
 
-static int map(struct shadow_fault *f)
+static int nested_map(struct shadow_fault *f)
 {
 	unsigned int level = f->level;
 	int err;
 
 	for (;; f->level = level) {
 		spin_lock(&f->vm->kvm->mmu_lock);
-		err = map_locked(f);
+		err = nested_map_locked(f);
 		spin_unlock(&f->vm->kvm->mmu_lock);
 		if (err != -ENOSPC)
 			break;
-		f->tables.table[f->level] = kvm_ext_table_alloc(f->level);
+		f->tables.table[f->level] = khx_tree_table_alloc(f->level);
 		err = f->tables.table[f->level] ? 0 : -ENOMEM;
 		if (err)
 			break;
 	}
-	kvm_ext_tables_free(&f->tables);
+	khx_tree_tables_free(&f->tables);
 	return err;
 }
 
-int kvm_ext_create_pte(struct kvm *kvm, pgd_t *root, pte_t pte, unsigned long n_gpa,
-		       unsigned int level, unsigned long mmu_seq, KVM_EXT_LPID lpid,
-		       unsigned long *rmapp, struct rmap_nested **n_rmap)
+int khx_hook_create_pte(struct kvm *kvm, pgd_t *root, pte_t pte, unsigned long n_gpa,
+			unsigned int level, unsigned long mmu_seq, KHX_LPID lpid,
+			unsigned long *rmapp, struct rmap_nested **n_rmap)
 {
 	const struct kvm_vcpu *vcpu = kvm_get_running_vcpu();
 	struct shadow_fault f = {
-		.vm = kvm_ext_vm_find(kvm),
+		.vm = khx_vm_find(kvm),
 		.gp = vcpu ? vcpu->arch.nested : NULL,
-		.n_gpa = kvm_ext_tree_address(n_gpa),
+		.n_gpa = khx_tree_address(n_gpa),
 		.pte = pte,
 		.level = level,
 		.seq = mmu_seq,
@@ -504,22 +504,22 @@ int kvm_ext_create_pte(struct kvm *kvm, pgd_t *root, pte_t pte, unsigned long n_
 	};
 	int err = 0, tables;
 
-	BUILD_BUG_ON(!__same_type(kvm_ext_create_pte, kvmppc_create_pte));
+	BUILD_BUG_ON(!__same_type(khx_hook_create_pte, kvmppc_create_pte));
 
-	/* Leaves of the guest itself: kvm_ext_instantiate_page() makes them all. */
+	/* Leaves of the guest itself: khx_hook_instantiate_page() makes them all. */
 	if (WARN_ON_ONCE(!f.gp || f.gp->shadow_pgtable != root))
 		return -EAGAIN;
 
-	if (kvm_ext_nested)
-		err = kvm_ext_make_room(f.vm, f.gp, f.n_gpa, kvm_ext_level_shift(level), pte,
-					&tables);
+	if (khx_param.nested)
+		err = khx_nested_make_room(f.vm, f.gp, f.n_gpa, khx_tree_level_shift(level), pte,
+					   &tables);
 	if (err)
 		return err;
-	err = map(&f);
-	if (err && kvm_ext_nested) {
+	err = nested_map(&f);
+	if (err && khx_param.nested) {
 		/* it was counted in vain */
 		spin_lock(&kvm->mmu_lock);
-		count_tables(f.vm, f.gp, -tables);
+		nested_count_tables(f.vm, f.gp, -tables);
 		spin_unlock(&kvm->mmu_lock);
 	}
 	return err;
@@ -529,14 +529,14 @@ int kvm_ext_create_pte(struct kvm *kvm, pgd_t *root, pte_t pte, unsigned long n_
  * Take away the first shadow PTE of a word, and its entry. False if its table is being
  * freed: the entry goes with that, and with it what the PTE knows.
  */
-static bool take_first_away(struct kvm_ext_vm *vm, unsigned long *word)
+static bool nested_zap_first(struct khx_vm *vm, unsigned long *word)
 {
-	unsigned long entry = kvm_ext_rmap_first(*word), n_gpa = kvm_ext_rmap_gpa(entry);
-	struct kvm_ext_shadow *shadow = kvm_ext_rmap_shadow(&vm->rmap, kvm_ext_rmap_lpid(entry));
-	struct kvm_ext_pass p = {
+	unsigned long entry = khx_rmap_first(*word), n_gpa = khx_rmap_gpa(entry);
+	struct khx_shadow *shadow = khx_rmap_shadow(&vm->rmap, khx_rmap_lpid(entry));
+	struct khx_pass p = {
 		.vm = vm,
 		.look = _PAGE_DIRTY,
-		.clear = KVM_EXT_PASS_ALL,
+		.clear = KHX_PASS_ALL,
 	};
 	unsigned int shift;
 	pte_t *ptep;
@@ -547,20 +547,20 @@ static bool take_first_away(struct kvm_ext_vm *vm, unsigned long *word)
 	}
 	if (shadow->goes)
 		return false;
-	ptep = find_leaf(shadow->gp->shadow_pgtable, n_gpa, &shift);
+	ptep = nested_find_leaf(shadow->gp->shadow_pgtable, n_gpa, &shift);
 	if (ptep)
-		take_away(&p, shadow->gp->shadow_lpid, ptep, n_gpa, shift);
-	kvm_ext_rmap_remove(&vm->rmap, shadow->gp, n_gpa);
-	kvm_ext_pass_finish(&p);
+		nested_zap(&p, shadow->gp->shadow_lpid, ptep, n_gpa, shift);
+	khx_rmap_remove(&vm->rmap, shadow->gp, n_gpa);
+	khx_pass_finish(&p);
 	return true;
 }
 
-void kvm_ext_rmap_slot_gone(struct kvm_ext_vm *vm, const struct kvm_memory_slot *slot)
+void khx_nested_drop_memslot(struct khx_vm *vm, const struct kvm_memory_slot *slot)
 {
 	struct kvm *kvm = vm->kvm;
 	unsigned long i;
 
-	for (i = 0; kvm_ext_nested && i < slot->npages; i++) {
+	for (i = 0; khx_param.nested && i < slot->npages; i++) {
 		unsigned long *word = &slot->arch.rmap[i];
 
 		if (!(i % 0x10000))
@@ -570,35 +570,36 @@ void kvm_ext_rmap_slot_gone(struct kvm_ext_vm *vm, const struct kvm_memory_slot 
 		spin_lock(&kvm->mmu_lock);
 		/* the words of an HPT guest are something else */
 		while (kvm_is_radix(kvm) && *word) {
-			if (!take_first_away(vm, word))
-				kvm_ext_give_way(kvm);
+			if (!nested_zap_first(vm, word))
+				khx_mmu_lock_yield(kvm);
 			else if (IS_ENABLED(CONFIG_KVM_HV_EXT_DEBUG))
 				/* stock's notifiers have taken leaves in other memslots' names */
-				WARN_ONCE(kvm_ext_notifiers,
+				WARN_ONCE(khx_param.notifiers,
 					  "shadow PTEs of a page that the guest has not got\n");
 		}
 		spin_unlock(&kvm->mmu_lock);
 	}
 }
 
-static bool has_word(const struct kvm_memory_slot *slot, const unsigned long *word)
+static bool nested_memslot_has_word(const struct kvm_memory_slot *slot, const unsigned long *word)
 {
 	return slot && slot->arch.rmap && word >= slot->arch.rmap &&
 	       word < slot->arch.rmap + slot->npages;
 }
 
 /* The memslot whose word it is. The fault has just looked it up by its address. */
-static const struct kvm_memory_slot *slot_of(struct kvm *kvm, const unsigned long *word)
+static const struct kvm_memory_slot *nested_memslot_of_word(struct kvm *kvm,
+							    const unsigned long *word)
 {
 	struct kvm_memslots *slots = kvm_memslots(kvm);
 	struct kvm_memory_slot *slot =
 		(struct kvm_memory_slot *)atomic_long_read(&slots->last_used_slot);
 	int bkt;
 
-	if (has_word(slot, word))
+	if (nested_memslot_has_word(slot, word))
 		return slot;
 	kvm_for_each_memslot(slot, bkt, slots)
-		if (has_word(slot, word))
+		if (nested_memslot_has_word(slot, word))
 			return slot;
 	return NULL;
 }
@@ -607,12 +608,12 @@ static const struct kvm_memory_slot *slot_of(struct kvm *kvm, const unsigned lon
  * Give a new shadow PTE its entry, at the page that it maps: kvm-hv names the
  * first page of the guest's leaf, which may become smaller.
  */
-static int enter(struct kvm_ext_vm *vm, unsigned long *word,
-		 struct kvm_nested_guest *gp, unsigned long n_gpa,
-		 pte_t pte, unsigned int shift)
+static int nested_insert_entry(struct khx_vm *vm, unsigned long *word,
+			       struct kvm_nested_guest *gp, unsigned long n_gpa,
+			       pte_t pte, unsigned int shift)
 {
 	struct kvm *kvm = vm->kvm;
-	const struct kvm_memory_slot *slot = slot_of(kvm, word);
+	const struct kvm_memory_slot *slot = nested_memslot_of_word(kvm, word);
 	unsigned int leaf_shift;
 	unsigned long offset;
 	pte_t *leaf;
@@ -623,57 +624,57 @@ static int enter(struct kvm_ext_vm *vm, unsigned long *word,
 
 	gfn = slot->base_gfn + (word - slot->arch.rmap);
 	/* kvm-hv has found the leaf of another page there */
-	if (!kvm_ext_tree_holds(gfn << PAGE_SHIFT))
+	if (!khx_tree_maps(gfn << PAGE_SHIFT))
 		return -ENOENT;
-	leaf = find_leaf(kvm->arch.pgtable, gfn << PAGE_SHIFT, &leaf_shift);
+	leaf = nested_find_leaf(kvm->arch.pgtable, gfn << PAGE_SHIFT, &leaf_shift);
 	if (!leaf || shift > leaf_shift)
 		return -ENOENT;
 	offset = pte_pfn(pte) - pte_pfn(*leaf);
 	if (offset >> (leaf_shift - PAGE_SHIFT) ||
-	    (pte_val(pte) & ~pte_val(*leaf) & MAY_DIFFER))
+	    (pte_val(pte) & ~pte_val(*leaf) & NESTED_MAY_DIFFER))
 		return -ENOENT;
 
-	gfn = (aligned(gfn << PAGE_SHIFT, leaf_shift) >> PAGE_SHIFT) + offset;
+	gfn = (nested_align(gfn << PAGE_SHIFT, leaf_shift) >> PAGE_SHIFT) + offset;
 	if (gfn < slot->base_gfn || gfn >= slot->base_gfn + slot->npages)
 		return -ENOENT;
 	word = &slot->arch.rmap[gfn - slot->base_gfn];
 	/* a page that has as many as it may loses one */
-	if (kvm_ext_rmap_crowded(*word))
-		take_first_away(vm, word);
-	return kvm_ext_rmap_insert(&vm->rmap, slot, gfn, gp, n_gpa);
+	if (khx_rmap_crowded(*word))
+		nested_zap_first(vm, word);
+	return khx_rmap_insert(&vm->rmap, slot, gfn, gp, n_gpa);
 }
 
-bool kvm_ext_enter_shadow_pte(struct kvm_ext_vm *vm, unsigned long *word,
-			      struct kvm_nested_guest *gp, unsigned long n_gpa)
+bool khx_nested_insert(struct khx_vm *vm, unsigned long *word,
+		       struct kvm_nested_guest *gp, unsigned long n_gpa)
 {
-	struct kvm_ext_pass p = {
+	struct khx_pass p = {
 		.vm = vm,
-		.clear = KVM_EXT_PASS_ALL,
+		.clear = KHX_PASS_ALL,
 	};
 	unsigned int shift;
 	pte_t *ptep;
 
 	lockdep_assert_held(&vm->kvm->mmu_lock);
 
-	ptep = find_leaf(gp->shadow_pgtable, n_gpa, &shift);
+	ptep = nested_find_leaf(gp->shadow_pgtable, n_gpa, &shift);
 	if (!ptep)
 		return false;
-	if (!enter(vm, word, gp, aligned(n_gpa, shift), *ptep, shift))
+	if (!nested_insert_entry(vm, word, gp, nested_align(n_gpa, shift), *ptep, shift))
 		return true;
-	kvm_ext_pass_visit(&p, gp->shadow_lpid, ptep, aligned(n_gpa, shift), shift);
-	kvm_ext_pass_finish(&p);
+	khx_pass_visit(&p, gp->shadow_lpid, ptep, nested_align(n_gpa, shift), shift);
+	khx_pass_finish(&p);
 	return false;
 }
-EXPORT_SYMBOL_FOR_KUNIT(kvm_ext_enter_shadow_pte);
+EXPORT_SYMBOL_FOR_KUNIT(khx_nested_insert);
 
-void kvm_ext_remove_nest_rmap_range(struct kvm *kvm, const struct kvm_memory_slot *slot,
-				    unsigned long gpa, unsigned long hpa,
-				    unsigned long nbytes)
+void khx_hook_remove_nest_rmap_range(struct kvm *kvm, const struct kvm_memory_slot *slot,
+				     unsigned long gpa, unsigned long hpa,
+				     unsigned long nbytes)
 {
-	struct kvm_ext_pass p = {
-		.vm = kvm_ext_vm_find(kvm),
+	struct khx_pass p = {
+		.vm = khx_vm_find(kvm),
 		.look = _PAGE_DIRTY,
-		.clear = KVM_EXT_PASS_ALL,
+		.clear = KHX_PASS_ALL,
 	};
 	unsigned int shift = ilog2(nbytes);
 
@@ -681,20 +682,20 @@ void kvm_ext_remove_nest_rmap_range(struct kvm *kvm, const struct kvm_memory_slo
 
 	if (!slot)
 		return;
-	if (kvm_ext_visit_shadows(&p, slot, gpa, shift, hpa))
-		kvm_ext_pass_found_dirty(&p, NULL, gpa >> PAGE_SHIFT, (gpa + nbytes) >> PAGE_SHIFT);
+	if (khx_nested_visit(&p, slot, gpa, shift, hpa))
+		khx_pass_found_dirty(&p, NULL, gpa >> PAGE_SHIFT, (gpa + nbytes) >> PAGE_SHIFT);
 	/* a nested fault that has seen the leaf must not use it any more */
 	p.own_cleared = true;
-	kvm_ext_pass_finish(&p);
+	khx_pass_finish(&p);
 }
-EXPORT_SYMBOL_FOR_KUNIT(kvm_ext_remove_nest_rmap_range);
+EXPORT_SYMBOL_FOR_KUNIT(khx_hook_remove_nest_rmap_range);
 
-void kvm_ext_update_nest_rmap_rc(struct kvm *kvm, unsigned long *rmapp,
-				 unsigned long clear, unsigned long set,
-				 unsigned long hpa, unsigned long nbytes)
+void khx_hook_update_nest_rmap_rc_list(struct kvm *kvm, unsigned long *rmapp,
+				       unsigned long clear, unsigned long set,
+				       unsigned long hpa, unsigned long nbytes)
 {
-	struct kvm_ext_pass p = {
-		.vm = kvm_ext_vm_find(kvm),
+	struct khx_pass p = {
+		.vm = khx_vm_find(kvm),
 		.clear = clear,
 	};
 
@@ -702,14 +703,14 @@ void kvm_ext_update_nest_rmap_rc(struct kvm *kvm, unsigned long *rmapp,
 
 	if (WARN_ON_ONCE(set || clear & ~(_PAGE_DIRTY | _PAGE_ACCESSED)))
 		return;
-	visit_word(&p, rmapp, hpa, nbytes > PAGE_SIZE ? ilog2(nbytes) : PAGE_SHIFT);
+	nested_visit_word(&p, rmapp, hpa, nbytes > PAGE_SIZE ? ilog2(nbytes) : PAGE_SHIFT);
 	p.own_cleared = true;
-	kvm_ext_pass_finish(&p);
+	khx_pass_finish(&p);
 }
-EXPORT_SYMBOL_FOR_KUNIT(kvm_ext_update_nest_rmap_rc);
+EXPORT_SYMBOL_FOR_KUNIT(khx_hook_update_nest_rmap_rc_list);
 
-pte_t *kvm_ext_shadow_pte_for_rc(struct kvm_ext_vm *vm, const struct kvm_nested_guest *gp,
-				 bool writing, unsigned long n_gpa, unsigned int *shift)
+pte_t *khx_nested_find_for_rc(struct khx_vm *vm, const struct kvm_nested_guest *gp,
+			      bool writing, unsigned long n_gpa, unsigned int *shift)
 {
 	unsigned long bits = _PAGE_ACCESSED | (writing ? _PAGE_DIRTY : 0);
 	unsigned int leaf_shift;
@@ -718,37 +719,37 @@ pte_t *kvm_ext_shadow_pte_for_rc(struct kvm_ext_vm *vm, const struct kvm_nested_
 
 	lockdep_assert_held(&vm->kvm->mmu_lock);
 
-	n_gpa = kvm_ext_tree_address(n_gpa);
-	ptep = find_leaf(gp->shadow_pgtable, n_gpa, shift);
+	n_gpa = khx_tree_address(n_gpa);
+	ptep = nested_find_leaf(gp->shadow_pgtable, n_gpa, shift);
 	if (!ptep || (writing && !pte_write(*ptep)))
 		return NULL;
-	if (!kvm_ext_rmap_find(&vm->rmap, gp, aligned(n_gpa, *shift), &gfn))
+	if (!khx_rmap_find(&vm->rmap, gp, nested_align(n_gpa, *shift), &gfn))
 		return NULL;
 
-	leaf = find_leaf(vm->kvm->arch.pgtable, gfn << PAGE_SHIFT, &leaf_shift);
+	leaf = nested_find_leaf(vm->kvm->arch.pgtable, gfn << PAGE_SHIFT, &leaf_shift);
 	if (!leaf || bits & ~pte_val(*leaf) ||
-	    !agree(pte_val(*ptep), *shift, pte_val(*leaf), leaf_shift))
+	    !nested_same_page(pte_val(*ptep), *shift, pte_val(*leaf), leaf_shift))
 		return NULL;
 	return ptep;
 }
-EXPORT_SYMBOL_FOR_KUNIT(kvm_ext_shadow_pte_for_rc);
+EXPORT_SYMBOL_FOR_KUNIT(khx_nested_find_for_rc);
 
-pte_t *kvm_ext_find_nested_pte(struct kvm *kvm, unsigned long l1_lpid, unsigned long n_gpa,
-			       unsigned int *shift)
+pte_t *khx_hook_find_nested_guest_pte(struct kvm *kvm, unsigned long l1_lpid, unsigned long n_gpa,
+				      unsigned int *shift)
 {
 	const struct kvm_vcpu *vcpu = kvm_get_running_vcpu();
 
-	BUILD_BUG_ON(!__same_type(kvm_ext_find_nested_pte, find_kvm_nested_guest_pte));
+	BUILD_BUG_ON(!__same_type(khx_hook_find_nested_guest_pte, find_kvm_nested_guest_pte));
 
 	if (WARN_ON_ONCE(!vcpu || vcpu->kvm != kvm || !vcpu->arch.nested))
 		return NULL;
-	return kvm_ext_shadow_pte_for_rc(kvm_ext_vm_find(kvm), vcpu->arch.nested,
-					 vcpu->arch.fault_dsisr & DSISR_ISSTORE, n_gpa, shift);
+	return khx_nested_find_for_rc(khx_vm_find(kvm), vcpu->arch.nested,
+				      vcpu->arch.fault_dsisr & DSISR_ISSTORE, n_gpa, shift);
 }
 
 /* A shadow PTE that no address leads to: its entry tells where it is. */
-static void take_away_by_entry(struct kvm_ext_pass *p, struct kvm_ext_shadow *shadow,
-			       const pte_t *ptep)
+static void nested_zap_by_entry(struct khx_pass *p, struct khx_shadow *shadow,
+				const pte_t *ptep)
 {
 	unsigned long index;
 	unsigned int shift;
@@ -756,65 +757,65 @@ static void take_away_by_entry(struct kvm_ext_pass *p, struct kvm_ext_shadow *sh
 	pte_t *leaf;
 
 	xa_for_each(&shadow->pages, index, entry) {
-		leaf = find_leaf(shadow->gp->shadow_pgtable, index << PAGE_SHIFT, &shift);
+		leaf = nested_find_leaf(shadow->gp->shadow_pgtable, index << PAGE_SHIFT, &shift);
 		if (leaf == ptep) {
-			take_away(p, shadow->gp->shadow_lpid, leaf, index << PAGE_SHIFT, shift);
+			nested_zap(p, shadow->gp->shadow_lpid, leaf, index << PAGE_SHIFT, shift);
 			return;
 		}
 	}
 }
 
-void kvm_ext_unmap_shadow_pte(struct kvm *kvm, pte_t *ptep, unsigned long n_gpa,
-			      unsigned int shift, const struct kvm_memory_slot *slot,
-			      u64 lpid)
+void khx_nested_unmap_pte(struct kvm *kvm, pte_t *ptep, unsigned long n_gpa,
+			  unsigned int shift, const struct kvm_memory_slot *slot,
+			  u64 lpid)
 {
-	struct kvm_ext_pass p = {
-		.vm = kvm_ext_vm_find(kvm),
+	struct khx_pass p = {
+		.vm = khx_vm_find(kvm),
 		.look = _PAGE_DIRTY,
-		.clear = KVM_EXT_PASS_ALL,
+		.clear = KHX_PASS_ALL,
 	};
-	struct kvm_ext_shadow *shadow = kvm_ext_rmap_shadow(&p.vm->rmap, lpid), *other;
+	struct khx_shadow *shadow = khx_rmap_shadow(&p.vm->rmap, lpid), *other;
 	unsigned long other_lpid;
 	pte_t *leaf = NULL;
 
 	lockdep_assert_held(&kvm->mmu_lock);
 
-	n_gpa = kvm_ext_tree_address(n_gpa);
+	n_gpa = khx_tree_address(n_gpa);
 	if (shadow)
-		leaf = find_leaf(shadow->gp->shadow_pgtable, n_gpa, &shift);
+		leaf = nested_find_leaf(shadow->gp->shadow_pgtable, n_gpa, &shift);
 	if (leaf)
-		take_away(&p, lpid, leaf, aligned(n_gpa, shift), shift);
+		nested_zap(&p, lpid, leaf, nested_align(n_gpa, shift), shift);
 
 	/* Another nested guest has the number now by which kvm-hv has looked. */
 	xa_for_each(&p.vm->rmap.shadows, other_lpid, other) {
 		if (!pte_present(*ptep))
 			break;
-		if (find_leaf(other->gp->shadow_pgtable, n_gpa, &shift) == ptep)
-			take_away(&p, other_lpid, ptep, aligned(n_gpa, shift), shift);
+		if (nested_find_leaf(other->gp->shadow_pgtable, n_gpa, &shift) == ptep)
+			nested_zap(&p, other_lpid, ptep, nested_align(n_gpa, shift), shift);
 	}
 	/* kvm-hv frees the table that it is in: it must not stay, whatever it maps. */
 	if (shadow && pte_present(*ptep))
-		take_away_by_entry(&p, shadow, ptep);
+		nested_zap_by_entry(&p, shadow, ptep);
 	if (WARN_ON_ONCE(pte_present(*ptep))) {
 		__radix_pte_update(ptep, ~0UL, 0);
-		kvm_ext_flush_lpid(&p.vm->flusher, lpid);
+		khx_flush_lpid(&p.vm->flusher, lpid);
 	}
-	kvm_ext_pass_finish(&p);
+	khx_pass_finish(&p);
 }
-EXPORT_SYMBOL_FOR_KUNIT(kvm_ext_unmap_shadow_pte);
+EXPORT_SYMBOL_FOR_KUNIT(khx_nested_unmap_pte);
 
-void kvm_ext_release_all_nested(struct kvm *kvm)
+void khx_hook_release_all_nested(struct kvm *kvm)
 {
-	void (*original)(struct kvm *kvm) = kvm_ext_original(KVM_EXT_RELEASE_NESTED);
-	struct kvm_ext_vm *vm = kvm_ext_vm_find(kvm);
-	struct kvm_ext_shadow *shadow;
+	void (*original)(struct kvm *kvm) = khx_original(KHX_RELEASE_NESTED);
+	struct khx_vm *vm = khx_vm_find(kvm);
+	struct khx_shadow *shadow;
 	unsigned long lpid;
 
 	/* no vCPU runs, so no nested guest begins or ends meanwhile */
 	spin_lock(&kvm->mmu_lock);
 	xa_for_each(&vm->rmap.shadows, lpid, shadow)
-		while (!drop_entries(vm, shadow, shadow->gp->shadow_pgtable))
-			kvm_ext_give_way(kvm);
+		while (!nested_drop_entries(vm, shadow, shadow->gp->shadow_pgtable))
+			khx_mmu_lock_yield(kvm);
 	spin_unlock(&kvm->mmu_lock);
 
 	/* kvm-hv walks over memslots after that, and does not mind that they change */
@@ -828,9 +829,9 @@ void kvm_ext_release_all_nested(struct kvm *kvm)
  * hold the one it uses: another vCPU of L1 may end it meanwhile. Asked for one, it
  * does.
  */
-long kvm_ext_nested_tlbie_all(struct kvm_vcpu *vcpu)
+long khx_hook_do_nested_tlbie(struct kvm_vcpu *vcpu)
 {
-	long (*original)(struct kvm_vcpu *vcpu) = kvm_ext_original(KVM_EXT_NESTED_TLBIE);
+	long (*original)(struct kvm_vcpu *vcpu) = khx_original(KHX_NESTED_TLBIE);
 	unsigned long rs = kvmppc_get_gpr(vcpu, 5), rb = kvmppc_get_gpr(vcpu, 6);
 	struct kvm *kvm = vcpu->kvm;
 	struct kvm_nested_guest *gp;
@@ -856,19 +857,20 @@ long kvm_ext_nested_tlbie_all(struct kvm_vcpu *vcpu)
 	return rc;
 }
 
-long kvm_ext_rpt_invalidate(struct kvm_vcpu *vcpu, unsigned long lpid, unsigned long type,
-			    unsigned long pg_sizes, unsigned long start, unsigned long end)
+long khx_hook_do_h_rpt_invalidate_pat(struct kvm_vcpu *vcpu, unsigned long lpid,
+				      unsigned long type, unsigned long pg_sizes,
+				      unsigned long start, unsigned long end)
 {
-	typeof(kvm_ext_rpt_invalidate) *original = kvm_ext_original(KVM_EXT_RPT_INVALIDATE);
+	typeof(khx_hook_do_h_rpt_invalidate_pat) *original = khx_original(KHX_RPT_INVALIDATE);
 
-	BUILD_BUG_ON(!__same_type(kvm_ext_rpt_invalidate, do_h_rpt_invalidate_pat));
+	BUILD_BUG_ON(!__same_type(khx_hook_do_h_rpt_invalidate_pat, do_h_rpt_invalidate_pat));
 
 	/* more pages of any size than kvm-hv takes one by one */
 	return original(vcpu, lpid, type, pg_sizes, 0, BIT(62));
 }
 
 /* As kvm-hv makes it (Linux 4.20, "KVM: PPC: Book3S HV: Nested guest entry via hypercall"). */
-static struct kvm_nested_guest *new_nested(struct kvm *kvm, int l1_lpid)
+static struct kvm_nested_guest *nested_guest_alloc(struct kvm *kvm, int l1_lpid)
 {
 	struct kvm_nested_guest *gp = kzalloc(sizeof(*gp), GFP_KERNEL_ACCOUNT);
 	long lpid;
@@ -893,26 +895,26 @@ static struct kvm_nested_guest *new_nested(struct kvm *kvm, int l1_lpid)
 	return gp;
 }
 
-static void free_nested(struct kvm_nested_guest *gp)
+static void nested_guest_free(struct kvm_nested_guest *gp)
 {
 	pgd_free(gp->l1_host->mm, gp->shadow_pgtable);
 	kvmppc_free_lpid(gp->shadow_lpid);
 	kfree(gp);
 }
 
-struct kvm_nested_guest *kvm_ext_get_nested(struct kvm *kvm, int l1_lpid, bool create)
+struct kvm_nested_guest *khx_hook_get_nested(struct kvm *kvm, int l1_lpid, bool create)
 {
-	typeof(kvm_ext_get_nested) *original = kvm_ext_original(KVM_EXT_GET_NESTED);
+	typeof(khx_hook_get_nested) *original = khx_original(KHX_GET_NESTED);
 	struct kvm_nested_guest *gp, *new;
 	unsigned int table_bits = (kvm->arch.l1_ptcr & PRTS_MASK) + 12 - 4;
 
-	BUILD_BUG_ON(!__same_type(kvm_ext_get_nested, kvmhv_get_nested));
+	BUILD_BUG_ON(!__same_type(khx_hook_get_nested, kvmhv_get_nested));
 
 	gp = original(kvm, l1_lpid, false);
 	if (gp || !create || l1_lpid < 0 || l1_lpid >> min(table_bits, 30U))
 		return gp;
 
-	new = new_nested(kvm, l1_lpid);
+	new = nested_guest_alloc(kvm, l1_lpid);
 	if (!new)
 		return NULL;
 	idr_preload(GFP_KERNEL_ACCOUNT);
@@ -929,6 +931,6 @@ struct kvm_nested_guest *kvm_ext_get_nested(struct kvm *kvm, int l1_lpid, bool c
 	idr_preload_end();
 
 	if (new)
-		free_nested(new);
+		nested_guest_free(new);
 	return gp;
 }

@@ -15,47 +15,47 @@
 #include "nested_rmap.h"
 
 /* Shadow PTEs come up under a lock; who is refused lets the guest try again. */
-#define GFP_INSERT	(GFP_ATOMIC | __GFP_ACCOUNT | __GFP_NOWARN)
+#define RMAP_GFP	(GFP_ATOMIC | __GFP_ACCOUNT | __GFP_NOWARN)
 
-#define N_GPA_BITS	52
+#define RMAP_GPA_BITS	52
 
-void kvm_ext_rmap_init(struct kvm_ext_nested_rmap *r)
+void khx_rmap_init(struct khx_nested_rmap *r)
 {
 	xa_init(&r->shadows);
 	r->entries = 0;
 	r->nodes = 0;
 	r->tables = 0;
 }
-EXPORT_SYMBOL_FOR_KUNIT(kvm_ext_rmap_init);
+EXPORT_SYMBOL_FOR_KUNIT(khx_rmap_init);
 
-unsigned long kvm_ext_rmap_pack(u64 lpid, unsigned long n_gpa)
+unsigned long khx_rmap_pack(u64 lpid, unsigned long n_gpa)
 {
 	if (!lpid || lpid > RMAP_NESTED_LPID_MASK >> RMAP_NESTED_LPID_SHIFT ||
-	    n_gpa >> N_GPA_BITS)
+	    n_gpa >> RMAP_GPA_BITS)
 		return 0;
 	return lpid << RMAP_NESTED_LPID_SHIFT | (n_gpa & RMAP_NESTED_GPA_MASK);
 }
-EXPORT_SYMBOL_FOR_KUNIT(kvm_ext_rmap_pack);
+EXPORT_SYMBOL_FOR_KUNIT(khx_rmap_pack);
 
-static struct kvm_ext_rmap_node *node_at(unsigned long word)
+static struct khx_rmap_node *rmap_node(unsigned long word)
 {
-	return (struct kvm_ext_rmap_node *)word;
+	return (struct khx_rmap_node *)word;
 }
 
-static struct kvm_ext_rmap_node *next_of(struct kvm_ext_rmap_node *node)
+static struct khx_rmap_node *rmap_next(struct khx_rmap_node *node)
 {
-	return node_at((unsigned long)node->entry.list.next);
+	return rmap_node((unsigned long)node->entry.list.next);
 }
 
-unsigned long kvm_ext_rmap_first(unsigned long word)
+unsigned long khx_rmap_first(unsigned long word)
 {
 	return word & RMAP_NESTED_IS_SINGLE_ENTRY ? word & ~RMAP_NESTED_IS_SINGLE_ENTRY :
-						    node_at(word)->entry.rmap;
+						    rmap_node(word)->entry.rmap;
 }
-EXPORT_SYMBOL_FOR_KUNIT(kvm_ext_rmap_first);
+EXPORT_SYMBOL_FOR_KUNIT(khx_rmap_first);
 
 /* The word of a page; NULL if its memslot is gone, and the word with it. */
-static unsigned long *word_of(struct kvm *kvm, gfn_t gfn)
+static unsigned long *rmap_word(struct kvm *kvm, gfn_t gfn)
 {
 	struct kvm_memory_slot *slot;
 	unsigned long *word = NULL;
@@ -69,36 +69,36 @@ static unsigned long *word_of(struct kvm *kvm, gfn_t gfn)
 	return word;
 }
 
-struct kvm_ext_shadow *kvm_ext_rmap_shadow(const struct kvm_ext_nested_rmap *r,
-					   u64 shadow_lpid)
+struct khx_shadow *khx_rmap_shadow(const struct khx_nested_rmap *r,
+				   u64 shadow_lpid)
 {
 	return xa_load((struct xarray *)&r->shadows, shadow_lpid);
 }
-EXPORT_SYMBOL_FOR_KUNIT(kvm_ext_rmap_shadow);
+EXPORT_SYMBOL_FOR_KUNIT(khx_rmap_shadow);
 
-struct kvm_ext_shadow *kvm_ext_rmap_get_shadow(struct kvm_ext_nested_rmap *r,
-					       struct kvm_nested_guest *gp)
+struct khx_shadow *khx_rmap_get_shadow(struct khx_nested_rmap *r,
+				       struct kvm_nested_guest *gp)
 {
-	struct kvm_ext_shadow *shadow = kvm_ext_rmap_shadow(r, gp->shadow_lpid);
+	struct khx_shadow *shadow = khx_rmap_shadow(r, gp->shadow_lpid);
 
 	if (shadow)
 		return shadow;
-	shadow = kzalloc(sizeof(*shadow), GFP_INSERT);
+	shadow = kzalloc(sizeof(*shadow), RMAP_GFP);
 	if (!shadow)
 		return NULL;
 	shadow->gp = gp;
 	xa_init_flags(&shadow->pages, XA_FLAGS_ACCOUNT);
-	if (xa_err(xa_store(&r->shadows, gp->shadow_lpid, shadow, GFP_INSERT))) {
+	if (xa_err(xa_store(&r->shadows, gp->shadow_lpid, shadow, RMAP_GFP))) {
 		kfree(shadow);
 		return NULL;
 	}
 	return shadow;
 }
 
-static struct kvm_ext_rmap_node *new_node(struct kvm_ext_nested_rmap *r,
-					  unsigned long entry, gfn_t gfn)
+static struct khx_rmap_node *rmap_node_alloc(struct khx_nested_rmap *r,
+					     unsigned long entry, gfn_t gfn)
 {
-	struct kvm_ext_rmap_node *node = kmalloc(sizeof(*node), GFP_INSERT);
+	struct khx_rmap_node *node = kmalloc(sizeof(*node), RMAP_GFP);
 
 	if (node) {
 		node->entry.rmap = entry;
@@ -108,16 +108,16 @@ static struct kvm_ext_rmap_node *new_node(struct kvm_ext_nested_rmap *r,
 	return node;
 }
 
-static void free_node(struct kvm_ext_nested_rmap *r, struct kvm_ext_rmap_node *node)
+static void rmap_node_free(struct khx_nested_rmap *r, struct khx_rmap_node *node)
 {
 	if (node)
 		r->nodes--;
 	kfree(node);
 }
 
-static void link(unsigned long *word, struct kvm_ext_rmap_node *node)
+static void rmap_link(unsigned long *word, struct khx_rmap_node *node)
 {
-	struct kvm_ext_rmap_node *next = node_at(*word);
+	struct khx_rmap_node *next = rmap_node(*word);
 
 	node->entry.list.next = &next->entry.list;
 	node->depth = next ? next->depth + 1 : 1;
@@ -127,9 +127,9 @@ static void link(unsigned long *word, struct kvm_ext_rmap_node *node)
 	*word = (unsigned long)node;
 }
 
-static void unlink(struct kvm_ext_rmap_node *node)
+static void rmap_unlink(struct khx_rmap_node *node)
 {
-	struct kvm_ext_rmap_node *next = next_of(node);
+	struct khx_rmap_node *next = rmap_next(node);
 
 	*node->pprev = &next->entry.list;
 	if (next)
@@ -137,76 +137,76 @@ static void unlink(struct kvm_ext_rmap_node *node)
 }
 
 /* Nodes go from the middle of the list too: only a count tells. */
-bool kvm_ext_rmap_crowded(unsigned long word)
+bool khx_rmap_crowded(unsigned long word)
 {
-	struct kvm_ext_rmap_node *head = node_at(word), *node;
+	struct khx_rmap_node *head = rmap_node(word), *node;
 	unsigned int nr = 0;
 
-	if (!word || word & RMAP_NESTED_IS_SINGLE_ENTRY || head->depth < KVM_EXT_RMAP_MOST)
+	if (!word || word & RMAP_NESTED_IS_SINGLE_ENTRY || head->depth < KHX_RMAP_MOST)
 		return false;
-	for (node = head; node; node = next_of(node))
+	for (node = head; node; node = rmap_next(node))
 		nr++;
 	head->depth = nr;
-	return nr >= KVM_EXT_RMAP_MOST;
+	return nr >= KHX_RMAP_MOST;
 }
-EXPORT_SYMBOL_FOR_KUNIT(kvm_ext_rmap_crowded);
+EXPORT_SYMBOL_FOR_KUNIT(khx_rmap_crowded);
 
 /* Where the index has what a word says. */
-static struct xarray *pages_of(const struct kvm_ext_nested_rmap *r, unsigned long entry)
+static struct xarray *rmap_pages(const struct khx_nested_rmap *r, unsigned long entry)
 {
-	struct kvm_ext_shadow *shadow = kvm_ext_rmap_shadow(r, kvm_ext_rmap_lpid(entry));
+	struct khx_shadow *shadow = khx_rmap_shadow(r, khx_rmap_lpid(entry));
 
 	return WARN_ON_ONCE(!shadow) ? NULL : &shadow->pages;
 }
 
-static unsigned long index_of(unsigned long entry)
+static unsigned long rmap_index(unsigned long entry)
 {
-	return kvm_ext_rmap_gpa(entry) >> PAGE_SHIFT;
+	return khx_rmap_gpa(entry) >> PAGE_SHIFT;
 }
 
 /* From one to many: what stands in the word moves to a node. */
-static int make_list(struct kvm_ext_nested_rmap *r, unsigned long *word, gfn_t gfn)
+static int rmap_make_list(struct khx_nested_rmap *r, unsigned long *word, gfn_t gfn)
 {
-	unsigned long entry = kvm_ext_rmap_first(*word);
-	struct xarray *pages = pages_of(r, entry);
-	struct kvm_ext_rmap_node *node;
+	unsigned long entry = khx_rmap_first(*word);
+	struct xarray *pages = rmap_pages(r, entry);
+	struct khx_rmap_node *node;
 
 	if (!pages)
 		return -EINVAL;
-	node = new_node(r, entry, gfn);
+	node = rmap_node_alloc(r, entry, gfn);
 	if (!node)
 		return -ENOMEM;
 	*word = 0;
-	link(word, node);
+	rmap_link(word, node);
 	/* in the place of a value: takes no memory */
-	xa_store(pages, index_of(entry), node, GFP_INSERT);
+	xa_store(pages, rmap_index(entry), node, RMAP_GFP);
 	return 0;
 }
 
 /* And back, if only one is left. */
-static void make_single(struct kvm_ext_nested_rmap *r, unsigned long *word)
+static void rmap_make_single(struct khx_nested_rmap *r, unsigned long *word)
 {
-	struct kvm_ext_rmap_node *node = node_at(*word);
+	struct khx_rmap_node *node = rmap_node(*word);
 	struct xarray *pages;
 
-	if (!node || next_of(node))
+	if (!node || rmap_next(node))
 		return;
-	pages = pages_of(r, node->entry.rmap);
+	pages = rmap_pages(r, node->entry.rmap);
 	if (!pages)
 		return;
-	xa_store(pages, index_of(node->entry.rmap), xa_mk_value(node->gfn), GFP_INSERT);
+	xa_store(pages, rmap_index(node->entry.rmap), xa_mk_value(node->gfn), RMAP_GFP);
 	*word = node->entry.rmap | RMAP_NESTED_IS_SINGLE_ENTRY;
-	free_node(r, node);
+	rmap_node_free(r, node);
 }
 
-int kvm_ext_rmap_insert(struct kvm_ext_nested_rmap *r,
-			const struct kvm_memory_slot *slot, gfn_t gfn,
-			struct kvm_nested_guest *gp, unsigned long n_gpa)
+int khx_rmap_insert(struct khx_nested_rmap *r,
+		    const struct kvm_memory_slot *slot, gfn_t gfn,
+		    struct kvm_nested_guest *gp, unsigned long n_gpa)
 {
 	unsigned long *word = &slot->arch.rmap[gfn - slot->base_gfn];
-	unsigned long entry = kvm_ext_rmap_pack(gp->shadow_lpid, n_gpa);
-	struct kvm_ext_rmap_node *node = NULL;
-	struct kvm_ext_shadow *shadow;
+	unsigned long entry = khx_rmap_pack(gp->shadow_lpid, n_gpa);
+	struct khx_rmap_node *node = NULL;
+	struct khx_shadow *shadow;
 	gfn_t old;
 	int err;
 
@@ -214,90 +214,90 @@ int kvm_ext_rmap_insert(struct kvm_ext_nested_rmap *r,
 
 	if (!entry)
 		return -EINVAL;
-	if (kvm_ext_rmap_find(r, gp, n_gpa, &old)) {
+	if (khx_rmap_find(r, gp, n_gpa, &old)) {
 		if (old == gfn)
 			return 0;
-		kvm_ext_rmap_remove(r, gp, n_gpa);
+		khx_rmap_remove(r, gp, n_gpa);
 	}
 
-	shadow = kvm_ext_rmap_get_shadow(r, gp);
+	shadow = khx_rmap_get_shadow(r, gp);
 	if (!shadow)
 		return -ENOMEM;
 	if (*word) {
-		node = new_node(r, entry, gfn);
+		node = rmap_node_alloc(r, entry, gfn);
 		if (!node)
 			return -ENOMEM;
 	}
-	err = xa_err(xa_store(&shadow->pages, index_of(entry),
-			      node ? (void *)node : xa_mk_value(gfn), GFP_INSERT));
+	err = xa_err(xa_store(&shadow->pages, rmap_index(entry),
+			      node ? (void *)node : xa_mk_value(gfn), RMAP_GFP));
 	if (!err && (*word & RMAP_NESTED_IS_SINGLE_ENTRY)) {
-		err = make_list(r, word, gfn);
+		err = rmap_make_list(r, word, gfn);
 		if (err)
-			xa_erase(&shadow->pages, index_of(entry));
+			xa_erase(&shadow->pages, rmap_index(entry));
 	}
 	if (err) {
-		free_node(r, node);
+		rmap_node_free(r, node);
 		return err;
 	}
 
 	if (node)
-		link(word, node);
+		rmap_link(word, node);
 	else
 		*word = entry | RMAP_NESTED_IS_SINGLE_ENTRY;
 	r->entries++;
 	return 0;
 }
-EXPORT_SYMBOL_FOR_KUNIT(kvm_ext_rmap_insert);
+EXPORT_SYMBOL_FOR_KUNIT(khx_rmap_insert);
 
-bool kvm_ext_rmap_find(const struct kvm_ext_nested_rmap *r,
-		       const struct kvm_nested_guest *gp, unsigned long n_gpa,
-		       gfn_t *gfn)
+bool khx_rmap_find(const struct khx_nested_rmap *r,
+		   const struct kvm_nested_guest *gp, unsigned long n_gpa,
+		   gfn_t *gfn)
 {
-	struct kvm_ext_shadow *shadow = kvm_ext_rmap_shadow(r, gp->shadow_lpid);
+	struct khx_shadow *shadow = khx_rmap_shadow(r, gp->shadow_lpid);
 	void *entry = shadow ? xa_load(&shadow->pages, n_gpa >> PAGE_SHIFT) : NULL;
 
 	if (entry)
-		*gfn = kvm_ext_shadow_gfn(entry);
+		*gfn = khx_rmap_entry_gfn(entry);
 	return entry;
 }
-EXPORT_SYMBOL_FOR_KUNIT(kvm_ext_rmap_find);
+EXPORT_SYMBOL_FOR_KUNIT(khx_rmap_find);
 
 /* The entry is out of the index already. */
-static void forget(struct kvm_ext_nested_rmap *r, const struct kvm_nested_guest *gp,
-		   unsigned long index, void *entry)
+static void rmap_forget(struct khx_nested_rmap *r, const struct kvm_nested_guest *gp,
+			unsigned long index, void *entry)
 {
-	unsigned long *word = word_of(gp->l1_host, kvm_ext_shadow_gfn(entry));
+	unsigned long *word = rmap_word(gp->l1_host, khx_rmap_entry_gfn(entry));
 
 	r->entries--;
 	if (!xa_is_value(entry)) {
-		unlink(entry);
-		free_node(r, entry);
+		rmap_unlink(entry);
+		rmap_node_free(r, entry);
 		if (word)
-			make_single(r, word);
+			rmap_make_single(r, word);
 	} else if (word) {
-		WARN_ON_ONCE(*word != (kvm_ext_rmap_pack(gp->shadow_lpid, index << PAGE_SHIFT) |
+		WARN_ON_ONCE(*word != (khx_rmap_pack(gp->shadow_lpid, index << PAGE_SHIFT) |
 				       RMAP_NESTED_IS_SINGLE_ENTRY));
 		*word = 0;
 	}
 }
 
-bool kvm_ext_rmap_remove(struct kvm_ext_nested_rmap *r,
-			 const struct kvm_nested_guest *gp, unsigned long n_gpa)
+bool khx_rmap_remove(struct khx_nested_rmap *r,
+		     const struct kvm_nested_guest *gp, unsigned long n_gpa)
 {
-	struct kvm_ext_shadow *shadow = kvm_ext_rmap_shadow(r, gp->shadow_lpid);
+	struct khx_shadow *shadow = khx_rmap_shadow(r, gp->shadow_lpid);
 	void *entry;
 
 	lockdep_assert_held(&gp->l1_host->mmu_lock);
 
 	entry = shadow ? xa_erase(&shadow->pages, n_gpa >> PAGE_SHIFT) : NULL;
 	if (entry)
-		forget(r, gp, n_gpa >> PAGE_SHIFT, entry);
+		rmap_forget(r, gp, n_gpa >> PAGE_SHIFT, entry);
 	return entry;
 }
-EXPORT_SYMBOL_FOR_KUNIT(kvm_ext_rmap_remove);
+EXPORT_SYMBOL_FOR_KUNIT(khx_rmap_remove);
 
-void kvm_ext_rmap_remove_all(struct kvm_ext_nested_rmap *r,
-			     struct kvm_ext_shadow *shadow)
+void khx_rmap_remove_all(struct khx_nested_rmap *r,
+			 struct khx_shadow *shadow)
 {
 	unsigned long index;
 	void *entry;
@@ -306,10 +306,10 @@ void kvm_ext_rmap_remove_all(struct kvm_ext_nested_rmap *r,
 
 	xa_for_each(&shadow->pages, index, entry) {
 		xa_erase(&shadow->pages, index);
-		forget(r, shadow->gp, index, entry);
+		rmap_forget(r, shadow->gp, index, entry);
 	}
 	xa_erase(&r->shadows, shadow->gp->shadow_lpid);
 	r->tables -= shadow->tables;
 	kfree(shadow);
 }
-EXPORT_SYMBOL_FOR_KUNIT(kvm_ext_rmap_remove_all);
+EXPORT_SYMBOL_FOR_KUNIT(khx_rmap_remove_all);

@@ -24,9 +24,9 @@
  * registered first, so it is called after KVM's, when no page fault maps anything of
  * the range until the end of the invalidation.
  */
-static int protection_changes(struct mmu_notifier *mn, const struct mmu_notifier_range *range)
+static int pin_protection_changes(struct mmu_notifier *mn, const struct mmu_notifier_range *range)
 {
-	struct kvm_ext_vm *vm = container_of(mn, struct kvm_ext_vm, pins.notifier);
+	struct khx_vm *vm = container_of(mn, struct khx_vm, pins.notifier);
 	struct kvm *kvm = vm->kvm;
 	struct kvm_memory_slot *slot;
 	struct kvm_memslots *slots;
@@ -48,9 +48,9 @@ static int protection_changes(struct mmu_notifier *mn, const struct mmu_notifier
 			continue;
 		start = (start - slot->userspace_addr) >> PAGE_SHIFT;
 		end = PAGE_ALIGN(end - slot->userspace_addr) >> PAGE_SHIFT;
-		kvm_ext_mmu(kvm)->unmap(vm, slot, slot->base_gfn + start, slot->base_gfn + end,
-					mmu_notifier_range_blockable(range) ?
-					KVM_EXT_MAY_SLEEP : 0);
+		khx_mmu_of(kvm)->unmap(vm, slot, slot->base_gfn + start, slot->base_gfn + end,
+				       mmu_notifier_range_blockable(range) ?
+				       KHX_UNMAP_MAY_SLEEP : 0);
 	}
 	spin_unlock(&kvm->mmu_lock);
 	srcu_read_unlock(&kvm->srcu, idx);
@@ -58,10 +58,10 @@ static int protection_changes(struct mmu_notifier *mn, const struct mmu_notifier
 }
 
 static const struct mmu_notifier_ops notifier_ops = {
-	.invalidate_range_start = protection_changes,
+	.invalidate_range_start = pin_protection_changes,
 };
 
-int kvm_ext_pins_init(struct kvm_ext_pins *pins, struct mm_struct *mm)
+int khx_pins_init(struct khx_pins *pins, struct mm_struct *mm)
 {
 	int err;
 
@@ -82,9 +82,9 @@ int kvm_ext_pins_init(struct kvm_ext_pins *pins, struct mm_struct *mm)
 	return err;
 }
 
-int kvm_ext_pin_for_nested(struct kvm_vcpu *vcpu, int err)
+int khx_pin_nested_fault(struct kvm_vcpu *vcpu, int err)
 {
-	struct kvm_ext_pins *pins = &kvm_ext_vm_find(vcpu->kvm)->pins;
+	struct khx_pins *pins = &khx_vm_find(vcpu->kvm)->pins;
 
 	if (!err || !vcpu->arch.nested)
 		return err;
@@ -92,10 +92,10 @@ int kvm_ext_pin_for_nested(struct kvm_vcpu *vcpu, int err)
 	return -EINTR;
 }
 
-int kvm_ext_vcpu_run(struct kvm_vcpu *vcpu)
+int khx_hook_vcpu_run_hv(struct kvm_vcpu *vcpu)
 {
-	int (*original)(struct kvm_vcpu *vcpu) = kvm_ext_original(KVM_EXT_VCPU_RUN);
-	short *run_error = &kvm_ext_vm_find(vcpu->kvm)->pins.run_error[vcpu->vcpu_idx];
+	int (*original)(struct kvm_vcpu *vcpu) = khx_original(KHX_VCPU_RUN);
+	short *run_error = &khx_vm_find(vcpu->kvm)->pins.run_error[vcpu->vcpu_idx];
 	int ret = original(vcpu);
 
 	if (ret != -EINTR || !*run_error)
@@ -105,29 +105,29 @@ int kvm_ext_vcpu_run(struct kvm_vcpu *vcpu)
 	return ret;
 }
 
-void kvm_ext_pins_stop(struct kvm_ext_vm *vm)
+void khx_pins_stop(struct khx_vm *vm)
 {
 	if (vm->pins.on)
 		mmu_notifier_unregister(&vm->pins.notifier, vm->kvm->mm);
 }
 
 /* The guest may have written it, without a trace in any host PTE. */
-static void put(struct page *page)
+static void pin_put_page(struct page *page)
 {
 	unpin_user_pages_dirty_lock(&page, 1, true);
 }
 
 /* Another page than the one pinned: nothing may map that any more. */
-static void replace(struct kvm_ext_vm *vm, const struct kvm_memory_slot *slot,
-		    gfn_t gfn, struct page *old, struct page *page)
+static void pin_replace(struct khx_vm *vm, const struct kvm_memory_slot *slot,
+			gfn_t gfn, struct page *old, struct page *page)
 {
 	spin_lock(&vm->kvm->mmu_lock);
-	kvm_ext_mmu(vm->kvm)->unmap(vm, slot, gfn, gfn + 1, 0);
+	khx_mmu_of(vm->kvm)->unmap(vm, slot, gfn, gfn + 1, 0);
 	vm->kvm->mmu_invalidate_seq++;
 	/* cannot fail: there is an entry */
 	xa_store(&vm->pins.pages, gfn, page, GFP_ATOMIC);
 	spin_unlock(&vm->kvm->mmu_lock);
-	put(old);
+	pin_put_page(old);
 }
 
 /*
@@ -136,7 +136,7 @@ static void replace(struct kvm_ext_vm *vm, const struct kvm_memory_slot *slot,
  * sees to that). Other pages, the zero pages and those of private mappings of files,
  * are replaced by a store of userspace, so they are pinned only where none can be made.
  */
-static struct page *get(unsigned long hva, bool writing)
+static struct page *pin_get_page(unsigned long hva, bool writing)
 {
 	struct page *page;
 
@@ -156,7 +156,7 @@ static struct page *get(unsigned long hva, bool writing)
  * FOLL_LONGTERM cannot wait for memory that userspace is to bring (userfaultfd) on some
  * kernels. Others can.
  */
-static bool fault_in(unsigned long hva, bool writing)
+static bool pin_fault_in(unsigned long hva, bool writing)
 {
 	struct page *page;
 
@@ -167,17 +167,17 @@ static bool fault_in(unsigned long hva, bool writing)
 }
 
 /* Returns 1 if the page is pinned for the first time, for the caller to have it accounted. */
-static int pin_one(struct kvm_ext_vm *vm, const struct kvm_memory_slot *slot,
+static int pin_gfn(struct khx_vm *vm, const struct kvm_memory_slot *slot,
 		   gfn_t gfn, bool writing)
 {
-	struct kvm_ext_pins *pins = &vm->pins;
+	struct khx_pins *pins = &vm->pins;
 	unsigned long hva = __gfn_to_hva_memslot(slot, gfn);
 	struct page *page, *old;
 	int err = 0;
 
-	page = get(hva, writing);
-	if (!page && fault_in(hva, writing))
-		page = get(hva, writing);
+	page = pin_get_page(hva, writing);
+	if (!page && pin_fault_in(hva, writing))
+		page = pin_get_page(hva, writing);
 	if (!page)
 		return -EFAULT;
 
@@ -186,7 +186,7 @@ static int pin_one(struct kvm_ext_vm *vm, const struct kvm_memory_slot *slot,
 	if (old == page)
 		unpin_user_page(page);
 	else if (old)
-		replace(vm, slot, gfn, old, page);
+		pin_replace(vm, slot, gfn, old, page);
 	else
 		err = xa_err(xa_store(&pins->pages, gfn, page, GFP_KERNEL_ACCOUNT)) ?: 1;
 	mutex_unlock(&pins->lock);
@@ -195,7 +195,7 @@ static int pin_one(struct kvm_ext_vm *vm, const struct kvm_memory_slot *slot,
 	return err;
 }
 
-static bool is_there(const struct kvm_ext_vm *vm, gfn_t gfn)
+static bool pin_is_current(const struct khx_vm *vm, gfn_t gfn)
 {
 	return xa_load((struct xarray *)&vm->pins.pages, gfn);
 }
@@ -204,23 +204,23 @@ static bool is_there(const struct kvm_ext_vm *vm, gfn_t gfn)
  * Account pages that are not pinned yet. Returns how many, or -ENOMEM. vCPUs may pin
  * the same page at the same time; that must not exceed the limit.
  */
-static long account(struct kvm_ext_vm *vm, gfn_t start, gfn_t end)
+static long pin_account(struct khx_vm *vm, gfn_t start, gfn_t end)
 {
 	struct mm_struct *mm = vm->kvm->mm;
 	long nr = 0, accounted = 0;
 	gfn_t gfn;
 
 	for (gfn = start; gfn < end; gfn++)
-		nr += !is_there(vm, gfn);
+		nr += !pin_is_current(vm, gfn);
 	if (!nr || !account_locked_vm(mm, nr, true))
 		return nr;
 
 	for (gfn = start; gfn < end; gfn++) {
-		if (is_there(vm, gfn))
+		if (pin_is_current(vm, gfn))
 			continue;
 		if (!account_locked_vm(mm, 1, true)) {
 			accounted++;
-		} else if (!is_there(vm, gfn)) {
+		} else if (!pin_is_current(vm, gfn)) {
 			account_locked_vm(mm, accounted, false);
 			return -ENOMEM;
 		}
@@ -228,20 +228,20 @@ static long account(struct kvm_ext_vm *vm, gfn_t start, gfn_t end)
 	return accounted;
 }
 
-int kvm_ext_pin(struct kvm_ext_vm *vm, const struct kvm_memory_slot *slot,
-		gfn_t start, gfn_t end, bool writing)
+int khx_pin_range(struct khx_vm *vm, const struct kvm_memory_slot *slot,
+		  gfn_t start, gfn_t end, bool writing)
 {
 	gfn_t gfn = max(start, slot->base_gfn);
 	long accounted;
 	int err = 0;
 
 	end = min(end, slot->base_gfn + slot->npages);
-	accounted = account(vm, gfn, end);
+	accounted = pin_account(vm, gfn, end);
 	if (accounted < 0)
 		return accounted;
 
 	for (; gfn < end; gfn++) {
-		err = pin_one(vm, slot, gfn, writing);
+		err = pin_gfn(vm, slot, gfn, writing);
 		if (err < 0)
 			break;
 		accounted -= err;
@@ -256,7 +256,7 @@ int kvm_ext_pin(struct kvm_ext_vm *vm, const struct kvm_memory_slot *slot,
 	return min(err, 0);
 }
 
-bool kvm_ext_pinned(struct kvm_ext_vm *vm, gfn_t start, gfn_t end,
+bool khx_pin_covers(struct khx_vm *vm, gfn_t start, gfn_t end,
 		    unsigned long pfn)
 {
 	struct page *page;
@@ -271,9 +271,9 @@ bool kvm_ext_pinned(struct kvm_ext_vm *vm, gfn_t start, gfn_t end,
 	return true;
 }
 
-void kvm_ext_unpin(struct kvm_ext_vm *vm, gfn_t start, gfn_t end)
+void khx_pin_release(struct khx_vm *vm, gfn_t start, gfn_t end)
 {
-	struct kvm_ext_pins *pins = &vm->pins;
+	struct khx_pins *pins = &vm->pins;
 	unsigned long gfn, nr = 0;
 	struct page *page;
 
@@ -282,7 +282,7 @@ void kvm_ext_unpin(struct kvm_ext_vm *vm, gfn_t start, gfn_t end)
 	mutex_lock(&pins->lock);
 	xa_for_each_range(&pins->pages, gfn, page, start, end - 1) {
 		xa_erase(&pins->pages, gfn);
-		put(page);
+		pin_put_page(page);
 		nr++;
 		cond_resched();
 	}

@@ -29,18 +29,18 @@
  * What a leaf may gain by another access to its page. What there was not yet needs no
  * flush: whoever still has the leaf as it was faults, and finds it as it is.
  */
-#define MAY_GAIN	(_PAGE_WRITE | _PAGE_DIRTY | _PAGE_ACCESSED)
+#define FAULT_MAY_GAIN	(_PAGE_WRITE | _PAGE_DIRTY | _PAGE_ACCESSED)
 
-static unsigned long leaf_size(unsigned int level)
+static unsigned long fault_leaf_size(unsigned int level)
 {
-	return 1UL << kvm_ext_level_shift(level);
+	return 1UL << khx_tree_level_shift(level);
 }
 
-static bool inside(const struct kvm_memory_slot *slot, unsigned long gpa,
-		   unsigned int level)
+static bool fault_leaf_inside(const struct kvm_memory_slot *slot, unsigned long gpa,
+			      unsigned int level)
 {
-	gfn_t first = round_down(gpa, leaf_size(level)) >> PAGE_SHIFT;
-	gfn_t pages = leaf_size(level) >> PAGE_SHIFT;
+	gfn_t first = round_down(gpa, fault_leaf_size(level)) >> PAGE_SHIFT;
+	gfn_t pages = fault_leaf_size(level) >> PAGE_SHIFT;
 
 	return first >= slot->base_gfn &&
 	       first + pages <= slot->base_gfn + slot->npages;
@@ -50,23 +50,23 @@ static bool inside(const struct kvm_memory_slot *slot, unsigned long gpa,
  * The part of a large leaf that maps @gpa. Guest and host address have the same
  * offset in it, so what @gpa has below it is what the host address has there.
  */
-static pte_t narrow(pte_t pte, unsigned long gpa, unsigned int from, unsigned int to)
+static pte_t fault_narrow(pte_t pte, unsigned long gpa, unsigned int from, unsigned int to)
 {
-	return __pte(pte_val(pte) | (gpa & (leaf_size(from) - leaf_size(to))));
+	return __pte(pte_val(pte) | (gpa & (fault_leaf_size(from) - fault_leaf_size(to))));
 }
 
-unsigned int kvm_ext_bound_leaf(const struct kvm_memory_slot *slot, unsigned long gpa,
-				unsigned int level, pte_t *pte)
+unsigned int khx_fault_bound_leaf(const struct kvm_memory_slot *slot, unsigned long gpa,
+				  unsigned int level, pte_t *pte)
 {
 	unsigned int bound = level;
 
-	while (bound && (!slot || !inside(slot, gpa, bound)))
+	while (bound && (!slot || !fault_leaf_inside(slot, gpa, bound)))
 		bound--;
 
-	*pte = narrow(*pte, gpa, level, bound);
+	*pte = fault_narrow(*pte, gpa, level, bound);
 	return bound;
 }
-EXPORT_SYMBOL_FOR_KUNIT(kvm_ext_bound_leaf);
+EXPORT_SYMBOL_FOR_KUNIT(khx_fault_bound_leaf);
 
 /**
  * struct fault - a page fault of a guest, and what it came to
@@ -83,14 +83,14 @@ EXPORT_SYMBOL_FOR_KUNIT(kvm_ext_bound_leaf);
  * @level:	its level
  */
 struct fault {
-	struct kvm_ext_vm *vm;
+	struct khx_vm *vm;
 	const struct kvm_memory_slot *slot;
 	unsigned long gpa;
 	unsigned long hva;
 	bool writing;
 	bool read_only;
 	bool held;
-	struct kvm_ext_tables tables;
+	struct khx_tables tables;
 	pte_t pte;
 	unsigned int level;
 };
@@ -100,7 +100,7 @@ struct fault {
  * guest do not set C in the host's PTE: it has to be set there, or be made up for.
  * False if the host itself has to fault first.
  */
-static bool host_leaf(const struct fault *f, pte_t *pte, unsigned int *level)
+static bool fault_host_leaf(const struct fault *f, pte_t *pte, unsigned int *level)
 {
 	unsigned long flags, val;
 	unsigned int shift;
@@ -132,55 +132,55 @@ static bool host_leaf(const struct fault *f, pte_t *pte, unsigned int *level)
 	else
 		val |= _PAGE_DIRTY;
 
-	*level = kvm_ext_shift_level(shift);
+	*level = khx_tree_shift_level(shift);
 	if (f->slot->flags & KVM_MEM_LOG_DIRTY_PAGES ||
-	    (f->gpa ^ f->hva) & (leaf_size(*level) - PAGE_SIZE))
+	    (f->gpa ^ f->hva) & (fault_leaf_size(*level) - PAGE_SIZE))
 		*level = 0;
 	if (shift)
-		val |= f->hva & ((1UL << shift) - leaf_size(*level));
+		val |= f->hva & ((1UL << shift) - fault_leaf_size(*level));
 	*pte = __pte(val);
 	return true;
 }
 
 /* Does a leaf for @gpa map there what one of another size would? */
-static bool same_page(unsigned long gpa, pte_t one, unsigned int one_level, pte_t two,
-		      unsigned int two_level)
+static bool fault_same_page(unsigned long gpa, pte_t one, unsigned int one_level, pte_t two,
+			    unsigned int two_level)
 {
-	return pte_pfn(narrow(one, gpa, one_level, 0)) ==
-	       pte_pfn(narrow(two, gpa, two_level, 0));
+	return pte_pfn(fault_narrow(one, gpa, one_level, 0)) ==
+	       pte_pfn(fault_narrow(two, gpa, two_level, 0));
 }
 
 /* The leaf that is there goes: it maps another page, or is larger than it may be now. */
-static void zap(const struct fault *f, pte_t *entry, unsigned int level)
+static void fault_zap(const struct fault *f, pte_t *entry, unsigned int level)
 {
-	struct kvm_ext_walk leaf = {
+	struct khx_walk leaf = {
 		.ptep = entry,
-		.gpa = round_down(f->gpa, leaf_size(level)),
-		.shift = kvm_ext_level_shift(level),
+		.gpa = round_down(f->gpa, fault_leaf_size(level)),
+		.shift = khx_tree_level_shift(level),
 	};
 
-	kvm_ext_radix_zap(f->vm, f->slot, &leaf);
+	khx_radix_zap(f->vm, f->slot, &leaf);
 }
 
 /* Are there smaller leaves where one of this level is wanted? */
-static bool occupied(struct kvm *kvm, unsigned long gpa, unsigned int level)
+static bool fault_occupied(struct kvm *kvm, unsigned long gpa, unsigned int level)
 {
-	unsigned long start = round_down(gpa, leaf_size(level));
-	struct kvm_ext_walk w;
+	unsigned long start = round_down(gpa, fault_leaf_size(level));
+	struct khx_walk w;
 
-	kvm_ext_walk_init(&w, kvm->arch.pgtable, start, start + leaf_size(level),
-			  UINT_MAX);
-	return kvm_ext_walk_next(&w);
+	khx_walk_init(&w, kvm->arch.pgtable, start, start + fault_leaf_size(level),
+		      UINT_MAX);
+	return khx_walk_next(&w);
 }
 
 /* Empty page-table pages, where small leaves were, give way to a large one. */
-static void remove_tables(struct kvm_ext_vm *vm, pte_t *entry, unsigned int level)
+static void fault_remove_tables(struct khx_vm *vm, pte_t *entry, unsigned int level)
 {
 	pte_t table = *entry;
 
 	*entry = __pte(0);
-	kvm_ext_flush_lpid(&vm->flusher, vm->kvm->arch.lpid);
-	kvm_ext_tree_prune(table, level);
+	khx_flush_lpid(&vm->flusher, vm->kvm->arch.lpid);
+	khx_tree_prune(table, level);
 }
 
 /*
@@ -188,7 +188,7 @@ static void remove_tables(struct kvm_ext_vm *vm, pte_t *entry, unsigned int leve
  * one that is there do what the access needs. False if a page-table page with entries
  * of f->level is missing.
  */
-static bool install(struct fault *f)
+static bool fault_install(struct fault *f)
 {
 	struct kvm *kvm = f->vm->kvm;
 	unsigned int level = f->level;
@@ -197,33 +197,33 @@ static bool install(struct fault *f)
 	for (;;) {
 		unsigned int at = level;
 
-		entry = kvm_ext_tree_entry(kvm->arch.pgtable, f->gpa, &at, &f->tables);
+		entry = khx_tree_entry(kvm->arch.pgtable, f->gpa, &at, &f->tables);
 		if (!entry) {
 			f->level = at;
 			return false;
 		}
 		if (pte_none(*entry))
 			break;
-		if (kvm_ext_is_table(*entry)) {
-			if (!occupied(kvm, f->gpa, level)) {
-				remove_tables(f->vm, entry, level);
+		if (khx_tree_is_table(*entry)) {
+			if (!fault_occupied(kvm, f->gpa, level)) {
+				fault_remove_tables(f->vm, entry, level);
 				break;
 			}
-			pte = narrow(pte, f->gpa, level, level - 1);
+			pte = fault_narrow(pte, f->gpa, level, level - 1);
 			level--;
 			continue;
 		}
-		if (same_page(f->gpa, *entry, at, pte, level) &&
+		if (fault_same_page(f->gpa, *entry, at, pte, level) &&
 		    (at == level || !(pte_val(pte) & ~pte_val(*entry) & _PAGE_WRITE))) {
-			__radix_pte_update(entry, 0, pte_val(pte) & MAY_GAIN);
+			__radix_pte_update(entry, 0, pte_val(pte) & FAULT_MAY_GAIN);
 			f->pte = *entry;
 			f->level = at;
 			return true;
 		}
-		zap(f, entry, at);
+		fault_zap(f, entry, at);
 	}
 	*entry = pte;
-	kvm_ext_count_leaf(kvm, kvm_ext_level_shift(level), 1);
+	khx_radix_count_leaf(kvm, khx_tree_level_shift(level), 1);
 	f->pte = pte;
 	f->level = level;
 	return true;
@@ -234,7 +234,7 @@ static bool install(struct fault *f)
  * invalidated; -ENOENT if the host has to fault first; -ENOMEM if a page-table page
  * with entries of f->level is missing.
  */
-static int map_locked(struct fault *f)
+static int fault_map_locked(struct fault *f)
 {
 	struct kvm *kvm = f->vm->kvm;
 	unsigned long seq = kvm->mmu_invalidate_seq;
@@ -242,37 +242,37 @@ static int map_locked(struct fault *f)
 
 	lockdep_assert_held(&kvm->mmu_lock);
 
-	if (!quiet && kvm_ext_invalidate_retry(kvm, seq, f->hva, f->gpa >> PAGE_SHIFT))
+	if (!quiet && khx_invalidate_retry(kvm, seq, f->hva, f->gpa >> PAGE_SHIFT))
 		return -EAGAIN;
-	if (!host_leaf(f, &f->pte, &f->level))
+	if (!fault_host_leaf(f, &f->pte, &f->level))
 		return -ENOENT;
 	/* some of the leaf's pages may be */
 	if (f->level && !quiet)
 		return -EAGAIN;
-	f->level = kvm_ext_bound_leaf(f->slot, f->gpa, f->level, &f->pte);
-	return install(f) ? 0 : -ENOMEM;
+	f->level = khx_fault_bound_leaf(f->slot, f->gpa, f->level, &f->pte);
+	return fault_install(f) ? 0 : -ENOMEM;
 }
 
-static int map(struct fault *f)
+static int fault_map(struct fault *f)
 {
 	int err;
 
 	for (;;) {
 		spin_lock(&f->vm->kvm->mmu_lock);
-		err = map_locked(f);
+		err = fault_map_locked(f);
 		spin_unlock(&f->vm->kvm->mmu_lock);
 		if (err != -ENOMEM)
 			break;
-		f->tables.table[f->level] = kvm_ext_table_alloc(f->level);
+		f->tables.table[f->level] = khx_tree_table_alloc(f->level);
 		if (!f->tables.table[f->level])
 			break;
 	}
-	kvm_ext_tables_free(&f->tables);
+	khx_tree_tables_free(&f->tables);
 	return err;
 }
 
 /* Mostly that is all: a store of the host's own, or a load, would do the same. */
-static bool fault_in(const struct fault *f)
+static bool fault_host_page(const struct fault *f)
 {
 	struct mm_struct *mm = f->vm->kvm->mm;
 	bool unlocked;
@@ -288,14 +288,14 @@ static bool fault_in(const struct fault *f)
  * The page is held until it is mapped, for its content to be marked dirty: the host may
  * write to it, but has not. Or it is none that the kernel manages.
  */
-static int hold_and_map(struct fault *f)
+static int fault_hold_and_map(struct fault *f)
 {
 	struct page *page = NULL;
 	kvm_pfn_t pfn;
 	int err;
 
 	if (f->read_only || !get_user_page_fast_only(f->hva, FOLL_WRITE, &page)) {
-		pfn = kvm_ext_gfn_to_pfn(f->slot, f->gpa >> PAGE_SHIFT, f->writing);
+		pfn = khx_gfn_to_pfn(f->slot, f->gpa >> PAGE_SHIFT, f->writing);
 		if (is_error_noslot_pfn(pfn))
 			return -EFAULT;
 		page = pfn_valid(pfn) ? pfn_to_page(pfn) : NULL;
@@ -304,7 +304,7 @@ static int hold_and_map(struct fault *f)
 	}
 
 	f->held = true;
-	err = map(f);
+	err = fault_map(f);
 	if (page && !err && pte_write(f->pte))
 		set_page_dirty_lock(page);
 	if (page)
@@ -313,12 +313,12 @@ static int hold_and_map(struct fault *f)
 	return err == -ENOENT ? -EAGAIN : err;
 }
 
-int kvm_ext_instantiate_page(struct kvm_vcpu *vcpu, unsigned long gpa,
-			     struct kvm_memory_slot *memslot, bool writing,
-			     bool kvm_ro, pte_t *inserted_pte,
-			     unsigned int *levelp)
+int khx_hook_instantiate_page(struct kvm_vcpu *vcpu, unsigned long gpa,
+			      struct kvm_memory_slot *memslot, bool writing,
+			      bool kvm_ro, pte_t *inserted_pte,
+			      unsigned int *levelp)
 {
-	struct kvm_ext_vm *vm = kvm_ext_vm_find(vcpu->kvm);
+	struct khx_vm *vm = khx_vm_find(vcpu->kvm);
 	gfn_t gfn = gpa >> PAGE_SHIFT;
 	struct fault f = {
 		.vm = vm,
@@ -330,24 +330,24 @@ int kvm_ext_instantiate_page(struct kvm_vcpu *vcpu, unsigned long gpa,
 	};
 	int err;
 
-	BUILD_BUG_ON(!__same_type(kvm_ext_instantiate_page,
+	BUILD_BUG_ON(!__same_type(khx_hook_instantiate_page,
 				  kvmppc_book3s_instantiate_page));
 
 	/* Notifiers, the log and the deletion of the memslot would not find it. */
-	if (!kvm_ext_tree_holds(gpa))
+	if (!khx_tree_maps(gpa))
 		return -EFAULT;
 
 	if (vm->pins.on) {
-		err = kvm_ext_pin(vm, memslot, gfn, gfn + 1, writing);
+		err = khx_pin_range(vm, memslot, gfn, gfn + 1, writing);
 		if (err)
-			return kvm_ext_pin_for_nested(vcpu, err);
+			return khx_pin_nested_fault(vcpu, err);
 	}
 
-	err = map(&f);
-	if (err == -ENOENT && fault_in(&f))
-		err = map(&f);
+	err = fault_map(&f);
+	if (err == -ENOENT && fault_host_page(&f))
+		err = fault_map(&f);
 	if (err == -ENOENT)
-		err = hold_and_map(&f);
+		err = fault_hold_and_map(&f);
 	if (err)
 		return err;
 	if (inserted_pte)
@@ -357,11 +357,11 @@ int kvm_ext_instantiate_page(struct kvm_vcpu *vcpu, unsigned long gpa,
 
 	/* The rest of a large leaf. Until then it goes when the host asks for it. */
 	if (vm->pins.on && f.level) {
-		gfn = round_down(gpa, leaf_size(f.level)) >> PAGE_SHIFT;
-		err = kvm_ext_pin(vm, memslot, gfn,
-				  gfn + (leaf_size(f.level) >> PAGE_SHIFT), writing);
-		err = kvm_ext_pin_for_nested(vcpu, err);
+		gfn = round_down(gpa, fault_leaf_size(f.level)) >> PAGE_SHIFT;
+		err = khx_pin_range(vm, memslot, gfn,
+				    gfn + (fault_leaf_size(f.level) >> PAGE_SHIFT), writing);
+		err = khx_pin_nested_fault(vcpu, err);
 	}
 	return err;
 }
-EXPORT_SYMBOL_FOR_KUNIT(kvm_ext_instantiate_page);
+EXPORT_SYMBOL_FOR_KUNIT(khx_hook_instantiate_page);

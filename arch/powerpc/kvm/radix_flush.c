@@ -29,26 +29,26 @@
  * page, and answers a longer one by dropping its whole shadow table of the
  * partition (as it does for any request that names all of an LPID).
  */
-#define RPT_RANGE_PAGES		33
+#define FLUSH_RPT_RANGE_PAGES		33
 
 /* Above so many tlbie, the kernel's own flushes prefer one of all. */
-#define TLBIE_CEILING		33
+#define FLUSH_TLBIE_CEILING		33
 
-static long bare_range(u64 lpid, unsigned long start, unsigned long end,
-		       unsigned int shift)
+static long flush_bare_range(u64 lpid, unsigned long start, unsigned long end,
+			     unsigned int shift)
 {
 	radix__flush_tlb_lpid_page(lpid, start, 1UL << shift);
 	return 0;
 }
 
-static long bare_lpid(u64 lpid)
+static long flush_bare_lpid(u64 lpid)
 {
 	radix__flush_all_lpid(lpid);
 	return 0;
 }
 
-static long rpt_invalidate(u64 lpid, u64 type, unsigned long start, unsigned long end,
-			   u64 pgsize)
+static long flush_rpt(u64 lpid, u64 type, unsigned long start, unsigned long end,
+		      u64 pgsize)
 {
 	long rc;
 
@@ -63,24 +63,24 @@ static long rpt_invalidate(u64 lpid, u64 type, unsigned long start, unsigned lon
 	return rc;
 }
 
-static long rpt_range(u64 lpid, unsigned long start, unsigned long end,
-		      unsigned int shift)
+static long flush_rpt_range(u64 lpid, unsigned long start, unsigned long end,
+			    unsigned int shift)
 {
-	return rpt_invalidate(lpid, H_RPTI_TYPE_TLB, start, end,
-			      psize_to_rpti_pgsize(shift_to_mmu_psize(shift)));
+	return flush_rpt(lpid, H_RPTI_TYPE_TLB, start, end,
+			 psize_to_rpti_pgsize(shift_to_mmu_psize(shift)));
 }
 
-static long rpt_lpid(u64 lpid)
+static long flush_rpt_lpid(u64 lpid)
 {
-	return rpt_invalidate(lpid, H_RPTI_TYPE_TLB | H_RPTI_TYPE_PWC, 0, -1UL,
-			      H_RPTI_PAGE_ALL);
+	return flush_rpt(lpid, H_RPTI_TYPE_TLB | H_RPTI_TYPE_PWC, 0, -1UL,
+			 H_RPTI_PAGE_ALL);
 }
 
-static long tlbi_invalidate(u64 lpid, unsigned long ric, unsigned long rb)
+static long flush_tlbi(u64 lpid, unsigned long ric, unsigned long rb)
 {
 	long rc;
 
-	mb();	/* as in rpt_invalidate() */
+	mb();	/* as in flush_rpt() */
 	do {
 		rc = plpar_hcall_norets(H_TLB_INVALIDATE, H_TLBIE_P1_ENC(ric, 0, 1),
 					lpid, rb);
@@ -89,71 +89,71 @@ static long tlbi_invalidate(u64 lpid, unsigned long ric, unsigned long rb)
 	return rc;
 }
 
-static long tlbi_range(u64 lpid, unsigned long start, unsigned long end,
-		       unsigned int shift)
+static long flush_tlbi_range(u64 lpid, unsigned long start, unsigned long end,
+			     unsigned int shift)
 {
 	unsigned long ap = mmu_get_ap(shift_to_mmu_psize(shift));
 
-	return tlbi_invalidate(lpid, RIC_FLUSH_TLB, start | (ap << PPC_BITLSHIFT(58)));
+	return flush_tlbi(lpid, RIC_FLUSH_TLB, start | (ap << PPC_BITLSHIFT(58)));
 }
 
-static long tlbi_lpid(u64 lpid)
+static long flush_tlbi_lpid(u64 lpid)
 {
-	return tlbi_invalidate(lpid, RIC_FLUSH_ALL, TLBIEL_INVAL_SET_LPID);
+	return flush_tlbi(lpid, RIC_FLUSH_ALL, TLBIEL_INVAL_SET_LPID);
 }
 
-static struct kvm_ext_flush_backend this_machine;
-const struct kvm_ext_flush_backend *kvm_ext_flush_default = &this_machine;
-EXPORT_SYMBOL_FOR_KUNIT(kvm_ext_flush_default);
+static struct khx_flush_backend this_machine;
+const struct khx_flush_backend *khx_flush_default = &this_machine;
+EXPORT_SYMBOL_FOR_KUNIT(khx_flush_default);
 
-static const struct kvm_ext_flush_backend backend_bare = {
+static const struct khx_flush_backend backend_bare = {
 	.name = "tlbie",
 	.range_pages = 1,
-	.ceiling = TLBIE_CEILING,
-	.range = bare_range,
-	.lpid = bare_lpid,
+	.ceiling = FLUSH_TLBIE_CEILING,
+	.range = flush_bare_range,
+	.lpid = flush_bare_lpid,
 };
 
-static const struct kvm_ext_flush_backend backend_rpt = {
+static const struct khx_flush_backend backend_rpt = {
 	.name = "H_RPT_INVALIDATE",
-	.range_pages = RPT_RANGE_PAGES,
-	.range = rpt_range,
-	.lpid = rpt_lpid,
+	.range_pages = FLUSH_RPT_RANGE_PAGES,
+	.range = flush_rpt_range,
+	.lpid = flush_rpt_lpid,
 };
 
-static const struct kvm_ext_flush_backend backend_tlbi = {
+static const struct khx_flush_backend backend_tlbi = {
 	.name = "H_TLB_INVALIDATE",
 	.range_pages = 1,
-	.ceiling = TLBIE_CEILING,
-	.range = tlbi_range,
-	.lpid = tlbi_lpid,
+	.ceiling = FLUSH_TLBIE_CEILING,
+	.range = flush_tlbi_range,
+	.lpid = flush_tlbi_lpid,
 };
 
 /*
  * The hypervisor serves neither request. It drops a guest's translations whenever
  * that is entered, or kvm-hv would not work there, which counts on that as well.
  */
-static long leave_guests(u64 lpid)
+static long flush_kick_lpid(u64 lpid)
 {
 	kick_all_cpus_sync();
 	return 0;
 }
 
-static long leave_guests_range(u64 lpid, unsigned long start, unsigned long end,
-			       unsigned int shift)
+static long flush_kick_range(u64 lpid, unsigned long start, unsigned long end,
+			     unsigned int shift)
 {
-	return leave_guests(lpid);
+	return flush_kick_lpid(lpid);
 }
 
-static const struct kvm_ext_flush_backend backend_none = {
+static const struct khx_flush_backend backend_none = {
 	.name = "entry into the guest",
 	.range_pages = 1,
 	.ceiling = 1,
-	.range = leave_guests_range,
-	.lpid = leave_guests,
+	.range = flush_kick_range,
+	.lpid = flush_kick_lpid,
 };
 
-static bool kvm_below(void)
+static bool flush_kvm_below(void)
 {
 	struct device_node *np = of_find_node_by_path("/hypervisor");
 	bool kvm = np && of_device_is_compatible(np, "linux,kvm");
@@ -166,23 +166,23 @@ static bool kvm_below(void)
  * Does the hypervisor serve the request? One invalidation too many harms nobody. Any
  * other error than that there is no such hypercall may be about this LPID.
  */
-static bool is_served(const struct kvm_ext_flush_backend *backend)
+static bool flush_hcall_served(const struct khx_flush_backend *backend)
 {
 	const u64 any_lpid = 1;
 
 	return backend->range(any_lpid, 0, PAGE_SIZE, PAGE_SHIFT) != H_FUNCTION;
 }
 
-void kvm_ext_flush_probe(unsigned int ceiling)
+void khx_flush_probe(unsigned int ceiling)
 {
 	if (!kvmhv_on_pseries()) {
 		this_machine = backend_bare;
 	} else if (firmware_has_feature(FW_FEATURE_RPT_INVALIDATE) &&
-		   is_served(&backend_rpt)) {
+		   flush_hcall_served(&backend_rpt)) {
 		this_machine = backend_rpt;
-	} else if (is_served(&backend_tlbi)) {
+	} else if (flush_hcall_served(&backend_tlbi)) {
 		this_machine = backend_tlbi;
-		if (kvm_below())
+		if (flush_kvm_below())
 			this_machine.ceiling = 0;
 	} else {
 		this_machine = backend_none;
@@ -193,13 +193,13 @@ void kvm_ext_flush_probe(unsigned int ceiling)
 		this_machine.ceiling = ceiling;
 }
 
-void kvm_ext_flush_init(struct kvm_ext_flush *f, struct kvm_ext_flusher *flusher)
+void khx_flush_init(struct khx_flush *f, struct khx_flusher *flusher)
 {
 	f->flusher = flusher;
 }
-EXPORT_SYMBOL_FOR_KUNIT(kvm_ext_flush_init);
+EXPORT_SYMBOL_FOR_KUNIT(khx_flush_init);
 
-void kvm_ext_flush_begin(struct kvm_ext_flush *f, u64 lpid, unsigned long total)
+void khx_flush_begin(struct khx_flush *f, u64 lpid, unsigned long total)
 {
 	/* What was refused the last time is still to be invalidated. */
 	f->whole = f->refused && f->lpid == lpid;
@@ -210,9 +210,9 @@ void kvm_ext_flush_begin(struct kvm_ext_flush *f, u64 lpid, unsigned long total)
 	f->requests = 0;
 	f->nr = 0;
 }
-EXPORT_SYMBOL_FOR_KUNIT(kvm_ext_flush_begin);
+EXPORT_SYMBOL_FOR_KUNIT(khx_flush_begin);
 
-bool kvm_ext_flush_lpid(struct kvm_ext_flusher *flusher, u64 lpid)
+bool khx_flush_lpid(struct khx_flusher *flusher, u64 lpid)
 {
 	long rc = flusher->backend->lpid(lpid);
 
@@ -224,20 +224,20 @@ bool kvm_ext_flush_lpid(struct kvm_ext_flusher *flusher, u64 lpid)
 		kick_all_cpus_sync();
 	}
 	/* What can be done has been done. */
-	kvm_ext_flush_debug_paid(flusher->debug, lpid, 0, -1UL);
+	khx_flush_debug_paid(flusher->debug, lpid, 0, -1UL);
 	return !rc;
 }
 
-static void flush_whole(struct kvm_ext_flush *f)
+static void flush_whole_lpid(struct khx_flush *f)
 {
-	if (!kvm_ext_flush_lpid(f->flusher, f->lpid))
+	if (!khx_flush_lpid(f->flusher, f->lpid))
 		f->refused = true;
 }
 
 /* Issue the requests of one range. True if all were served. */
-static bool issue_range(struct kvm_ext_flush *f, unsigned int i, bool may_sleep)
+static bool flush_issue_range(struct khx_flush *f, unsigned int i, bool may_sleep)
 {
-	const struct kvm_ext_flush_backend *backend = f->flusher->backend;
+	const struct khx_flush_backend *backend = f->flusher->backend;
 	unsigned int shift = f->range[i].shift;
 	unsigned long step = (unsigned long)backend->range_pages << shift;
 	unsigned long start = f->range[i].start, end;
@@ -246,35 +246,35 @@ static bool issue_range(struct kvm_ext_flush *f, unsigned int i, bool may_sleep)
 		end = min(start + step, f->range[i].end);
 		if (backend->range(f->lpid, start, end, shift))
 			return false;
-		kvm_ext_flush_debug_paid(f->flusher->debug, f->lpid, start, end);
+		khx_flush_debug_paid(f->flusher->debug, f->lpid, start, end);
 		if (may_sleep)
 			cond_resched();
 	}
 	return true;
 }
 
-static void issue(struct kvm_ext_flush *f, bool may_sleep)
+static void flush_issue_ranges(struct khx_flush *f, bool may_sleep)
 {
 	unsigned int i;
 
 	for (i = 0; i < f->nr; i++) {
-		if (!issue_range(f, i, may_sleep)) {
-			flush_whole(f);
+		if (!flush_issue_range(f, i, may_sleep)) {
+			flush_whole_lpid(f);
 			break;
 		}
 	}
 	f->nr = 0;
 }
 
-void kvm_ext_flush_issue(struct kvm_ext_flush *f)
+void khx_flush_issue(struct khx_flush *f)
 {
 	might_sleep();
 	if (!f->whole)
-		issue(f, true);
+		flush_issue_ranges(f, true);
 }
-EXPORT_SYMBOL_FOR_KUNIT(kvm_ext_flush_issue);
+EXPORT_SYMBOL_FOR_KUNIT(khx_flush_issue);
 
-static unsigned long requests(const struct kvm_ext_flush *f, unsigned int i)
+static unsigned long flush_range_requests(const struct khx_flush *f, unsigned int i)
 {
 	unsigned long pages = (f->range[i].end - f->range[i].start) >>
 			      f->range[i].shift;
@@ -282,15 +282,15 @@ static unsigned long requests(const struct kvm_ext_flush *f, unsigned int i)
 	return DIV_ROUND_UP(pages, f->flusher->backend->range_pages);
 }
 
-static bool whole_is_better(const struct kvm_ext_flush *f)
+static bool flush_whole_is_better(const struct khx_flush *f)
 {
 	if (f->flusher->backend->ceiling)
 		return f->requests > f->flusher->backend->ceiling;
 	return f->pages > f->total / 2;
 }
 
-void kvm_ext_flush_add(struct kvm_ext_flush *f, unsigned long gpa,
-		       unsigned int shift)
+void khx_flush_add(struct khx_flush *f, unsigned long gpa,
+		   unsigned int shift)
 {
 	unsigned int last = f->nr - 1;
 
@@ -299,29 +299,29 @@ void kvm_ext_flush_add(struct kvm_ext_flush *f, unsigned long gpa,
 		return;
 
 	if (f->nr && f->range[last].end == gpa && f->range[last].shift == shift) {
-		f->requests -= requests(f, last);
+		f->requests -= flush_range_requests(f, last);
 	} else {
-		if (f->nr == KVM_EXT_FLUSH_RANGES)
-			issue(f, false);
+		if (f->nr == KHX_FLUSH_RANGES)
+			flush_issue_ranges(f, false);
 		last = f->nr++;
 		f->range[last].start = gpa;
 		f->range[last].shift = shift;
 	}
 	f->range[last].end = gpa + (1UL << shift);
-	f->requests += requests(f, last);
+	f->requests += flush_range_requests(f, last);
 
-	if (whole_is_better(f))
+	if (flush_whole_is_better(f))
 		f->whole = true;
 }
-EXPORT_SYMBOL_FOR_KUNIT(kvm_ext_flush_add);
+EXPORT_SYMBOL_FOR_KUNIT(khx_flush_add);
 
-void kvm_ext_flush_finish(struct kvm_ext_flush *f)
+void khx_flush_finish(struct khx_flush *f)
 {
 	if (f->whole)
-		flush_whole(f);
+		flush_whole_lpid(f);
 	else
-		issue(f, false);
+		flush_issue_ranges(f, false);
 	f->nr = 0;
 	f->whole = false;
 }
-EXPORT_SYMBOL_FOR_KUNIT(kvm_ext_flush_finish);
+EXPORT_SYMBOL_FOR_KUNIT(khx_flush_finish);

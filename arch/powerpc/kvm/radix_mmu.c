@@ -31,60 +31,60 @@
  * Table entries looked at in one hold of mmu_lock, and after how many shadow PTEs it
  * ends. Some 50 us on a POWER9, which a vCPU may have to wait in its page fault.
  */
-#define CHUNK	2048
+#define RADIX_CHUNK	2048
 
 /*
  * The same for leaves that go. Each hold ends with a flush, which is what is dear, so
  * there are fewer: 256 MiB of pages of 64 KiB in one, with the tables they are in.
  */
-#define UNMAP_CHUNK	(3 * CHUNK)
+#define RADIX_UNMAP_CHUNK	(3 * RADIX_CHUNK)
 
 /* The pages of a slot that a leaf maps. */
-static unsigned long first_gfn(const struct kvm_memory_slot *slot,
-			       const struct kvm_ext_walk *leaf)
+static unsigned long radix_first_gfn(const struct kvm_memory_slot *slot,
+				     const struct khx_walk *leaf)
 {
 	return max(leaf->gpa >> PAGE_SHIFT, slot->base_gfn);
 }
 
-static unsigned long end_gfn(const struct kvm_memory_slot *slot,
-			     const struct kvm_ext_walk *leaf)
+static unsigned long radix_end_gfn(const struct kvm_memory_slot *slot,
+				   const struct khx_walk *leaf)
 {
 	return min((leaf->gpa + (1UL << leaf->shift)) >> PAGE_SHIFT,
 		   slot->base_gfn + slot->npages);
 }
 
 /* A leaf and its shadows. Returns what was set of p->look in any of them. */
-static unsigned long visit_leaf(struct kvm_ext_pass *p,
-				const struct kvm_memory_slot *slot,
-				const struct kvm_ext_walk *leaf)
+static unsigned long radix_visit_leaf(struct khx_pass *p,
+				      const struct kvm_memory_slot *slot,
+				      const struct khx_walk *leaf)
 {
 	struct kvm *kvm = p->vm->kvm;
 	unsigned long hpa = pte_val(*leaf->ptep) & PTE_RPN_MASK;
 	unsigned long seen;
 
-	seen = kvm_ext_pass_visit(p, kvm->arch.lpid, leaf->ptep, leaf->gpa, leaf->shift);
+	seen = khx_pass_visit(p, kvm->arch.lpid, leaf->ptep, leaf->gpa, leaf->shift);
 	if (kvm->arch.nested_enable)
-		seen |= kvm_ext_visit_shadows(p, slot, leaf->gpa, leaf->shift, hpa);
+		seen |= khx_nested_visit(p, slot, leaf->gpa, leaf->shift, hpa);
 	return seen;
 }
 
 /* The table of a leaf goes, and no vCPU runs: the next collection finds its C bit here. */
-static void accumulate(const struct kvm_memory_slot *slot,
-		       const struct kvm_ext_walk *leaf)
+static void radix_accumulate(const struct kvm_memory_slot *slot,
+			     const struct khx_walk *leaf)
 {
-	kvm_ext_accumulate(slot, first_gfn(slot, leaf), end_gfn(slot, leaf));
+	khx_dirty_log_accumulate(slot, radix_first_gfn(slot, leaf), radix_end_gfn(slot, leaf));
 }
 
 /**
- * struct collection - C bits of a memslot are collected
+ * struct radix_collection - C bits of a memslot are collected
  * @vm:		whose
  * @slot:	the memslot
  * @map:	where they are collected
  * @clear:	_PAGE_DIRTY, or 0 to leave them set
  * @refused:	the hypervisor refused to invalidate a shadow LPID
  */
-struct collection {
-	struct kvm_ext_vm *vm;
+struct radix_collection {
+	struct khx_vm *vm;
 	const struct kvm_memory_slot *slot;
 	unsigned long *map;
 	unsigned long clear;
@@ -92,10 +92,10 @@ struct collection {
 };
 
 /* One hold of mmu_lock. Returns where to go on, or @end. */
-static unsigned long collect_chunk(struct collection *c, unsigned long start,
-				   unsigned long end)
+static unsigned long radix_collect_chunk(struct radix_collection *c, unsigned long start,
+					 unsigned long end)
 {
-	struct kvm_ext_pass p = {
+	struct khx_pass p = {
 		.vm = c->vm,
 		.look = _PAGE_DIRTY,
 		.clear = c->clear,
@@ -104,90 +104,90 @@ static unsigned long collect_chunk(struct collection *c, unsigned long start,
 	};
 	const struct kvm_memory_slot *slot = c->slot;
 	struct kvm *kvm = c->vm->kvm;
-	struct kvm_ext_walk w;
+	struct khx_walk w;
 	unsigned long gfn;
 
 	spin_lock(&kvm->mmu_lock);
 
-	kvm_ext_walk_init(&w, kvm->arch.pgtable, start, end, CHUNK);
+	khx_walk_init(&w, kvm->arch.pgtable, start, end, RADIX_CHUNK);
 	/* C of a shadow PTE may be set where that of the leaf is not */
 	if (!kvm->arch.nested_enable)
 		w.only = p.look;
-	while (!kvm_ext_flush_full(p.flush) && p.visits < CHUNK && kvm_ext_walk_next(&w)) {
-		if (!visit_leaf(&p, slot, &w))
+	while (!khx_flush_full(p.flush) && p.visits < RADIX_CHUNK && khx_walk_next(&w)) {
+		if (!radix_visit_leaf(&p, slot, &w))
 			continue;
-		gfn = first_gfn(slot, &w);
-		bitmap_set(c->map, gfn - slot->base_gfn, end_gfn(slot, &w) - gfn);
+		gfn = radix_first_gfn(slot, &w);
+		bitmap_set(c->map, gfn - slot->base_gfn, radix_end_gfn(slot, &w) - gfn);
 	}
-	kvm_ext_pass_finish(&p);
+	khx_pass_finish(&p);
 
 	spin_unlock(&kvm->mmu_lock);
 
 	c->refused |= p.refused;
-	return kvm_ext_walk_done(&w) ? end : w.next;
+	return khx_walk_done(&w) ? end : w.next;
 }
 
 /*
  * The flush that all C bits cleared since it was begun have to wait for. Returns
  * false if the hypervisor refused it.
  */
-static bool finish_clearing(struct kvm_ext_vm *vm)
+static bool radix_finish_clearing(struct khx_vm *vm)
 {
-	kvm_ext_flush_issue(&vm->flush);
-	kvm_ext_flush_finish(&vm->flush);
+	khx_flush_issue(&vm->flush);
+	khx_flush_finish(&vm->flush);
 	if (IS_ENABLED(CONFIG_KVM_HV_EXT_DEBUG)) {
 		/* who changes leaves under mmu_lock has paid when it is dropped */
 		spin_lock(&vm->kvm->mmu_lock);
-		kvm_ext_flush_debug_settled(&vm->debug);
+		khx_flush_debug_settled(&vm->debug);
 		spin_unlock(&vm->kvm->mmu_lock);
 	}
 	return !vm->flush.refused;
 }
 
-static bool collect(struct kvm_ext_vm *vm, const struct kvm_memory_slot *slot,
-		    unsigned long *map, unsigned long clear)
+static bool radix_collect(struct khx_vm *vm, const struct kvm_memory_slot *slot,
+			  unsigned long *map, unsigned long clear)
 {
-	struct collection c = { .vm = vm, .slot = slot, .map = map, .clear = clear };
+	struct radix_collection c = { .vm = vm, .slot = slot, .map = map, .clear = clear };
 	unsigned long gpa = slot->base_gfn << PAGE_SHIFT;
 	unsigned long end = gpa + (slot->npages << PAGE_SHIFT);
 
 	lockdep_assert_held(&vm->kvm->arch.mmu_setup_lock);
 	lockdep_assert_held(&vm->kvm->slots_lock);
 
-	kvm_ext_flush_begin(&vm->flush, vm->kvm->arch.lpid,
-			    vm->kvm->nr_memslot_pages);
+	khx_flush_begin(&vm->flush, vm->kvm->arch.lpid,
+			vm->kvm->nr_memslot_pages);
 	while (gpa < end) {
-		gpa = collect_chunk(&c, gpa, end);
-		if (kvm_ext_flush_full(&vm->flush))
-			kvm_ext_flush_issue(&vm->flush);
+		gpa = radix_collect_chunk(&c, gpa, end);
+		if (khx_flush_full(&vm->flush))
+			khx_flush_issue(&vm->flush);
 		cond_resched();
 	}
-	return finish_clearing(vm) && !c.refused;
+	return radix_finish_clearing(vm) && !c.refused;
 }
 
-bool kvm_ext_radix_harvest(struct kvm_ext_vm *vm,
-			   const struct kvm_memory_slot *slot,
-			   unsigned long *map)
+bool khx_radix_harvest(struct khx_vm *vm,
+		       const struct kvm_memory_slot *slot,
+		       unsigned long *map)
 {
-	return collect(vm, slot, map, _PAGE_DIRTY);
+	return radix_collect(vm, slot, map, _PAGE_DIRTY);
 }
-EXPORT_SYMBOL_FOR_KUNIT(kvm_ext_radix_harvest);
+EXPORT_SYMBOL_FOR_KUNIT(khx_radix_harvest);
 
-void kvm_ext_radix_peek(struct kvm_ext_vm *vm, const struct kvm_memory_slot *slot,
-			unsigned long *map)
+void khx_radix_peek(struct khx_vm *vm, const struct kvm_memory_slot *slot,
+		    unsigned long *map)
 {
-	collect(vm, slot, map, 0);
+	radix_collect(vm, slot, map, 0);
 }
-EXPORT_SYMBOL_FOR_KUNIT(kvm_ext_radix_peek);
+EXPORT_SYMBOL_FOR_KUNIT(khx_radix_peek);
 
 /*
  * Pages of a bitmap looked at for the next that is named, and pages in a row, before
  * the lock is let go.
  */
-#define SCAN	4096
+#define RADIX_SCAN	4096
 
 /**
- * struct cleaning - pages of a memslot lose C
+ * struct radix_cleaning - pages of a memslot lose C
  * @vm:		whose
  * @slot:	the memslot
  * @pages:	bitmap of the pages, little endian; NULL: all
@@ -198,8 +198,8 @@ EXPORT_SYMBOL_FOR_KUNIT(kvm_ext_radix_peek);
  * @again:	the hypervisor refuses invalidations: pages that lose C are accumulated
  * @refused:	the hypervisor refused to flush in one of the passes
  */
-struct cleaning {
-	struct kvm_ext_vm *vm;
+struct radix_cleaning {
+	struct khx_vm *vm;
 	const struct kvm_memory_slot *slot;
 	const unsigned long *pages;
 	unsigned long start;
@@ -211,9 +211,9 @@ struct cleaning {
 };
 
 /* Go to the next pages in a row, not too far on. False if there are none as far. */
-static bool next_run(struct cleaning *c, unsigned long *end)
+static bool radix_next_run(struct radix_cleaning *c, unsigned long *end)
 {
-	*end = min(c->end, c->next + SCAN);
+	*end = min(c->end, c->next + RADIX_SCAN);
 	if (c->pages) {
 		c->next = find_next_bit_le(c->pages, *end, c->next);
 		*end = find_next_zero_bit_le(c->pages, *end, c->next);
@@ -221,59 +221,60 @@ static bool next_run(struct cleaning *c, unsigned long *end)
 	return c->next < *end;
 }
 
-void kvm_ext_radix_zap(struct kvm_ext_vm *vm, const struct kvm_memory_slot *slot,
-		       const struct kvm_ext_walk *leaf)
+void khx_radix_zap(struct khx_vm *vm, const struct kvm_memory_slot *slot,
+		   const struct khx_walk *leaf)
 {
-	struct kvm_ext_pass p = {
+	struct khx_pass p = {
 		.vm = vm,
 		.look = _PAGE_DIRTY,
-		.clear = KVM_EXT_PASS_ALL,
+		.clear = KHX_PASS_ALL,
 		.flush = &vm->notifier_flush,
 	};
 
 	lockdep_assert_held(&vm->kvm->mmu_lock);
 
-	kvm_ext_flush_begin(p.flush, vm->kvm->arch.lpid, vm->kvm->nr_memslot_pages);
-	if (visit_leaf(&p, slot, leaf))
-		kvm_ext_pass_found_dirty(&p, slot, first_gfn(slot, leaf), end_gfn(slot, leaf));
-	kvm_ext_pass_finish(&p);
-	kvm_ext_count_leaf(vm->kvm, leaf->shift, -1);
+	khx_flush_begin(p.flush, vm->kvm->arch.lpid, vm->kvm->nr_memslot_pages);
+	if (radix_visit_leaf(&p, slot, leaf))
+		khx_pass_found_dirty(&p, slot, radix_first_gfn(slot, leaf),
+				     radix_end_gfn(slot, leaf));
+	khx_pass_finish(&p);
+	khx_radix_count_leaf(vm->kvm, leaf->shift, -1);
 }
-EXPORT_SYMBOL_FOR_KUNIT(kvm_ext_radix_zap);
+EXPORT_SYMBOL_FOR_KUNIT(khx_radix_zap);
 
 /* A leaf that is larger than a page is to be split. False if it needs a table first. */
-static bool clean_leaf(struct cleaning *c, struct kvm_ext_pass *p,
-		       struct kvm_ext_split *split, const struct kvm_ext_walk *leaf)
+static bool radix_clean_leaf(struct radix_cleaning *c, struct khx_pass *p,
+			     struct khx_split *split, const struct khx_walk *leaf)
 {
 	bool again = c->again && c->slot->dirty_bitmap;
 
 	if (leaf->shift == PAGE_SHIFT) {
-		again &= !!visit_leaf(p, c->slot, leaf);
-	} else if (!kvm_ext_split_add(split, p, leaf)) {
+		again &= !!radix_visit_leaf(p, c->slot, leaf);
+	} else if (!khx_split_add(split, p, leaf)) {
 		if (!c->no_tables || split->nr)
 			return false;
 		/* as on stock; by a pass of its own */
-		kvm_ext_pass_finish(p);
-		kvm_ext_radix_zap(c->vm, c->slot, leaf);
+		khx_pass_finish(p);
+		khx_radix_zap(c->vm, c->slot, leaf);
 	}
 	if (again)
-		accumulate(c->slot, leaf);
+		radix_accumulate(c->slot, leaf);
 	return true;
 }
 
 /* Pages in a row, as far as the walk's budget goes. False if it needs tables first. */
-static bool clean_run(struct cleaning *c, struct kvm_ext_pass *p,
-		      struct kvm_ext_split *split, struct kvm_ext_walk *w,
-		      unsigned long end)
+static bool radix_clean_run(struct radix_cleaning *c, struct khx_pass *p,
+			    struct khx_split *split, struct khx_walk *w,
+			    unsigned long end)
 {
 	unsigned long base = c->slot->base_gfn, start = (base + c->next) << PAGE_SHIFT;
 	bool clean = true;
 
-	kvm_ext_walk_init(w, c->vm->kvm->arch.pgtable, start, (base + end) << PAGE_SHIFT,
-			  w->budget - 1);
-	while (clean && !kvm_ext_flush_full(p->flush) && p->visits < CHUNK &&
-	       kvm_ext_walk_next(w)) {
-		clean = clean_leaf(c, p, split, w);
+	khx_walk_init(w, c->vm->kvm->arch.pgtable, start, (base + end) << PAGE_SHIFT,
+		      w->budget - 1);
+	while (clean && !khx_flush_full(p->flush) && p->visits < RADIX_CHUNK &&
+	       khx_walk_next(w)) {
+		clean = radix_clean_leaf(c, p, split, w);
 		/* leaves that are large still, for the next hold of the lock */
 		if (w->shift == PUD_SHIFT)
 			clean = false;
@@ -281,28 +282,28 @@ static bool clean_run(struct cleaning *c, struct kvm_ext_pass *p,
 			w->next = max(w->gpa, start);
 	}
 	/* The walk may end before the run does: no table reaches RADIX_PGTABLE_RANGE. */
-	c->next = clean && kvm_ext_walk_done(w) ? end : min((w->next >> PAGE_SHIFT) - base, end);
+	c->next = clean && khx_walk_done(w) ? end : min((w->next >> PAGE_SHIFT) - base, end);
 	return clean;
 }
 
 /* One hold of mmu_lock. False if it needs tables to go on. */
-static bool clean_chunk(struct cleaning *c)
+static bool radix_clean_chunk(struct radix_cleaning *c)
 {
-	struct kvm_ext_split split = {
+	struct khx_split split = {
 		.vm = c->vm,
 		.slot = c->slot,
 		.start = c->start,
 		.end = c->end,
 		.clean = c->pages,
 	};
-	struct kvm_ext_pass p = {
+	struct khx_pass p = {
 		.vm = c->vm,
 		.look = _PAGE_DIRTY,
 		.clear = _PAGE_DIRTY,
 		.flush = &c->vm->flush,
 		.flush_later = true,
 	};
-	struct kvm_ext_walk w = { .budget = CHUNK };
+	struct khx_walk w = { .budget = RADIX_CHUNK };
 	struct kvm *kvm = c->vm->kvm;
 	unsigned long run_end;
 	bool clean = true;
@@ -312,21 +313,21 @@ static bool clean_chunk(struct cleaning *c)
 	if (!kvm_is_radix(kvm))
 		c->next = c->end;
 	/* a walk needs two entries to get on */
-	while (clean && w.budget > 2 && p.visits < CHUNK && !kvm_ext_flush_full(p.flush) &&
-	       next_run(c, &run_end))
-		clean = clean_run(c, &p, &split, &w, run_end);
-	c->refused |= !kvm_ext_split_finish(&split);
-	kvm_ext_pass_finish(&p);
+	while (clean && w.budget > 2 && p.visits < RADIX_CHUNK && !khx_flush_full(p.flush) &&
+	       radix_next_run(c, &run_end))
+		clean = radix_clean_run(c, &p, &split, &w, run_end);
+	c->refused |= !khx_split_finish(&split);
+	khx_pass_finish(&p);
 	spin_unlock(&kvm->mmu_lock);
 	c->refused |= p.refused;
 	return clean;
 }
 
-bool kvm_ext_radix_clean(struct kvm_ext_vm *vm, const struct kvm_memory_slot *slot,
-			 const unsigned long *pages, unsigned long start,
-			 unsigned long end)
+bool khx_radix_clean(struct khx_vm *vm, const struct kvm_memory_slot *slot,
+		     const unsigned long *pages, unsigned long start,
+		     unsigned long end)
 {
-	struct cleaning c = {
+	struct radix_cleaning c = {
 		.vm = vm,
 		.slot = slot,
 		.pages = pages,
@@ -340,49 +341,49 @@ bool kvm_ext_radix_clean(struct kvm_ext_vm *vm, const struct kvm_memory_slot *sl
 
 	lockdep_assert_held(&vm->kvm->slots_lock);
 
-	kvm_ext_flush_begin(&vm->flush, vm->kvm->arch.lpid,
-			    vm->kvm->nr_memslot_pages);
+	khx_flush_begin(&vm->flush, vm->kvm->arch.lpid,
+			vm->kvm->nr_memslot_pages);
 	while (c.next < c.end) {
-		if (next_run(&c, &run_end) && !clean_chunk(&c))
+		if (radix_next_run(&c, &run_end) && !radix_clean_chunk(&c))
 			c.no_tables = vm->more_tables(vm);
-		if (kvm_ext_flush_full(&vm->flush))
-			kvm_ext_flush_issue(&vm->flush);
+		if (khx_flush_full(&vm->flush))
+			khx_flush_issue(&vm->flush);
 		cond_resched();
 	}
-	flushed = finish_clearing(vm) && !c.refused;
+	flushed = radix_finish_clearing(vm) && !c.refused;
 	/* before a log begins nothing is accumulated */
 	return flushed || (c.again && slot->dirty_bitmap);
 }
-EXPORT_SYMBOL_FOR_KUNIT(kvm_ext_radix_clean);
+EXPORT_SYMBOL_FOR_KUNIT(khx_radix_clean);
 
-void kvm_ext_radix_save_dirty(struct kvm_ext_vm *vm,
-			      const struct kvm_memory_slot *slot)
+void khx_radix_save_dirty(struct khx_vm *vm,
+			  const struct kvm_memory_slot *slot)
 {
 	unsigned long gpa = slot->base_gfn << PAGE_SHIFT;
 	unsigned long end = gpa + (slot->npages << PAGE_SHIFT);
-	struct kvm_ext_walk w;
+	struct khx_walk w;
 
 	if (!slot->dirty_bitmap)
 		return;
 	do {
 		spin_lock(&vm->kvm->mmu_lock);
-		kvm_ext_walk_init(&w, vm->kvm->arch.pgtable, gpa, end, CHUNK);
-		while (kvm_ext_walk_next(&w))
+		khx_walk_init(&w, vm->kvm->arch.pgtable, gpa, end, RADIX_CHUNK);
+		while (khx_walk_next(&w))
 			if (pte_dirty(*w.ptep))
-				accumulate(slot, &w);
+				radix_accumulate(slot, &w);
 		spin_unlock(&vm->kvm->mmu_lock);
 		gpa = w.next;
 		cond_resched();
-	} while (!kvm_ext_walk_done(&w));
+	} while (!khx_walk_done(&w));
 }
-EXPORT_SYMBOL_FOR_KUNIT(kvm_ext_radix_save_dirty);
+EXPORT_SYMBOL_FOR_KUNIT(khx_radix_save_dirty);
 
-static bool is_pinned(struct kvm_ext_vm *vm, const struct kvm_memory_slot *slot,
-		      const struct kvm_ext_walk *leaf)
+static bool radix_is_pinned(struct khx_vm *vm, const struct kvm_memory_slot *slot,
+			    const struct khx_walk *leaf)
 {
-	gfn_t gfn = first_gfn(slot, leaf);
+	gfn_t gfn = radix_first_gfn(slot, leaf);
 
-	return kvm_ext_pinned(vm, gfn, end_gfn(slot, leaf),
+	return khx_pin_covers(vm, gfn, radix_end_gfn(slot, leaf),
 			      pte_pfn(*leaf->ptep) + gfn - (leaf->gpa >> PAGE_SHIFT));
 }
 
@@ -392,63 +393,64 @@ static bool is_pinned(struct kvm_ext_vm *vm, const struct kvm_memory_slot *slot,
  * finds those that are left, by the leaf. @next is the first page not done. False if the
  * leaf is to be come back to.
  */
-static bool unmap_shadows(struct kvm_ext_pass *p, const struct kvm_memory_slot *slot,
-			  const struct kvm_ext_walk *leaf, gfn_t *next)
+static bool radix_unmap_shadows(struct khx_pass *p, const struct kvm_memory_slot *slot,
+				const struct khx_walk *leaf, gfn_t *next)
 {
 	unsigned long hpa = pte_val(*leaf->ptep) & PTE_RPN_MASK, seen = 0;
-	gfn_t gfn = max(first_gfn(slot, leaf), *next), end = end_gfn(slot, leaf);
+	gfn_t gfn = max(radix_first_gfn(slot, leaf), *next), end = radix_end_gfn(slot, leaf);
 
-	for (; gfn < end && p->visits <= UNMAP_CHUNK; gfn++)
-		seen |= kvm_ext_visit_shadows(p, slot, gfn << PAGE_SHIFT, PAGE_SHIFT,
-					      hpa + (gfn << PAGE_SHIFT) - leaf->gpa);
+	for (; gfn < end && p->visits <= RADIX_UNMAP_CHUNK; gfn++)
+		seen |= khx_nested_visit(p, slot, gfn << PAGE_SHIFT, PAGE_SHIFT,
+					 hpa + (gfn << PAGE_SHIFT) - leaf->gpa);
 	/* a shadow PTE may be as large as the leaf */
 	if (seen)
-		kvm_ext_pass_found_dirty(p, slot, first_gfn(slot, leaf), end);
+		khx_pass_found_dirty(p, slot, radix_first_gfn(slot, leaf), end);
 	*next = gfn;
 	return gfn >= end;
 }
 
 /*
- * With mmu_lock held. Returns where to go on, or @end; @shadows is for unmap_shadows().
+ * With mmu_lock held. Returns where to go on, or @end; @shadows is for radix_unmap_shadows().
  */
-static unsigned long unmap_chunk(struct kvm_ext_vm *vm,
-				 const struct kvm_memory_slot *slot,
-				 unsigned long start, unsigned long end,
-				 unsigned int how, gfn_t *shadows)
+static unsigned long radix_unmap_chunk(struct khx_vm *vm,
+				       const struct kvm_memory_slot *slot,
+				       unsigned long start, unsigned long end,
+				       unsigned int how, gfn_t *shadows)
 {
-	struct kvm_ext_pass p = {
+	struct khx_pass p = {
 		.vm = vm,
 		.look = _PAGE_DIRTY,
-		.clear = KVM_EXT_PASS_ALL,
+		.clear = KHX_PASS_ALL,
 		.flush = &vm->notifier_flush,
 	};
 	struct kvm *kvm = vm->kvm;
-	struct kvm_ext_walk w;
+	struct khx_walk w;
 
-	kvm_ext_flush_begin(p.flush, kvm->arch.lpid, kvm->nr_memslot_pages);
-	kvm_ext_walk_init(&w, kvm->arch.pgtable, start, end,
-			  how & KVM_EXT_MAY_SLEEP ? UNMAP_CHUNK : UINT_MAX);
-	while (!(how & KVM_EXT_MAY_SLEEP && p.visits > UNMAP_CHUNK) && kvm_ext_walk_next(&w)) {
-		if (how & KVM_EXT_SPARE_PINNED && is_pinned(vm, slot, &w))
+	khx_flush_begin(p.flush, kvm->arch.lpid, kvm->nr_memslot_pages);
+	khx_walk_init(&w, kvm->arch.pgtable, start, end,
+		      how & KHX_UNMAP_MAY_SLEEP ? RADIX_UNMAP_CHUNK : UINT_MAX);
+	while (!(how & KHX_UNMAP_MAY_SLEEP && p.visits > RADIX_UNMAP_CHUNK) && khx_walk_next(&w)) {
+		if (how & KHX_UNMAP_KEEP_PINNED && radix_is_pinned(vm, slot, &w))
 			continue;
-		if (how & KVM_EXT_MAY_SLEEP && w.shift > PAGE_SHIFT &&
-		    kvm->arch.nested_enable && !unmap_shadows(&p, slot, &w, shadows)) {
+		if (how & KHX_UNMAP_MAY_SLEEP && w.shift > PAGE_SHIFT &&
+		    kvm->arch.nested_enable && !radix_unmap_shadows(&p, slot, &w, shadows)) {
 			w.next = max(w.gpa, start);
 			break;
 		}
-		if (visit_leaf(&p, slot, &w))
-			kvm_ext_pass_found_dirty(&p, slot, first_gfn(slot, &w), end_gfn(slot, &w));
-		kvm_ext_count_leaf(kvm, w.shift, -1);
+		if (radix_visit_leaf(&p, slot, &w))
+			khx_pass_found_dirty(&p, slot, radix_first_gfn(slot, &w),
+					     radix_end_gfn(slot, &w));
+		khx_radix_count_leaf(kvm, w.shift, -1);
 	}
-	kvm_ext_pass_finish(&p);
-	kvm_ext_flush_debug_settled_range(&vm->debug, kvm->arch.lpid, start,
-					  min(end, w.next));
-	return kvm_ext_walk_done(&w) ? end : w.next;
+	khx_pass_finish(&p);
+	khx_flush_debug_settled_range(&vm->debug, kvm->arch.lpid, start,
+				      min(end, w.next));
+	return khx_walk_done(&w) ? end : w.next;
 }
 
-void kvm_ext_radix_unmap(struct kvm_ext_vm *vm,
-			 const struct kvm_memory_slot *slot, gfn_t start,
-			 gfn_t end, unsigned int how)
+void khx_radix_unmap(struct khx_vm *vm,
+		     const struct kvm_memory_slot *slot, gfn_t start,
+		     gfn_t end, unsigned int how)
 {
 	unsigned long gpa = start << PAGE_SHIFT, end_gpa = end << PAGE_SHIFT;
 	struct kvm *kvm = vm->kvm;
@@ -457,38 +459,38 @@ void kvm_ext_radix_unmap(struct kvm_ext_vm *vm,
 	lockdep_assert_held(&kvm->mmu_lock);
 
 	while (gpa < end_gpa && kvm_is_radix(kvm)) {
-		gpa = unmap_chunk(vm, slot, gpa, end_gpa, how, &shadows);
-		if (how & KVM_EXT_MAY_SLEEP && gpa < end_gpa)
-			kvm_ext_give_way(kvm);
+		gpa = radix_unmap_chunk(vm, slot, gpa, end_gpa, how, &shadows);
+		if (how & KHX_UNMAP_MAY_SLEEP && gpa < end_gpa)
+			khx_mmu_lock_yield(kvm);
 	}
 }
-EXPORT_SYMBOL_FOR_KUNIT(kvm_ext_radix_unmap);
+EXPORT_SYMBOL_FOR_KUNIT(khx_radix_unmap);
 
-void kvm_ext_unmap_pte(struct kvm *kvm, pte_t *ptep, unsigned long gpa, unsigned int shift,
-		       const struct kvm_memory_slot *slot, u64 lpid)
+void khx_hook_unmap_pte(struct kvm *kvm, pte_t *ptep, unsigned long gpa, unsigned int shift,
+			const struct kvm_memory_slot *slot, u64 lpid)
 {
 	if (lpid != kvm->arch.lpid)
-		kvm_ext_unmap_shadow_pte(kvm, ptep, gpa, shift, slot, lpid);
+		khx_nested_unmap_pte(kvm, ptep, gpa, shift, slot, lpid);
 }
 
-void kvm_ext_free_radix(struct kvm *kvm)
+void khx_hook_free_radix(struct kvm *kvm)
 {
-	void (*original)(struct kvm *kvm) = kvm_ext_original(KVM_EXT_FREE_RADIX);
-	struct kvm_ext_vm *vm = kvm_ext_vm_find(kvm);
+	void (*original)(struct kvm *kvm) = khx_original(KHX_FREE_RADIX);
+	struct khx_vm *vm = khx_vm_find(kvm);
 
-	if (kvm_ext_dirty_log)
-		kvm_ext_dirty_log_save(vm, &kvm_ext_radix);
+	if (khx_param.dirty_log)
+		khx_dirty_log_save(vm, &khx_radix_mmu);
 	if (kvm->arch.pgtable) {
 		spin_lock(&kvm->mmu_lock);
-		kvm_ext_flush_lpid(&vm->flusher, kvm->arch.lpid);
+		khx_flush_lpid(&vm->flusher, kvm->arch.lpid);
 		spin_unlock(&kvm->mmu_lock);
-		kvm_ext_tree_free(kvm->arch.pgtable, true);
+		khx_tree_free(kvm->arch.pgtable, true);
 	}
 	original(kvm);
 }
 
-void kvm_ext_radix_flush_slot(struct kvm_ext_vm *vm,
-			      const struct kvm_memory_slot *slot)
+void khx_radix_flush_slot(struct khx_vm *vm,
+			  const struct kvm_memory_slot *slot)
 {
 	unsigned long gpa = slot->base_gfn << PAGE_SHIFT;
 	unsigned long end = gpa + (slot->npages << PAGE_SHIFT);
@@ -499,67 +501,67 @@ void kvm_ext_radix_flush_slot(struct kvm_ext_vm *vm,
 		spin_lock(&kvm->mmu_lock);
 		/* A table that goes, goes after the mode has changed. */
 		gpa = kvm_is_radix(kvm) ?
-		      unmap_chunk(vm, slot, gpa, end, KVM_EXT_MAY_SLEEP, &shadows) : end;
+		      radix_unmap_chunk(vm, slot, gpa, end, KHX_UNMAP_MAY_SLEEP, &shadows) : end;
 		/* page faults that have looked at the old slot try again */
 		kvm->mmu_invalidate_seq++;
 		spin_unlock(&kvm->mmu_lock);
 		cond_resched();
 	}
 }
-EXPORT_SYMBOL_FOR_KUNIT(kvm_ext_radix_flush_slot);
+EXPORT_SYMBOL_FOR_KUNIT(khx_radix_flush_slot);
 
 /*
  * R in a range, in the guest's table or any shadow table; cleared if told so. It is a
  * hint: where a nested guest's hypervisor has given a page very many shadow PTEs, what
  * they know does not count.
  */
-static bool accessed(struct kvm_ext_vm *vm, const struct kvm_memory_slot *slot,
-		     gfn_t start, gfn_t end, unsigned long clear)
+static bool radix_test_accessed(struct khx_vm *vm, const struct kvm_memory_slot *slot,
+				gfn_t start, gfn_t end, unsigned long clear)
 {
-	struct kvm_ext_pass p = {
+	struct khx_pass p = {
 		.vm = vm,
 		.look = _PAGE_ACCESSED,
 		.clear = clear,
 		.flush = &vm->notifier_flush,
-		.most_visits = 4 * CHUNK,
+		.most_visits = 4 * RADIX_CHUNK,
 	};
 	struct kvm *kvm = vm->kvm;
 	unsigned long seen = 0;
-	struct kvm_ext_walk w;
+	struct khx_walk w;
 
 	lockdep_assert_held(&kvm->mmu_lock);
 
-	kvm_ext_flush_begin(p.flush, kvm->arch.lpid, kvm->nr_memslot_pages);
-	kvm_ext_walk_init(&w, kvm->arch.pgtable, start << PAGE_SHIFT,
-			  end << PAGE_SHIFT, UINT_MAX);
-	while (kvm_ext_walk_next(&w) && (clear || !seen))
-		seen |= visit_leaf(&p, slot, &w);
-	kvm_ext_pass_finish(&p);
+	khx_flush_begin(p.flush, kvm->arch.lpid, kvm->nr_memslot_pages);
+	khx_walk_init(&w, kvm->arch.pgtable, start << PAGE_SHIFT,
+		      end << PAGE_SHIFT, UINT_MAX);
+	while (khx_walk_next(&w) && (clear || !seen))
+		seen |= radix_visit_leaf(&p, slot, &w);
+	khx_pass_finish(&p);
 	return seen;
 }
 
-bool kvm_ext_radix_age(struct kvm_ext_vm *vm, const struct kvm_memory_slot *slot,
-		       gfn_t start, gfn_t end)
+bool khx_radix_age(struct khx_vm *vm, const struct kvm_memory_slot *slot,
+		   gfn_t start, gfn_t end)
 {
-	return accessed(vm, slot, start, end, _PAGE_ACCESSED);
+	return radix_test_accessed(vm, slot, start, end, _PAGE_ACCESSED);
 }
-EXPORT_SYMBOL_FOR_KUNIT(kvm_ext_radix_age);
+EXPORT_SYMBOL_FOR_KUNIT(khx_radix_age);
 
-bool kvm_ext_radix_test_age(struct kvm_ext_vm *vm,
-			    const struct kvm_memory_slot *slot,
-			    gfn_t start, gfn_t end)
+bool khx_radix_test_age(struct khx_vm *vm,
+			const struct kvm_memory_slot *slot,
+			gfn_t start, gfn_t end)
 {
-	return accessed(vm, slot, start, end, 0);
+	return radix_test_accessed(vm, slot, start, end, 0);
 }
-EXPORT_SYMBOL_FOR_KUNIT(kvm_ext_radix_test_age);
+EXPORT_SYMBOL_FOR_KUNIT(khx_radix_test_age);
 
-const struct kvm_ext_mmu kvm_ext_radix = {
-	.unmap = kvm_ext_radix_unmap,
-	.age = kvm_ext_radix_age,
-	.test_age = kvm_ext_radix_test_age,
-	.harvest = kvm_ext_radix_harvest,
-	.peek = kvm_ext_radix_peek,
-	.clean = kvm_ext_radix_clean,
-	.flush_slot = kvm_ext_radix_flush_slot,
-	.save_dirty = kvm_ext_radix_save_dirty,
+const struct khx_mmu khx_radix_mmu = {
+	.unmap = khx_radix_unmap,
+	.age = khx_radix_age,
+	.test_age = khx_radix_test_age,
+	.harvest = khx_radix_harvest,
+	.peek = khx_radix_peek,
+	.clean = khx_radix_clean,
+	.flush_slot = khx_radix_flush_slot,
+	.save_dirty = khx_radix_save_dirty,
 };

@@ -28,28 +28,28 @@
 #include "vm.h"
 
 /* The gatherer of a shadow LPID; makes room by issuing another's. */
-static struct kvm_ext_flush *nested_flush(struct kvm_ext_pass *p, u64 lpid)
+static struct khx_flush *pass_nested_flush(struct khx_pass *p, u64 lpid)
 {
-	struct kvm_ext_flush *nested = p->vm->nested;
+	struct khx_flush *nested = p->vm->nested;
 	unsigned int i;
 
 	for (i = 0; i < p->nested_used; i++)
 		if (nested[i].lpid == lpid)
 			return &nested[i];
 
-	if (p->nested_used == KVM_EXT_NESTED_FLUSHES) {
-		i = KVM_EXT_NESTED_FLUSHES - 1;
-		kvm_ext_flush_finish(&nested[i]);
+	if (p->nested_used == KHX_NESTED_FLUSHES) {
+		i = KHX_NESTED_FLUSHES - 1;
+		khx_flush_finish(&nested[i]);
 		p->refused |= nested[i].refused;
 	} else {
 		i = p->nested_used++;
 	}
-	kvm_ext_flush_begin(&nested[i], lpid, p->vm->kvm->nr_memslot_pages);
+	khx_flush_begin(&nested[i], lpid, p->vm->kvm->nr_memslot_pages);
 	return &nested[i];
 }
 
-unsigned long kvm_ext_pass_visit(struct kvm_ext_pass *p, u64 lpid, pte_t *ptep,
-				 unsigned long gpa, unsigned int shift)
+unsigned long khx_pass_visit(struct khx_pass *p, u64 lpid, pte_t *ptep,
+			     unsigned long gpa, unsigned int shift)
 {
 	unsigned long old = pte_val(READ_ONCE(*ptep));
 	bool own = lpid == p->vm->kvm->arch.lpid;
@@ -58,60 +58,60 @@ unsigned long kvm_ext_pass_visit(struct kvm_ext_pass *p, u64 lpid, pte_t *ptep,
 		return old & p->look;
 
 	old = __radix_pte_update(ptep, p->clear, 0);
-	kvm_ext_flush_debug_owe(&p->vm->debug, lpid, gpa, shift);
-	kvm_ext_flush_add(own ? p->flush : nested_flush(p, lpid), gpa, shift);
+	khx_flush_debug_owe(&p->vm->debug, lpid, gpa, shift);
+	khx_flush_add(own ? p->flush : pass_nested_flush(p, lpid), gpa, shift);
 	p->own_cleared |= own;
 	return old & p->look;
 }
 
-static void accumulate(struct kvm *kvm, const struct kvm_memory_slot *slot, gfn_t gfn,
-		       gfn_t end)
+static void pass_accumulate(struct kvm *kvm, const struct kvm_memory_slot *slot, gfn_t gfn,
+			    gfn_t end)
 {
 	if (slot)
-		kvm_ext_accumulate(slot, gfn, end);
+		khx_dirty_log_accumulate(slot, gfn, end);
 	for (; !slot && gfn < end; gfn++) {
 		const struct kvm_memory_slot *s = gfn_to_memslot(kvm, gfn);
 
 		if (s)
-			kvm_ext_accumulate(s, gfn, gfn + 1);
+			khx_dirty_log_accumulate(s, gfn, gfn + 1);
 	}
 }
 
 /* What was gathered goes out, and then dirty pages are accumulated. */
-static void settle(struct kvm_ext_pass *p)
+static void pass_settle(struct khx_pass *p)
 {
-	struct kvm_ext_pass_dirty *dirty = &p->vm->dirty;
+	struct khx_pass_dirty *dirty = &p->vm->dirty;
 	struct kvm *kvm = p->vm->kvm;
 	unsigned int i;
 	int idx;
 
 	while (p->nested_used) {
-		struct kvm_ext_flush *nested = &p->vm->nested[--p->nested_used];
+		struct khx_flush *nested = &p->vm->nested[--p->nested_used];
 
-		kvm_ext_flush_finish(nested);
+		khx_flush_finish(nested);
 		p->refused |= nested->refused;
 	}
 	if (p->flush && !p->flush_later)
-		kvm_ext_flush_finish(p->flush);
+		khx_flush_finish(p->flush);
 
 	if (!dirty->nr)
 		return;
 	idx = srcu_read_lock(&kvm->srcu);
 	for (i = 0; i < dirty->nr; i++) {
-		kvm_ext_flush_debug_settled_range(&p->vm->debug, kvm->arch.lpid,
-						  dirty->range[i].gfn << PAGE_SHIFT,
-						  dirty->range[i].end << PAGE_SHIFT);
-		accumulate(kvm, dirty->range[i].slot, dirty->range[i].gfn,
-			   dirty->range[i].end);
+		khx_flush_debug_settled_range(&p->vm->debug, kvm->arch.lpid,
+					      dirty->range[i].gfn << PAGE_SHIFT,
+					      dirty->range[i].end << PAGE_SHIFT);
+		pass_accumulate(kvm, dirty->range[i].slot, dirty->range[i].gfn,
+				dirty->range[i].end);
 	}
 	srcu_read_unlock(&kvm->srcu, idx);
 	dirty->nr = 0;
 }
 
-void kvm_ext_pass_found_dirty(struct kvm_ext_pass *p, const struct kvm_memory_slot *slot,
-			      gfn_t gfn, gfn_t end)
+void khx_pass_found_dirty(struct khx_pass *p, const struct kvm_memory_slot *slot,
+			  gfn_t gfn, gfn_t end)
 {
-	struct kvm_ext_pass_dirty *dirty = &p->vm->dirty;
+	struct khx_pass_dirty *dirty = &p->vm->dirty;
 	unsigned int last = dirty->nr - 1;
 
 	lockdep_assert_held(&p->vm->kvm->mmu_lock);
@@ -122,11 +122,11 @@ void kvm_ext_pass_found_dirty(struct kvm_ext_pass *p, const struct kvm_memory_sl
 		dirty->range[last].end = end;
 		return;
 	}
-	if (dirty->nr == KVM_EXT_PASS_RANGES) {
-		settle(p);
+	if (dirty->nr == KHX_PASS_RANGES) {
+		pass_settle(p);
 		if (p->flush && !p->flush_later)
-			kvm_ext_flush_begin(p->flush, p->vm->kvm->arch.lpid,
-					    p->vm->kvm->nr_memslot_pages);
+			khx_flush_begin(p->flush, p->vm->kvm->arch.lpid,
+					p->vm->kvm->nr_memslot_pages);
 	}
 	last = dirty->nr++;
 	dirty->range[last].slot = slot;
@@ -134,9 +134,9 @@ void kvm_ext_pass_found_dirty(struct kvm_ext_pass *p, const struct kvm_memory_sl
 	dirty->range[last].end = end;
 }
 
-void kvm_ext_pass_finish(struct kvm_ext_pass *p)
+void khx_pass_finish(struct khx_pass *p)
 {
-	settle(p);
+	pass_settle(p);
 	if (p->own_cleared && p->vm->kvm->arch.nested_enable)
 		p->vm->kvm->mmu_invalidate_seq++;
 }

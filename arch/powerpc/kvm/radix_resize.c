@@ -25,13 +25,13 @@
 #include "vm.h"
 
 /* Regions of the size of a large leaf looked at in one hold of mmu_lock. */
-#define CHUNK	512
+#define JOIN_CHUNK	512
 
 /* Table entries looked at in one hold, where nothing is flushed. */
-#define LOOK_CHUNK	2048
+#define SET_C_CHUNK	2048
 
 /* The entry of a table at an address, for a leaf of that size. NULL: not that far. */
-static pte_t *entry_at(pgd_t *root, unsigned long gpa, unsigned int shift)
+static pte_t *resize_entry(pgd_t *root, unsigned long gpa, unsigned int shift)
 {
 	p4d_t *p4d = p4d_offset(pgd_offset_pgd(root, gpa), gpa);
 	pud_t *pud;
@@ -46,39 +46,39 @@ static pte_t *entry_at(pgd_t *root, unsigned long gpa, unsigned int shift)
 	return pmdp_ptep(pmd_offset(pud, gpa));
 }
 
-int kvm_ext_spare_tables(struct kvm_ext_vm *vm)
+int khx_spare_fill(struct khx_vm *vm)
 {
-	struct kvm_ext_spare *spare = &vm->spare;
+	struct khx_spare *spare = &vm->spare;
 	unsigned int i;
 
 	lockdep_assert_held(&vm->kvm->slots_lock);
 
-	for (i = 0; i < KVM_EXT_SPARE_TABLES; i++)
+	for (i = 0; i < KHX_SPARE_TABLES; i++)
 		if (!spare->ptes[i])
-			spare->ptes[i] = kvm_ext_table_alloc(0);
+			spare->ptes[i] = khx_tree_table_alloc(0);
 	if (!spare->pmds)
-		spare->pmds = kvm_ext_table_alloc(1);
+		spare->pmds = khx_tree_table_alloc(1);
 	return spare->pmds && spare->ptes[0] ? 0 : -ENOMEM;
 }
 
-void kvm_ext_free_spare(struct kvm_ext_vm *vm)
+void khx_spare_free(struct khx_vm *vm)
 {
-	struct kvm_ext_spare *spare = &vm->spare;
+	struct khx_spare *spare = &vm->spare;
 	unsigned int i;
 
-	for (i = 0; i < KVM_EXT_SPARE_TABLES; i++)
-		kvm_ext_table_free(spare->ptes[i]);
-	kvm_ext_table_free(spare->pmds);
+	for (i = 0; i < KHX_SPARE_TABLES; i++)
+		khx_tree_table_free(spare->ptes[i]);
+	khx_tree_table_free(spare->pmds);
 	memset(spare, 0, sizeof(*spare));
 }
 
 /* A page-table page for what is to take the place of a leaf; NULL if there is none. */
-static void *take_table(struct kvm_ext_vm *vm, unsigned int shift)
+static void *spare_take(struct khx_vm *vm, unsigned int shift)
 {
 	unsigned int i;
 	void **table = &vm->spare.pmds, *taken;
 
-	for (i = 0; shift < PUD_SHIFT && i < KVM_EXT_SPARE_TABLES; i++) {
+	for (i = 0; shift < PUD_SHIFT && i < KHX_SPARE_TABLES; i++) {
 		table = &vm->spare.ptes[i];
 		if (*table)
 			break;
@@ -88,31 +88,31 @@ static void *take_table(struct kvm_ext_vm *vm, unsigned int shift)
 	return taken;
 }
 
-bool kvm_ext_split_add(struct kvm_ext_split *s, struct kvm_ext_pass *p,
-		       const struct kvm_ext_walk *leaf)
+bool khx_split_add(struct khx_split *s, struct khx_pass *p,
+		   const struct khx_walk *leaf)
 {
 	unsigned long clear = p->clear, hpa, seen = 0;
-	struct kvm_ext_vm *vm = s->vm;
+	struct khx_vm *vm = s->vm;
 	struct kvm *kvm = vm->kvm;
 	void *table = NULL;
 
 	lockdep_assert_held(&kvm->mmu_lock);
 
-	if (s->nr < KVM_EXT_SPARE_TABLES)
-		table = take_table(vm, leaf->shift);
+	if (s->nr < KHX_SPARE_TABLES)
+		table = spare_take(vm, leaf->shift);
 	if (!table)
 		return false;
 
 	if (kvm->arch.nested_enable) {
 		hpa = pte_val(*leaf->ptep) & PTE_RPN_MASK;
-		p->clear = KVM_EXT_PASS_ALL;
-		seen = kvm_ext_visit_shadows(p, s->slot, leaf->gpa, leaf->shift, hpa);
+		p->clear = KHX_PASS_ALL;
+		seen = khx_nested_visit(p, s->slot, leaf->gpa, leaf->shift, hpa);
 		p->clear = clear;
 	}
 
 	if (!s->nr)
-		kvm_ext_flush_begin(&vm->notifier_flush, kvm->arch.lpid,
-				    kvm->nr_memslot_pages);
+		khx_flush_begin(&vm->notifier_flush, kvm->arch.lpid,
+				kvm->nr_memslot_pages);
 	s->leaf[s->nr].ptep = leaf->ptep;
 	s->leaf[s->nr].gpa = leaf->gpa;
 	s->leaf[s->nr].shift = leaf->shift;
@@ -120,15 +120,15 @@ bool kvm_ext_split_add(struct kvm_ext_split *s, struct kvm_ext_pass *p,
 	s->leaf[s->nr].old = __radix_pte_update(leaf->ptep, ~0UL, 0) |
 			     (seen & _PAGE_DIRTY);
 	s->nr++;
-	kvm_ext_flush_debug_owe(&vm->debug, kvm->arch.lpid, leaf->gpa, leaf->shift);
-	kvm_ext_flush_add(&vm->notifier_flush, leaf->gpa, leaf->shift);
+	khx_flush_debug_owe(&vm->debug, kvm->arch.lpid, leaf->gpa, leaf->shift);
+	khx_flush_add(&vm->notifier_flush, leaf->gpa, leaf->shift);
 	p->own_cleared = true;
 	return true;
 }
-EXPORT_SYMBOL_FOR_KUNIT(kvm_ext_split_add);
+EXPORT_SYMBOL_FOR_KUNIT(khx_split_add);
 
 /* Does the page lose C? */
-static bool loses_c(const struct kvm_ext_split *s, gfn_t gfn)
+static bool split_clears_c(const struct khx_split *s, gfn_t gfn)
 {
 	unsigned long page = gfn - s->slot->base_gfn;
 
@@ -138,7 +138,7 @@ static bool loses_c(const struct kvm_ext_split *s, gfn_t gfn)
 	return !s->clean || test_bit_le(page, s->clean);
 }
 
-static void put_in(struct kvm_ext_split *s, unsigned int nr)
+static void split_install(struct khx_split *s, unsigned int nr)
 {
 	unsigned int shift = s->leaf[nr].shift;
 	unsigned int smaller = shift == PUD_SHIFT ? PMD_SHIFT : PAGE_SHIFT;
@@ -147,17 +147,17 @@ static void put_in(struct kvm_ext_split *s, unsigned int nr)
 
 	for (i = 0; i < 1UL << (shift - smaller); i++) {
 		val = s->leaf[nr].old | (i << smaller);
-		if (smaller == PAGE_SHIFT && loses_c(s, (gpa >> PAGE_SHIFT) + i))
+		if (smaller == PAGE_SHIFT && split_clears_c(s, (gpa >> PAGE_SHIFT) + i))
 			val &= ~_PAGE_DIRTY;
 		entry[i] = __pte(val);
 	}
-	kvm_ext_table_link(s->leaf[nr].ptep, s->leaf[nr].table,
-			   kvm_ext_shift_level(smaller));
-	kvm_ext_count_leaf(s->vm->kvm, shift, -1);
-	kvm_ext_count_leaf(s->vm->kvm, smaller, 1 << (shift - smaller));
+	khx_tree_table_link(s->leaf[nr].ptep, s->leaf[nr].table,
+			    khx_tree_shift_level(smaller));
+	khx_radix_count_leaf(s->vm->kvm, shift, -1);
+	khx_radix_count_leaf(s->vm->kvm, smaller, 1 << (shift - smaller));
 }
 
-bool kvm_ext_split_finish(struct kvm_ext_split *s)
+bool khx_split_finish(struct khx_split *s)
 {
 	unsigned int i;
 
@@ -165,17 +165,17 @@ bool kvm_ext_split_finish(struct kvm_ext_split *s)
 
 	if (!s->nr)
 		return true;
-	kvm_ext_flush_finish(&s->vm->notifier_flush);
+	khx_flush_finish(&s->vm->notifier_flush);
 	for (i = 0; i < s->nr; i++)
-		put_in(s, i);
+		split_install(s, i);
 	s->nr = 0;
 	return !s->vm->notifier_flush.refused;
 }
-EXPORT_SYMBOL_FOR_KUNIT(kvm_ext_split_finish);
+EXPORT_SYMBOL_FOR_KUNIT(khx_split_finish);
 
 /* The host's leaf for a guest address, if it is at least of that size. */
-static pte_t host_leaf(struct kvm *kvm, const struct kvm_memory_slot *slot,
-		       unsigned long gpa, unsigned int size_shift)
+static pte_t join_host_leaf(struct kvm *kvm, const struct kvm_memory_slot *slot,
+			    unsigned long gpa, unsigned int size_shift)
 {
 	unsigned long hva = __gfn_to_hva_memslot(slot, gpa >> PAGE_SHIFT);
 	unsigned long size = 1UL << size_shift, flags;
@@ -196,9 +196,9 @@ static pte_t host_leaf(struct kvm *kvm, const struct kvm_memory_slot *slot,
 }
 
 /* What entries that make one leaf need not have in common. */
-#define MAY_DIFFER	(PTE_RPN_MASK | _PAGE_WRITE | _PAGE_DIRTY | _PAGE_ACCESSED)
+#define JOIN_MAY_DIFFER	(PTE_RPN_MASK | _PAGE_WRITE | _PAGE_DIRTY | _PAGE_ACCESSED)
 
-unsigned long kvm_ext_joined(const pte_t *entry, unsigned int shift, pte_t host)
+unsigned long khx_join_leaf(const pte_t *entry, unsigned int shift, pte_t host)
 {
 	unsigned int smaller = shift == PUD_SHIFT ? PMD_SHIFT : PAGE_SHIFT;
 	unsigned long first = 0, all = 0, i, val;
@@ -207,12 +207,12 @@ unsigned long kvm_ext_joined(const pte_t *entry, unsigned int shift, pte_t host)
 		val = pte_val(READ_ONCE(entry[i]));
 		if (!(val & _PAGE_PRESENT))
 			continue;
-		if (smaller > PAGE_SHIFT && kvm_ext_is_table(__pte(val)))
+		if (smaller > PAGE_SHIFT && khx_tree_is_table(__pte(val)))
 			return 0;
 		if (pte_pfn(__pte(val)) != pte_pfn(host) + (i << (smaller - PAGE_SHIFT)))
 			return 0;
 		first = first ?: val;
-		if ((val ^ first) & ~MAY_DIFFER)
+		if ((val ^ first) & ~JOIN_MAY_DIFFER)
 			return 0;
 		all |= val;
 	}
@@ -220,18 +220,18 @@ unsigned long kvm_ext_joined(const pte_t *entry, unsigned int shift, pte_t host)
 		return 0;
 	return first ? (all & ~PTE_RPN_MASK) | (pte_val(host) & PTE_RPN_MASK) : 0;
 }
-EXPORT_SYMBOL_FOR_KUNIT(kvm_ext_joined);
+EXPORT_SYMBOL_FOR_KUNIT(khx_join_leaf);
 
 /**
- * struct joining - large leaves of one size come back
+ * struct join - large leaves of one size come back
  * @vm:		whose
  * @slot:	the memslot that they map
  * @shift:	log2 of their size in bytes
  * @nr:		leaves gathered in this hold of mmu_lock
  * @leaf:	where each is to be, the page-table page in its place, and the host's leaf
  */
-struct joining {
-	struct kvm_ext_vm *vm;
+struct join {
+	struct khx_vm *vm;
 	const struct kvm_memory_slot *slot;
 	unsigned int shift;
 	unsigned int nr;
@@ -239,28 +239,28 @@ struct joining {
 		pte_t *entry;
 		pte_t table;
 		pte_t host;
-	} leaf[KVM_EXT_SPARE_TABLES];
+	} leaf[KHX_SPARE_TABLES];
 };
 
-static bool may_join(const struct joining *j, unsigned long gpa, const pte_t *entry,
-		     pte_t *host)
+static bool join_possible(const struct join *j, unsigned long gpa, const pte_t *entry,
+			  pte_t *host)
 {
-	unsigned int level = kvm_ext_shift_level(j->shift);
-	struct kvm_ext_vm *vm = j->vm;
+	unsigned int level = khx_tree_shift_level(j->shift);
+	struct khx_vm *vm = j->vm;
 	gfn_t gfn = gpa >> PAGE_SHIFT;
 
-	if (!entry || !kvm_ext_is_table(*entry))
+	if (!entry || !khx_tree_is_table(*entry))
 		return false;
-	*host = host_leaf(vm->kvm, j->slot, gpa, j->shift);
+	*host = join_host_leaf(vm->kvm, j->slot, gpa, j->shift);
 	if (!pte_val(*host) ||
-	    !kvm_ext_joined(kvm_ext_table_of(*entry, level), j->shift, *host))
+	    !khx_join_leaf(khx_tree_table_of(*entry, level), j->shift, *host))
 		return false;
-	return !vm->pins.on || kvm_ext_pinned(vm, gfn, gfn + (1UL << (j->shift - PAGE_SHIFT)),
+	return !vm->pins.on || khx_pin_covers(vm, gfn, gfn + (1UL << (j->shift - PAGE_SHIFT)),
 					      pte_pfn(*host));
 }
 
 /* How many of the entries of a page-table page are leaves; 2^@index_size there are. */
-static int leaves_in(const pte_t *table, unsigned int index_size)
+static int join_count_leaves(const pte_t *table, unsigned int index_size)
 {
 	unsigned int i;
 	int nr = 0;
@@ -275,10 +275,10 @@ static int leaves_in(const pte_t *table, unsigned int index_size)
  * also drops what processors have cached of it; nothing sets R and C in them then.
  * Returns where to go on.
  */
-static unsigned long join_chunk(struct joining *j, unsigned long gpa, unsigned long end)
+static unsigned long join_chunk(struct join *j, unsigned long gpa, unsigned long end)
 {
-	unsigned int level = kvm_ext_shift_level(j->shift), i, budget = CHUNK;
-	unsigned int smaller = kvm_ext_level_shift(level - 1);
+	unsigned int level = khx_tree_shift_level(j->shift), i, budget = JOIN_CHUNK;
+	unsigned int smaller = khx_tree_level_shift(level - 1);
 	struct kvm *kvm = j->vm->kvm;
 	bool refused;
 	pte_t *table;
@@ -288,38 +288,38 @@ static unsigned long join_chunk(struct joining *j, unsigned long gpa, unsigned l
 	/* A table that goes, goes after the mode has changed. */
 	if (!kvm_is_radix(kvm))
 		gpa = end;
-	for (; gpa < end && j->nr < KVM_EXT_SPARE_TABLES && budget;
+	for (; gpa < end && j->nr < KHX_SPARE_TABLES && budget;
 	     gpa += 1UL << j->shift, budget--) {
-		pte_t *entry = entry_at(kvm->arch.pgtable, gpa, j->shift);
+		pte_t *entry = resize_entry(kvm->arch.pgtable, gpa, j->shift);
 
-		if (!may_join(j, gpa, entry, &j->leaf[j->nr].host))
+		if (!join_possible(j, gpa, entry, &j->leaf[j->nr].host))
 			continue;
 		j->leaf[j->nr].entry = entry;
 		j->leaf[j->nr].table = *entry;
 		*entry = __pte(0);
 		j->nr++;
 	}
-	refused = j->nr && !kvm_ext_flush_lpid(&j->vm->flusher, kvm->arch.lpid);
+	refused = j->nr && !khx_flush_lpid(&j->vm->flusher, kvm->arch.lpid);
 	for (i = 0; i < j->nr; i++) {
 		if (refused) {
 			*j->leaf[i].entry = j->leaf[i].table;
 			continue;
 		}
-		table = kvm_ext_table_of(j->leaf[i].table, level);
-		*j->leaf[i].entry = __pte(kvm_ext_joined(table, j->shift, j->leaf[i].host));
-		kvm_ext_count_leaf(kvm, j->shift, 1);
-		kvm_ext_count_leaf(kvm, smaller, -leaves_in(table, j->shift - smaller));
+		table = khx_tree_table_of(j->leaf[i].table, level);
+		*j->leaf[i].entry = __pte(khx_join_leaf(table, j->shift, j->leaf[i].host));
+		khx_radix_count_leaf(kvm, j->shift, 1);
+		khx_radix_count_leaf(kvm, smaller, -join_count_leaves(table, j->shift - smaller));
 	}
 	spin_unlock(&kvm->mmu_lock);
 	for (i = 0; !refused && i < j->nr; i++)
-		kvm_ext_tree_prune(j->leaf[i].table, level);
+		khx_tree_prune(j->leaf[i].table, level);
 	return gpa;
 }
 
 /* Large leaves of one size. */
-static void join(struct kvm_ext_vm *vm, const struct kvm_memory_slot *slot, unsigned int shift)
+static void join_leaves(struct khx_vm *vm, const struct kvm_memory_slot *slot, unsigned int shift)
 {
-	struct joining j = { .vm = vm, .slot = slot, .shift = shift };
+	struct join j = { .vm = vm, .slot = slot, .shift = shift };
 	unsigned long size = 1UL << shift;
 	unsigned long gpa = ALIGN(slot->base_gfn << PAGE_SHIFT, size);
 	unsigned long end = ALIGN_DOWN(min((slot->base_gfn + slot->npages) << PAGE_SHIFT,
@@ -337,34 +337,34 @@ static void join(struct kvm_ext_vm *vm, const struct kvm_memory_slot *slot, unsi
  * Nobody asks for C any more: leaves that may be written get it back, or each would
  * cost a fault at its next store. What is set needs no flush.
  */
-static void give_c_back(struct kvm_ext_vm *vm, const struct kvm_memory_slot *slot)
+static void join_set_c(struct khx_vm *vm, const struct kvm_memory_slot *slot)
 {
 	unsigned long gpa = slot->base_gfn << PAGE_SHIFT;
 	unsigned long end = gpa + (slot->npages << PAGE_SHIFT);
 	struct kvm *kvm = vm->kvm;
-	struct kvm_ext_walk w;
+	struct khx_walk w;
 
 	do {
 		spin_lock(&kvm->mmu_lock);
-		kvm_ext_walk_init(&w, kvm_is_radix(kvm) ? kvm->arch.pgtable : NULL, gpa, end,
-				  LOOK_CHUNK);
+		khx_walk_init(&w, kvm_is_radix(kvm) ? kvm->arch.pgtable : NULL, gpa, end,
+			      SET_C_CHUNK);
 		w.only = _PAGE_WRITE;
-		while (kvm_ext_walk_next(&w))
+		while (khx_walk_next(&w))
 			if (!pte_dirty(*w.ptep))
 				__radix_pte_update(w.ptep, 0, _PAGE_DIRTY);
 		spin_unlock(&kvm->mmu_lock);
 		gpa = w.next;
 		cond_resched();
-	} while (!kvm_ext_walk_done(&w));
+	} while (!khx_walk_done(&w));
 }
 
-void kvm_ext_radix_join(struct kvm_ext_vm *vm, const struct kvm_memory_slot *slot)
+void khx_join_memslot(struct khx_vm *vm, const struct kvm_memory_slot *slot)
 {
 	/* of the last memslot that there can be, the end of the first leaf is 0 */
-	if (!kvm_ext_tree_holds(slot->base_gfn << PAGE_SHIFT))
+	if (!khx_tree_maps(slot->base_gfn << PAGE_SHIFT))
 		return;
-	join(vm, slot, PMD_SHIFT);
-	join(vm, slot, PUD_SHIFT);
-	give_c_back(vm, slot);
+	join_leaves(vm, slot, PMD_SHIFT);
+	join_leaves(vm, slot, PUD_SHIFT);
+	join_set_c(vm, slot);
 }
-EXPORT_SYMBOL_FOR_KUNIT(kvm_ext_radix_join);
+EXPORT_SYMBOL_FOR_KUNIT(khx_join_memslot);

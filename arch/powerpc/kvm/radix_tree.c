@@ -11,7 +11,7 @@
 #include "kunit.h"
 #include "radix_tree.h"
 
-static unsigned int index_size(unsigned int level)
+static unsigned int tree_index_size(unsigned int level)
 {
 	switch (level) {
 	case 2:
@@ -23,36 +23,36 @@ static unsigned int index_size(unsigned int level)
 	}
 }
 
-void *kvm_ext_table_alloc(unsigned int level)
+void *khx_tree_table_alloc(unsigned int level)
 {
 	/* kmalloc() aligns powers of two to their size, as the MMU wants it */
-	void *table = kzalloc(sizeof(pte_t) << index_size(level), GFP_KERNEL_ACCOUNT);
+	void *table = kzalloc(sizeof(pte_t) << tree_index_size(level), GFP_KERNEL_ACCOUNT);
 
 	/* what leads to it is a real address */
 	kmemleak_ignore(table);
 	return table;
 }
-EXPORT_SYMBOL_FOR_KUNIT(kvm_ext_table_alloc);
+EXPORT_SYMBOL_FOR_KUNIT(khx_tree_table_alloc);
 
-void kvm_ext_table_free(void *table)
+void khx_tree_table_free(void *table)
 {
 	kfree(table);
 }
-EXPORT_SYMBOL_FOR_KUNIT(kvm_ext_table_free);
+EXPORT_SYMBOL_FOR_KUNIT(khx_tree_table_free);
 
-void kvm_ext_tables_free(struct kvm_ext_tables *t)
+void khx_tree_tables_free(struct khx_tables *t)
 {
 	unsigned int level;
 
-	for (level = 0; level < KVM_EXT_LEVELS; level++) {
-		kvm_ext_table_free(t->table[level]);
+	for (level = 0; level < KHX_LEVELS; level++) {
+		khx_tree_table_free(t->table[level]);
 		t->table[level] = NULL;
 	}
 }
-EXPORT_SYMBOL_FOR_KUNIT(kvm_ext_tables_free);
+EXPORT_SYMBOL_FOR_KUNIT(khx_tree_tables_free);
 
 /* The entry for an address in the page-table page that an entry of @level leads to. */
-static pte_t *lower_entry(pte_t *entry, unsigned int level, unsigned long gpa)
+static pte_t *tree_lower_entry(pte_t *entry, unsigned int level, unsigned long gpa)
 {
 	switch (level) {
 	case 3:
@@ -64,12 +64,12 @@ static pte_t *lower_entry(pte_t *entry, unsigned int level, unsigned long gpa)
 	}
 }
 
-pte_t *kvm_ext_table_of(pte_t entry, unsigned int level)
+pte_t *khx_tree_table_of(pte_t entry, unsigned int level)
 {
-	return lower_entry(&entry, level, 0);
+	return tree_lower_entry(&entry, level, 0);
 }
 
-void kvm_ext_table_link(pte_t *entry, void *table, unsigned int level)
+void khx_tree_table_link(pte_t *entry, void *table, unsigned int level)
 {
 	smp_wmb();	/* see kernel-doc */
 	switch (level) {
@@ -84,61 +84,61 @@ void kvm_ext_table_link(pte_t *entry, void *table, unsigned int level)
 		break;
 	}
 }
-EXPORT_SYMBOL_FOR_KUNIT(kvm_ext_table_link);
+EXPORT_SYMBOL_FOR_KUNIT(khx_tree_table_link);
 
-pte_t *kvm_ext_tree_entry(pgd_t *root, unsigned long gpa, unsigned int *level,
-			  struct kvm_ext_tables *t)
+pte_t *khx_tree_entry(pgd_t *root, unsigned long gpa, unsigned int *level,
+		      struct khx_tables *t)
 {
 	pte_t *entry = (pte_t *)p4d_offset(pgd_offset_pgd(root, gpa), gpa);
 	unsigned int wanted = *level, at;
 
-	for (at = KVM_EXT_LEVELS; at > wanted; at--) {
-		if (!pte_none(*entry) && !kvm_ext_is_table(*entry))
+	for (at = KHX_LEVELS; at > wanted; at--) {
+		if (!pte_none(*entry) && !khx_tree_is_table(*entry))
 			break;
 		if (pte_none(*entry)) {
 			*level = at - 1;
 			if (!t->table[at - 1])
 				return NULL;
-			kvm_ext_table_link(entry, t->table[at - 1], at - 1);
+			khx_tree_table_link(entry, t->table[at - 1], at - 1);
 			t->table[at - 1] = NULL;
 		}
-		entry = lower_entry(entry, at, gpa);
+		entry = tree_lower_entry(entry, at, gpa);
 	}
 	*level = at;
 	return entry;
 }
-EXPORT_SYMBOL_FOR_KUNIT(kvm_ext_tree_entry);
+EXPORT_SYMBOL_FOR_KUNIT(khx_tree_entry);
 
-void kvm_ext_tree_prune(pte_t entry, unsigned int level)
+void khx_tree_prune(pte_t entry, unsigned int level)
 {
-	pte_t *table = kvm_ext_table_of(entry, level);
+	pte_t *table = khx_tree_table_of(entry, level);
 	unsigned int i;
 
-	for (i = 0; level > 1 && i < 1U << index_size(level - 1); i++)
-		if (kvm_ext_is_table(table[i]))
-			kvm_ext_tree_prune(table[i], level - 1);
-	kvm_ext_table_free(table);
+	for (i = 0; level > 1 && i < 1U << tree_index_size(level - 1); i++)
+		if (khx_tree_is_table(table[i]))
+			khx_tree_prune(table[i], level - 1);
+	khx_tree_table_free(table);
 }
-EXPORT_SYMBOL_FOR_KUNIT(kvm_ext_tree_prune);
+EXPORT_SYMBOL_FOR_KUNIT(khx_tree_prune);
 
-void kvm_ext_tree_free(pgd_t *root, bool may_sleep)
+void khx_tree_free(pgd_t *root, bool may_sleep)
 {
 	pte_t *entry = (pte_t *)root, *pud;
 	unsigned int i, j;
 
 	for (i = 0; i < PTRS_PER_PGD; i++, entry++) {
-		if (!kvm_ext_is_table(*entry))
+		if (!khx_tree_is_table(*entry))
 			continue;
-		pud = kvm_ext_table_of(*entry, KVM_EXT_LEVELS);
+		pud = khx_tree_table_of(*entry, KHX_LEVELS);
 		for (j = 0; j < PTRS_PER_PUD; j++) {
-			if (!kvm_ext_is_table(pud[j]))
+			if (!khx_tree_is_table(pud[j]))
 				continue;
-			kvm_ext_tree_prune(pud[j], KVM_EXT_LEVELS - 1);
+			khx_tree_prune(pud[j], KHX_LEVELS - 1);
 			if (may_sleep)
 				cond_resched();
 		}
 		*entry = __pte(0);
-		kvm_ext_table_free(pud);
+		khx_tree_table_free(pud);
 	}
 }
-EXPORT_SYMBOL_FOR_KUNIT(kvm_ext_tree_free);
+EXPORT_SYMBOL_FOR_KUNIT(khx_tree_free);

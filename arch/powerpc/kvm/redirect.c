@@ -28,15 +28,15 @@
 #include "kunit.h"
 #include "redirect.h"
 
-static bool applies(const struct kvm_ext_redirect *r)
+static bool redirect_applies(const struct khx_redirect *r)
 {
 	return !r->facet || *r->facet;
 }
 
-static const struct kvm_ext_redirect *row_at(const struct kvm_ext_redirects *t,
-					     unsigned long ip)
+static const struct khx_redirect *redirect_row(const struct khx_redirects *t,
+					       unsigned long ip)
 {
-	const struct kvm_ext_redirect *r;
+	const struct khx_redirect *r;
 
 	for (r = t->row; r < t->row + t->nr; r++)
 		if (r->ip == ip)
@@ -44,8 +44,8 @@ static const struct kvm_ext_redirect *row_at(const struct kvm_ext_redirects *t,
 	return NULL;
 }
 
-/* The function's prologue has copied the return address to r0 (kvm_ext_called_by_us()). */
-static bool is_called_by(const struct kvm_ext_redirect *r, const struct pt_regs *regs)
+/* The function's prologue has copied the return address to r0 (khx_called_by_us()). */
+static bool redirect_called_by(const struct khx_redirect *r, const struct pt_regs *regs)
 {
 	return !r->caller || regs->gpr[0] - r->caller_start < r->caller_size;
 }
@@ -53,11 +53,11 @@ static bool is_called_by(const struct kvm_ext_redirect *r, const struct pt_regs 
 static void redirect_callback(unsigned long ip, unsigned long parent_ip,
 			      struct ftrace_ops *ops, struct ftrace_regs *fregs)
 {
-	const struct kvm_ext_redirects *t = container_of(ops, struct kvm_ext_redirects, ops);
-	const struct kvm_ext_redirect *r = row_at(t, ip);
+	const struct khx_redirects *t = container_of(ops, struct khx_redirects, ops);
+	const struct khx_redirect *r = redirect_row(t, ip);
 	struct pt_regs *regs = ftrace_get_regs(fregs);
 
-	if (!WARN_ON_ONCE(!r) && is_called_by(r, regs) && r->wanted(regs))
+	if (!WARN_ON_ONCE(!r) && redirect_called_by(r, regs) && r->wanted(regs))
 		regs_set_return_ip(regs, (unsigned long)r->stub);
 }
 
@@ -65,8 +65,8 @@ static void redirect_callback(unsigned long ip, unsigned long parent_ip,
  * Where a function calls ftrace, where it begins, and its size: who puts a probe there
  * is told; it is never armed.
  */
-static int locate(const char *name, unsigned long *ip, unsigned long *start,
-		  unsigned long *size)
+static int redirect_locate(const char *name, unsigned long *ip, unsigned long *start,
+			   unsigned long *size)
 {
 	struct kprobe probe = {
 		.symbol_name = name,
@@ -91,7 +91,7 @@ static int locate(const char *name, unsigned long *ip, unsigned long *start,
 	return 0;
 }
 
-static void init_ops(struct ftrace_ops *ops)
+static void redirect_init_ops(struct ftrace_ops *ops)
 {
 	*ops = (struct ftrace_ops) {
 		.func = redirect_callback,
@@ -100,20 +100,20 @@ static void init_ops(struct ftrace_ops *ops)
 	};
 }
 
-static int add_function(struct ftrace_ops *ops, struct kvm_ext_redirect *r)
+static int redirect_add(struct ftrace_ops *ops, struct khx_redirect *r)
 {
 	unsigned long ip, size, original = 0;
 	const char *name = r->name;
 	int err;
 
-	err = locate(name, &r->ip, &original, &size);
+	err = redirect_locate(name, &r->ip, &original, &size);
 	/* For a name, ftrace would compare those of all functions that can be traced. */
 	if (!err && r->stub)
 		err = ftrace_set_filter_ip(ops, r->ip, 0, 0);
 	r->original = (void *)original;
 	if (!err && r->caller) {
 		name = r->caller;
-		err = locate(name, &ip, &r->caller_start, &r->caller_size);
+		err = redirect_locate(name, &ip, &r->caller_start, &r->caller_size);
 	}
 	if (err)
 		pr_err("cannot redirect %s: no such function in this kernel, or it cannot be traced (%d)\n",
@@ -122,18 +122,18 @@ static int add_function(struct ftrace_ops *ops, struct kvm_ext_redirect *r)
 }
 
 /* Somebody holds a function: which? Tried one by one, while nothing calls ours yet. */
-static void name_held(const struct kvm_ext_redirects *t)
+static void redirect_name_held(const struct khx_redirects *t)
 {
-	struct kvm_ext_redirect *r;
+	struct khx_redirect *r;
 	int err;
 
 	for (r = t->row; r < t->row + t->nr; r++) {
-		struct kvm_ext_redirects one = { .row = t->row, .nr = t->nr };
+		struct khx_redirects one = { .row = t->row, .nr = t->nr };
 
-		if (!applies(r) || !r->stub)
+		if (!redirect_applies(r) || !r->stub)
 			continue;
-		init_ops(&one.ops);
-		err = add_function(&one.ops, r) ?: register_ftrace_function(&one.ops);
+		redirect_init_ops(&one.ops);
+		err = redirect_add(&one.ops, r) ?: register_ftrace_function(&one.ops);
 		if (!err)
 			unregister_ftrace_function(&one.ops);
 		ftrace_free_filter(&one.ops);
@@ -145,19 +145,19 @@ static void name_held(const struct kvm_ext_redirects *t)
 	}
 }
 
-int kvm_ext_redirect_register(struct kvm_ext_redirects *t)
+int khx_redirect_register(struct khx_redirects *t)
 {
-	struct kvm_ext_redirect *r;
+	struct khx_redirect *r;
 	bool any = false;
 	int err = 0;
 
-	init_ops(&t->ops);
+	redirect_init_ops(&t->ops);
 	for (r = t->row; r < t->row + t->nr && !err; r++) {
 		r->original = NULL;
 		r->ip = 0;
-		if (!applies(r))
+		if (!redirect_applies(r))
 			continue;
-		err = add_function(&t->ops, r);
+		err = redirect_add(&t->ops, r);
 		any |= !!r->stub;
 	}
 	if (err || !any)
@@ -165,7 +165,7 @@ int kvm_ext_redirect_register(struct kvm_ext_redirects *t)
 
 	err = register_ftrace_function(&t->ops);
 	if (err == -EBUSY)
-		name_held(t);
+		redirect_name_held(t);
 	else if (err)
 		pr_err("ftrace refused to redirect functions (%d)\n", err);
 	if (!err)
@@ -175,9 +175,9 @@ free:
 	ftrace_free_filter(&t->ops);
 	return err;
 }
-EXPORT_SYMBOL_FOR_KUNIT(kvm_ext_redirect_register);
+EXPORT_SYMBOL_FOR_KUNIT(khx_redirect_register);
 
-void kvm_ext_redirect_unregister(struct kvm_ext_redirects *t)
+void khx_redirect_unregister(struct khx_redirects *t)
 {
 	/* nothing was registered if no row applies */
 	if (t->ops.flags & FTRACE_OPS_FL_ENABLED && unregister_ftrace_function(&t->ops)) {
@@ -187,10 +187,10 @@ void kvm_ext_redirect_unregister(struct kvm_ext_redirects *t)
 	}
 	ftrace_free_filter(&t->ops);
 }
-EXPORT_SYMBOL_FOR_KUNIT(kvm_ext_redirect_unregister);
+EXPORT_SYMBOL_FOR_KUNIT(khx_redirect_unregister);
 
-void *kvm_ext_redirect_original(const struct kvm_ext_redirect *r)
+void *khx_redirect_original(const struct khx_redirect *r)
 {
 	return r->original;
 }
-EXPORT_SYMBOL_FOR_KUNIT(kvm_ext_redirect_original);
+EXPORT_SYMBOL_FOR_KUNIT(khx_redirect_original);

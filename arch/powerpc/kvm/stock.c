@@ -5,17 +5,17 @@
 #include "redirect.h"
 #include "stock.h"
 
-struct kvmppc_ops kvm_ext_stock;
+struct kvmppc_ops khx_stock_ops;
 
-static struct kvm_ext_redirect *rows;
+static struct khx_redirect *rows;
 
-void *kvm_ext_original(enum kvm_ext_redirected which)
+void *khx_original(enum khx_redirected which)
 {
-	return kvm_ext_redirect_original(&rows[which]);
+	return khx_redirect_original(&rows[which]);
 }
 
-void kvm_ext_stock_init(const struct kvmppc_ops *ops, struct kvm_ext_redirect *row)
+void khx_stock_init(const struct kvmppc_ops *ops, struct khx_redirect *row)
 {
-	kvm_ext_stock = *ops;
+	khx_stock_ops = *ops;
 	rows = row;
 }
