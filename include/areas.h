@@ -120,17 +120,6 @@ int khx_areas_set_reg(struct khx_vm *vm, struct kvm_vcpu *vcpu, u64 id,
 		      const union kvmppc_one_reg *val);
 
 /**
- * khx_hook_update_vpa() - kvmppc_update_vpa() of VMs of ours
- * @vcpu:	a vCPU that is about to enter the guest, in its own thread
- * @vpap:	the area with a request: VPA, DTL, SLB shadow, in this order
- * @old_vpap:	where to leave what kvm-hv is to unpin; not there before Linux 6.12
- *
- * Context: vcpu->arch.vpa_update_lock held, which is let go meanwhile; may sleep.
- */
-void khx_hook_update_vpa(struct kvm_vcpu *vcpu, struct kvmppc_vpa *vpap,
-			 struct kvmppc_vpa *old_vpap);
-
-/**
  * khx_areas_invalidate() - memory under areas has changed or gone
  * @vm:		a VM of ours
  * @gfn:	first guest page

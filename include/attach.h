@@ -34,35 +34,4 @@ int khx_attach(void);
  */
 void khx_detach(void);
 
-/* Entry stubs of the redirects (redirect_stub.S), and what they call. */
-void khx_stub_self_test(void);
-void khx_stub_free_radix(void);
-void khx_stub_update_vpa(void);
-void khx_stub_instantiate_page(void);
-void khx_stub_create_pte(void);
-void khx_stub_flush_memslot(void);
-void khx_stub_check_manual(void);
-void khx_stub_enable_manual(void);
-void khx_stub_h_enter(void);
-void khx_stub_hpt_page_fault(void);
-void khx_stub_setup_mmu(void);
-void khx_stub_free_hpt(void);
-void khx_stub_htab_read(void);
-void khx_stub_htab_write(void);
-void khx_stub_resize_prepare(void);
-void khx_stub_resize_commit(void);
-void khx_stub_vcpu_run(void);
-void khx_stub_get_nested(void);
-void khx_stub_remove_nest_rmap(void);
-void khx_stub_update_nest_rmap_rc(void);
-void khx_stub_find_nested_pte(void);
-void khx_stub_unmap_pte(void);
-void khx_stub_free_shadow_table(void);
-void khx_stub_release_all_nested(void);
-void khx_stub_nested_tlbie_all(void);
-void khx_stub_rpt_invalidate(void);
-
-bool khx_self_test(void);
-bool khx_self_test_redirected(void);
-
 #endif /* KHX_ATTACH_H */

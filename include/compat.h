@@ -8,6 +8,7 @@
 
 #include <linux/kvm_host.h>
 #include <linux/version.h>
+#include <asm/kvm_ppc.h>
 
 /* Major and minor number, to be compared with KERNEL_VERSION(a, b, 0) >> 8. */
 #define khx_kernel	(LINUX_VERSION_CODE >> 8)
@@ -106,6 +107,10 @@ static inline const struct kvm *khx_htab_kvm(const void *private_data)
 {
 	return ((const struct kvm *const *)private_data)[2];
 }
+
+/* Types that are int or long. */
+#define KHX_RESIZE_HPT_RET	typeof(kvm_vm_ioctl_resize_hpt_prepare(NULL, NULL))
+#define KHX_VM_IOCTL_RET	typeof(((struct kvmppc_ops *)NULL)->arch_vm_ioctl(NULL, 0, 0))
 
 /*
  * Before 6.2 hypercalls on HPTEs use memslots without kvm->srcu, but do not sleep.

@@ -58,25 +58,6 @@ int khx_dirty_log_get(struct khx_vm *vm, struct kvm_dirty_log *log);
 int khx_dirty_log_clear(struct khx_vm *vm, const struct kvm_clear_dirty_log *log);
 
 /**
- * khx_hook_check_extension() - KVM_CHECK_EXTENSION of KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2
- * @kvm:	a VM of ours, or NULL: one that is created now
- * @extension:	that capability
- *
- * Return: flags that it can be enabled with.
- */
-int khx_hook_check_extension(struct kvm *kvm, long extension);
-
-/**
- * khx_hook_enable_cap() - KVM_ENABLE_CAP of it
- * @kvm:	a VM of ours
- * @cap:	that capability, and flags
- *
- * Context: any.
- * Return: 0; -EINVAL if there is no such flag, or one that needs another.
- */
-int khx_hook_enable_cap(struct kvm *kvm, struct kvm_enable_cap *cap);
-
-/**
  * khx_dirty_log_save() - the VM's page table is about to go
  * @vm:		a VM of ours
  * @mmu:	of this kind it is

@@ -84,35 +84,6 @@ void khx_hpt_life_start(struct khx_vm *vm, bool untouched);
 void khx_hpt_life_drop_prepared(struct khx_vm *vm);
 
 /**
- * khx_hook_resize_hpt_prepare() - KVM_PPC_RESIZE_HPT_PREPARE of VMs of ours
- * @kvm:	a VM of ours
- * @resize:	as for the ioctl
- *
- * Waits until an HPT of another size that is being made is there.
- *
- * Context: may sleep.
- * Return: of stock; -EINTR if the caller is to die.
- */
-long khx_hook_resize_hpt_prepare(struct kvm *kvm, struct kvm_ppc_resize_hpt *resize);
-
-/**
- * khx_hook_resize_hpt_commit() - KVM_PPC_RESIZE_HPT_COMMIT of VMs of ours
- * @kvm:	a VM of ours
- * @resize:	as for the ioctl
- *
- * Waits for an HPT that is being made. While kvm-hv replaces the HPT no H_ENTER is under
- * way, nor a page fault, and none begins. On POWER8 hypercalls are served in real mode,
- * where kvm-hv's own way to stop them works.
- *
- * Context: may sleep.
- * Return: of stock; -EIO if no vCPU has run since the VM was made or got its HPT, as kvm-hv
- * has it, which also warns then; -ENOSPC, and nothing is prepared any more, if a bolted
- * HPTE is where its address does not lead: two of these may come to one place, which
- * kvm-hv does not survive in an HPT that is not smaller; -EINTR if the caller is to die.
- */
-long khx_hook_resize_hpt_commit(struct kvm *kvm, struct kvm_ppc_resize_hpt *resize);
-
-/**
  * khx_hpt_life_closed() - must H_ENTER wait?
  * @kvm:	a VM of ours
  *
@@ -123,45 +94,5 @@ long khx_hook_resize_hpt_commit(struct kvm *kvm, struct kvm_ppc_resize_hpt *resi
  * Return: true for a hypercall during khx_hook_resize_hpt_commit().
  */
 bool khx_hpt_life_closed(struct kvm *kvm);
-
-/**
- * khx_hook_setup_mmu() - kvmhv_setup_mmu() of VMs of ours
- * @vcpu:	a vCPU that is about to run, while the MMU is not ready
- *
- * Context: vCPU thread, may sleep.
- * Return: of stock; -EINTR if the caller is to die.
- */
-int khx_hook_setup_mmu(struct kvm_vcpu *vcpu);
-
-/**
- * khx_hook_free_hpt() - kvmppc_free_hpt() of VMs of ours
- * @info:	the HPT in use, of a VM of ours; or one that has been replaced
- *
- * Context: kvm->arch.mmu_setup_lock held, or at the end of the VM; no vCPU runs.
- */
-void khx_hook_free_hpt(struct kvm_hpt_info *info);
-
-/**
- * khx_hook_htab_read() - read() of KVM_PPC_GET_HTAB_FD
- * @file:	such a file of a VM of ours
- * @buf:	as for read()
- * @count:	as for read()
- * @ppos:	as for read()
- *
- * Return: of stock; -EINTR.
- */
-ssize_t khx_hook_htab_read(struct file *file, char __user *buf, size_t count, loff_t *ppos);
-
-/**
- * khx_hook_htab_write() - write() of KVM_PPC_GET_HTAB_FD
- * @file:	such a file of a VM of ours
- * @buf:	as for write()
- * @count:	as for write()
- * @ppos:	as for write()
- *
- * Return: of stock; -EINTR.
- */
-ssize_t khx_hook_htab_write(struct file *file, const char __user *buf, size_t count,
-			    loff_t *ppos);
 
 #endif /* KHX_HPT_LIFE_H */

@@ -113,72 +113,10 @@ bool khx_nested_insert(struct khx_vm *vm, unsigned long *word,
 pte_t *khx_nested_find_for_rc(struct khx_vm *vm, const struct kvm_nested_guest *gp,
 			      bool writing, unsigned long n_gpa, unsigned int *shift);
 
-/**
- * khx_hook_create_pte() - kvmppc_create_pte() of VMs of ours, for shadow tables
- * @kvm:	the VM
- * @root:	shadow table of the nested guest that the running vCPU is in
- * @pte:	the leaf
- * @n_gpa:	guest real address of the nested guest
- * @level:	0 PTE, 1 PMD, 2 PUD
- * @mmu_seq:	kvm->mmu_invalidate_seq from before the guest's leaf was looked up
- * @lpid:	LPID of the table
- * @rmapp:	word of the first page of the guest's leaf in the memslot's rmap
- * @n_rmap:	kvm-hv's entry for that
- *
- * Context: vCPU thread, the nested guest's tlb_lock and kvm->srcu held, may sleep.
- * Return: 0; -EAGAIN to let the nested guest try again; -ENOMEM.
- */
-int khx_hook_create_pte(struct kvm *kvm, pgd_t *root, pte_t pte, unsigned long n_gpa,
-			unsigned int level, unsigned long mmu_seq, KHX_LPID lpid,
-			unsigned long *rmapp, struct rmap_nested **n_rmap);
-
 /*
  * In place of functions of kvm-hv, for VMs of ours; kvm->mmu_lock held but for
  * the last three. As there, if not said.
  */
-
-/**
- * khx_hook_remove_nest_rmap_range() - kvmhv_remove_nest_rmap_range()
- * @kvm:	the VM
- * @slot:	memslot of the leaf, or NULL
- * @gpa:	guest real address of a leaf that has gone
- * @hpa:	host address that it mapped
- * @nbytes:	its size
- *
- * C bits of shadow PTEs are kept in the memslot's accumulated bits.
- */
-void khx_hook_remove_nest_rmap_range(struct kvm *kvm, const struct kvm_memory_slot *slot,
-				     unsigned long gpa, unsigned long hpa,
-				     unsigned long nbytes);
-
-/**
- * khx_hook_update_nest_rmap_rc_list() - kvmhv_update_nest_rmap_rc_list()
- * @kvm:	the VM
- * @rmapp:	word of a page
- * @clear:	bits to clear, of R and C
- * @set:	0
- * @hpa:	host address that the guest's leaf maps
- * @nbytes:	its size, or 1 for a single page
- *
- * Flushed, under the shadow LPIDs, when it returns.
- */
-void khx_hook_update_nest_rmap_rc_list(struct kvm *kvm, unsigned long *rmapp,
-				       unsigned long clear, unsigned long set,
-				       unsigned long hpa, unsigned long nbytes);
-
-/**
- * khx_hook_find_nested_guest_pte() - find_kvm_nested_guest_pte()
- * @kvm:	the VM
- * @l1_lpid:	LPID that L1 gave the nested guest
- * @n_gpa:	guest real address of the nested guest
- * @shift:	where to leave log2 of the size of what is found
- *
- * For kvmppc_hv_handle_set_rc(), which is about to set R, or R and C, in what it finds,
- * after a fault of the nested guest that the running vCPU has run:
- * khx_nested_find_for_rc() for that. Others who look for a shadow PTE find it.
- */
-pte_t *khx_hook_find_nested_guest_pte(struct kvm *kvm, unsigned long l1_lpid, unsigned long n_gpa,
-				      unsigned int *shift);
 
 /**
  * khx_nested_unmap_pte() - khx_hook_unmap_pte() of a shadow PTE
@@ -196,70 +134,5 @@ pte_t *khx_hook_find_nested_guest_pte(struct kvm *kvm, unsigned long l1_lpid, un
 void khx_nested_unmap_pte(struct kvm *kvm, pte_t *ptep, unsigned long n_gpa,
 			  unsigned int shift, const struct kvm_memory_slot *slot,
 			  u64 lpid);
-
-/**
- * khx_hook_free_pgtable_radix() - kvmppc_free_pgtable_radix() of a shadow table
- * @kvm:	the VM
- * @root:	its root, which stays, empty
- * @lpid:	its LPID
- *
- * Stock frees the tables, and then the caller invalidates what may still walk
- * them. Here it is the other way round.
- *
- * Context: kvm->mmu_lock held, which is let go and taken again, and the nested
- * guest's tlb_lock; or neither, if the nested guest has ended and nobody has a
- * reference to it any more. May sleep.
- */
-void khx_hook_free_pgtable_radix(struct kvm *kvm, pgd_t *root, u64 lpid);
-
-/**
- * khx_hook_release_all_nested() - kvmhv_release_all_nested()
- * @kvm:	the VM
- *
- * Context: no vCPU runs; may sleep.
- */
-void khx_hook_release_all_nested(struct kvm *kvm);
-
-/**
- * khx_hook_do_nested_tlbie() - kvmhv_do_nested_tlbie() for all nested guests
- * @vcpu:	the vCPU that made the hypercall H_TLB_INVALIDATE
- *
- * Context: vCPU thread, may sleep.
- */
-long khx_hook_do_nested_tlbie(struct kvm_vcpu *vcpu);
-
-/**
- * khx_hook_do_h_rpt_invalidate_pat() - do_h_rpt_invalidate_pat() up to the last page
- * @vcpu:	the vCPU that made the hypercall H_RPT_INVALIDATE
- * @lpid:	nested guest, by its L1's number
- * @type:	what is invalidated
- * @pg_sizes:	sizes of pages
- * @start:	first address
- * @end:	last address
- *
- * kvm-hv goes from page to page until it is beyond the end, where there is nothing.
- * All of the nested guest is invalidated instead.
- *
- * Context: vCPU thread, may sleep.
- * Return: of stock for a longer range.
- */
-long khx_hook_do_h_rpt_invalidate_pat(struct kvm_vcpu *vcpu, unsigned long lpid,
-				      unsigned long type, unsigned long pg_sizes,
-				      unsigned long start, unsigned long end);
-
-/**
- * khx_hook_get_nested() - kvmhv_get_nested()
- * @kvm:	the VM
- * @l1_lpid:	LPID that L1 gives its nested guest
- * @create:	make one if there is none
- *
- * kvm-hv adds to the IDR of nested guests without a lock, while other vCPUs of L1
- * add to it or remove from it; here it is changed under kvm->mmu_lock.
- *
- * Context: vCPU thread, may sleep; takes kvm->mmu_lock.
- * Return: the nested guest with one reference more (kvmhv_put_nested()), or NULL if
- * there is none, if L1's partition table has no such entry, or without memory.
- */
-struct kvm_nested_guest *khx_hook_get_nested(struct kvm *kvm, int l1_lpid, bool create);
 
 #endif /* KHX_NESTED_MMU_H */

@@ -62,15 +62,4 @@ bool khx_notifier_test_age(struct khx_vm *vm, struct kvm_gfn_range *range);
  */
 void khx_notifier_flush_memslot(struct khx_vm *vm, struct kvm_memory_slot *slot);
 
-/**
- * khx_hook_radix_flush_memslot() - kvmppc_radix_flush_memslot() of VMs of ours
- * @kvm:	the VM
- * @slot:	a memslot whose logging is switched
- *
- * The same for a memslot that stays.
- *
- * Context: kvm->slots_lock held; may sleep.
- */
-void khx_hook_radix_flush_memslot(struct kvm *kvm, const struct kvm_memory_slot *slot);
-
 #endif /* KHX_NOTIFIERS_H */

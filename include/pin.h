@@ -91,15 +91,6 @@ int khx_pin_range(struct khx_vm *vm, const struct kvm_memory_slot *slot,
 int khx_pin_nested_fault(struct kvm_vcpu *vcpu, int err);
 
 /**
- * khx_hook_vcpu_run_hv() - kvmppc_vcpu_run_hv() of VMs whose pages are pinned
- * @vcpu:	the vCPU
- *
- * Context: KVM_RUN.
- * Return: of stock, or the error that khx_pin_nested_fault() was given.
- */
-int khx_hook_vcpu_run_hv(struct kvm_vcpu *vcpu);
-
-/**
  * khx_pin_covers() - are these the pages that are pinned?
  * @vm:		a VM of ours
  * @start:	first guest page

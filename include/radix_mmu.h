@@ -98,25 +98,6 @@ void khx_radix_unmap(struct khx_vm *vm,
 		     gfn_t end, unsigned int how);
 
 /**
- * khx_hook_unmap_pte() - kvmppc_unmap_pte() of a shadow PTE, or at an address from 2^52 on
- * @kvm:	a VM of ours
- * @ptep:	the leaf that kvm-hv has found
- * @gpa:	for which address
- * @shift:	log2 of its size, or 0 for a single page
- * @slot:	the memslot of @gpa; NULL for a shadow PTE
- * @lpid:	LPID whose table the leaf is in
- *
- * The guest itself has no leaves from 2^52 on: what kvm-hv has found is another memslot's,
- * at the lower 52 bits. It stays, or it would be invalidated at an address where it is not,
- * and be reported for a memslot that it is not of. Shadow PTEs are
- * khx_nested_unmap_pte()'s.
- *
- * Context: kvm->mmu_lock held.
- */
-void khx_hook_unmap_pte(struct kvm *kvm, pte_t *ptep, unsigned long gpa, unsigned int shift,
-			const struct kvm_memory_slot *slot, u64 lpid);
-
-/**
  * khx_radix_zap() - take one leaf away
  * @vm:		a VM of ours
  * @slot:	the memslot that it maps, or part of
@@ -128,19 +109,6 @@ void khx_hook_unmap_pte(struct kvm *kvm, pte_t *ptep, unsigned long gpa, unsigne
  */
 void khx_radix_zap(struct khx_vm *vm, const struct kvm_memory_slot *slot,
 		   const struct khx_walk *leaf);
-
-/**
- * khx_hook_free_radix() - in place of kvmppc_free_radix()
- * @kvm:	a VM of ours whose table nobody uses any more
- *
- * The table of a radix VM is freed when the VM ends, and when it becomes an HPT
- * VM, which a guest may do by rebooting while it is migrated. Stock throws the
- * C bits away with the table. Here they are saved if a log may ask for them. kvm-hv
- * frees the root.
- *
- * Context: no vCPU runs; may sleep; takes kvm->srcu.
- */
-void khx_hook_free_radix(struct kvm *kvm);
 
 /**
  * khx_radix_flush_slot() - take away all leaves of a memslot

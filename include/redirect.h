@@ -23,13 +23,15 @@
  * @name:	symbol name of the stock function; must be unique and traceable
  * @stub:	entry stub (KHX_REDIRECT_STUB) of the replacement; NULL: the function
  *		is only found
+ * @original:	where the function's entry point is put, for a replacement which
+ *		adds to the function instead of taking its place. @wanted must then
+ *		refuse calls that come from the replacement. NULL: nowhere
  * @wanted:	tells from the argument registers (@regs->gpr[3] and up) and the
  *		return address (in r0) whether this call is redirected.
  *		Called with preemption disabled, from any context the function
  *		is called in; must be notrace and call nothing that is redirected.
  * @caller:	symbol name of the only function whose calls are redirected; NULL: all
  * @facet:	the row applies only if this is true; NULL: always
- * @original:	private: entry point of the function
  * @ip:		private: where the function calls ftrace
  * @caller_start: private: where @caller begins
  * @caller_size: private: its size in bytes
@@ -37,10 +39,10 @@
 struct khx_redirect {
 	const char *name;
 	void (*stub)(void);
+	void **original;
 	bool (*wanted)(const struct pt_regs *regs);
 	const char *caller;
 	const bool *facet;
-	void *original;
 	unsigned long ip;
 	unsigned long caller_start;
 	unsigned long caller_size;
@@ -59,11 +61,25 @@ struct khx_redirects {
 };
 
 /**
+ * khx_redirect_resolve() - find the functions of a table
+ * @t:		the table
+ *
+ * Sets what @original of the rows points to.
+ *
+ * Context: process context, may sleep.
+ * Return: 0; -ENOENT if a function does not exist or cannot be traced; its name
+ * is logged.
+ */
+int khx_redirect_resolve(struct khx_redirects *t);
+
+/**
  * khx_redirect_register() - redirect all functions of a table, or none
  * @t:		the table
  *
+ * Finds the functions of the table first.
+ *
  * Context: process context, may sleep.
- * Return: 0; -ENOENT if a function does not exist or cannot be traced; -EBUSY
+ * Return: 0; errors of khx_redirect_resolve(); -EBUSY
  * if another owner (livepatch) holds one or ftrace is disabled by sysctl;
  * other errors of ftrace. The name of the function that failed is logged, and
  * none of the table is redirected then.
@@ -85,19 +101,5 @@ int khx_redirect_register(struct khx_redirects *t);
  * Context: process context, may sleep.
  */
 void khx_redirect_unregister(struct khx_redirects *t);
-
-/**
- * khx_redirect_original() - entry point of a redirected function
- * @r:		row that is registered
- *
- * For a replacement which adds to the stock function instead of taking its
- * place; the row's predicate must then refuse calls that come from the
- * replacement, as khx_redirect_kvm() does.
- *
- * Context: any.
- * Return: address to be called through a function pointer (the global entry
- * point, ELFv2 ABI 2.3.2.1).
- */
-void *khx_redirect_original(const struct khx_redirect *r);
 
 #endif /* KHX_REDIRECT_H */

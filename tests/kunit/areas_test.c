@@ -11,6 +11,7 @@
 
 #include "areas.h"
 #include "compat.h"
+#include "hooks.h"
 #include "vm.h"
 
 #define GPA	0x10000UL

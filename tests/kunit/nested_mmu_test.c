@@ -6,6 +6,7 @@
 #include <linux/idr.h>
 
 #include "compat.h"
+#include "hooks.h"
 #include "nested_mmu.h"
 #include "nested_rmap.h"
 #include "radix_vm.h"

@@ -9,6 +9,7 @@
 #include <linux/pgtable.h>
 
 #include "compat.h"
+#include "hooks.h"
 #include "radix_fault.h"
 #include "radix_vm.h"
 #include "radix_walk.h"

@@ -97,14 +97,11 @@ static void not_wanted(struct kunit *test)
 }
 
 /* A replacement that calls what it replaces. */
-static struct khx_redirect wrapper_row;
+static u64 (*wrapped)(u64 a, u64 b, u64 c, u64 d, u64 e, u64 f, u64 g, u64 h);
 
 u64 test_wrapper(u64 a, u64 b, u64 c, u64 d, u64 e, u64 f, u64 g, u64 h)
 {
-	typeof(test_wrapper) *original;
-
-	original = khx_redirect_original(&wrapper_row);
-	return original ? original(a, b, c, d, e, f, g, h) + 1 : 0;
+	return wrapped(a, b, c, d, e, f, g, h) + 1;
 }
 
 static bool notrace not_from_here(const struct pt_regs *regs)
@@ -115,6 +112,7 @@ static bool notrace not_from_here(const struct pt_regs *regs)
 static struct khx_redirect wrapper_row = {
 	.name = "khx_test_victim",
 	.stub = test_stub_wrapper,
+	.original = (void **)&wrapped,
 	.wanted = not_from_here,
 };
 
@@ -124,8 +122,7 @@ static void original_is_callable(struct kunit *test)
 {
 	KUNIT_ASSERT_EQ(test, khx_redirect_register(&wrapper_table), 0);
 	KUNIT_EXPECT_EQ(test, call_locally(test, 1), stock_result(1) + 1);
-	KUNIT_EXPECT_PTR_EQ(test, khx_redirect_original(&wrapper_row),
-			    (void *)khx_test_victim);
+	KUNIT_EXPECT_PTR_EQ(test, (void *)wrapped, (void *)khx_test_victim);
 	khx_redirect_unregister(&wrapper_table);
 	expect_stock(test);
 }
@@ -138,9 +135,11 @@ u64 test_nine(u64 a, u64 b, u64 c, u64 d, u64 e, u64 f, u64 g, u64 h, u64 i)
 
 static void nine_arguments(struct kunit *test)
 {
+	static u64 (*original)(u64 a, u64 b, u64 c, u64 d, u64 e, u64 f, u64 g, u64 h, u64 i);
 	static struct khx_redirect nine = {
 		.name = "khx_test_victim_of_nine",
 		.stub = test_stub_nine,
+		.original = (void **)&original,
 		.wanted = wanted,
 	};
 	static struct khx_redirects of_nine = { .row = &nine, .nr = 1 };
@@ -153,8 +152,7 @@ static void nine_arguments(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, fn(1, 2, 3, 4, 5, 6, 7, 8, 9), ext_result(1) - 9);
 	KUNIT_EXPECT_EQ(test, khx_test_call_nine_locally(1, 2, 3, 4, 5, 6, 7, 8, 9),
 			ext_result(1) - 9);
-	fn = khx_redirect_original(&nine);
-	KUNIT_EXPECT_EQ(test, fn(STOCK_CALL, 2, 3, 4, 5, 6, 7, 8, 9),
+	KUNIT_EXPECT_EQ(test, original(STOCK_CALL, 2, 3, 4, 5, 6, 7, 8, 9),
 			stock_result(STOCK_CALL) + 9);
 	khx_redirect_unregister(&of_nine);
 	KUNIT_EXPECT_EQ(test, khx_test_call_nine_locally(1, 2, 3, 4, 5, 6, 7, 8, 9), stock);

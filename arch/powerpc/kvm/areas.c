@@ -33,8 +33,8 @@
 #include "areas.h"
 #include "compat.h"
 #include "dirty_log.h"
+#include "hooks.h"
 #include "kunit.h"
-#include "stock.h"
 #include "vm.h"
 
 static struct kvmppc_vpa *area_of(struct kvm_vcpu *vcpu, enum khx_area a)
@@ -366,6 +366,14 @@ static void areas_update(struct kvm_vcpu *vcpu, struct khx_vcpu *ext)
 	}
 }
 
+/**
+ * khx_hook_update_vpa() - kvmppc_update_vpa() of VMs of ours
+ * @vcpu:	a vCPU that is about to enter the guest, in its own thread
+ * @vpap:	the area with a request: VPA, DTL, SLB shadow, in this order
+ * @old_vpap:	where to leave what kvm-hv is to unpin; not there before Linux 6.12
+ *
+ * Context: vcpu->arch.vpa_update_lock held, which is let go meanwhile; may sleep.
+ */
 void khx_hook_update_vpa(struct kvm_vcpu *vcpu, struct kvmppc_vpa *vpap,
 			 struct kvmppc_vpa *old_vpap)
 {

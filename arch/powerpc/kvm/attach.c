@@ -23,7 +23,7 @@
 #include "attach.h"
 #include "compat.h"
 #include "dirty_log.h"
-#include "hpt_fault.h"
+#include "hooks.h"
 #include "hpt_life.h"
 #include "kunit.h"
 #include "mmu.h"
@@ -31,12 +31,8 @@
 #include "notifiers.h"
 #include "params.h"
 #include "pin.h"
-#include "radix_fault.h"
 #include "radix_resize.h"
-#include "redirect.h"
-#include "stock.h"
 #include "vm.h"
-#include "wanted.h"
 
 static struct kvmppc_ops *ops;
 
@@ -45,8 +41,11 @@ DEFINE_STATIC_SRCU(attach_srcu);
 /* There can be HPT guests on this host, and something of theirs is ours. */
 static bool hpt_guests;
 
-static int hooks_place_hpt(void);
-static int hooks_place_pin(void);
+/* A VM is about to have an HPT. */
+static int attach_hpt_hooks(void)
+{
+	return hpt_guests ? khx_hooks_place(KHX_HOOK_SET_FOR_HPT) : 0;
+}
 
 /*
  * A VM while it is in one of our members; vm is NULL for those of stock. It is let
@@ -83,12 +82,12 @@ static int op_init_vm(struct kvm *kvm)
 		return err;
 
 	/* On a host with the hash MMU; elsewhere a VM begins as a radix guest. */
-	if (!kvm_is_radix(kvm) && hooks_place_hpt()) {
+	if (!kvm_is_radix(kvm) && attach_hpt_hooks()) {
 		pr_warn_once("virtual machines stay on kvm-hv alone: functions that HPT guests need are held, see above\n");
 		return 0;
 	}
 
-	if (!READ_ONCE(khx_param.paging) && hooks_place_pin()) {
+	if (!READ_ONCE(khx_param.paging) && khx_hooks_place(KHX_HOOK_SET_FOR_PINS)) {
 		khx_stock_ops.destroy_vm(kvm);
 		return -EBUSY;
 	}
@@ -262,14 +261,11 @@ static int op_clear_dirty_log(struct khx_vm *vm, void __user *arg)
 	return khx_dirty_log_clear(vm, &log);
 }
 
-/* long or int */
-#define VM_IOCTL_RET	typeof(khx_stock_ops.arch_vm_ioctl(NULL, 0, 0))
-
 /* The guest gets a new HPT, or an empty one. */
-static VM_IOCTL_RET op_allocate_htab(struct khx_vm *vm, struct file *filp,
-				     unsigned long arg)
+static KHX_VM_IOCTL_RET op_allocate_htab(struct khx_vm *vm, struct file *filp,
+					 unsigned long arg)
 {
-	VM_IOCTL_RET ret;
+	KHX_VM_IOCTL_RET ret;
 	u32 order;
 
 	if (get_user(order, (u32 __user *)arg))
@@ -286,8 +282,8 @@ static VM_IOCTL_RET op_allocate_htab(struct khx_vm *vm, struct file *filp,
 }
 
 /* And KVM_CLEAR_DIRTY_LOG, which stock does not know. */
-static VM_IOCTL_RET op_arch_vm_ioctl(struct file *filp, unsigned int ioctl,
-				     unsigned long arg)
+static KHX_VM_IOCTL_RET op_arch_vm_ioctl(struct file *filp, unsigned int ioctl,
+					 unsigned long arg)
 {
 	struct kvm *kvm = filp->private_data;
 	struct vm_ref ref __cleanup(vm_ref_put) = vm_ref_get(kvm);
@@ -295,7 +291,7 @@ static VM_IOCTL_RET op_arch_vm_ioctl(struct file *filp, unsigned int ioctl,
 	if (ref.vm && khx_param.dirty_log && ioctl == KVM_CLEAR_DIRTY_LOG)
 		return op_clear_dirty_log(ref.vm, (void __user *)arg);
 	if (ref.vm && hpt_guests && ioctl == KVM_PPC_ALLOCATE_HTAB)
-		return hooks_place_hpt() ?: op_allocate_htab(ref.vm, filp, arg);
+		return attach_hpt_hooks() ?: op_allocate_htab(ref.vm, filp, arg);
 	return khx_stock_ops.arch_vm_ioctl(filp, ioctl, arg);
 }
 
@@ -306,7 +302,7 @@ static int op_configure_mmu(struct kvm *kvm, struct kvm_ppc_mmuv3_cfg *cfg)
 	int err;
 
 	if (ref.vm && !(cfg->flags & KVM_PPC_MMUV3_RADIX)) {
-		err = hooks_place_hpt();
+		err = attach_hpt_hooks();
 		if (err)
 			return err;
 	}
@@ -408,243 +404,16 @@ static void *ops_replacement(unsigned int r, unsigned int m)
 }
 
 /*
- * A function that is redirected only to see that redirection works at all on
- * this kernel: ftrace may have been killed by an earlier fault, and then it
- * registers everything and calls nothing. And that callers are recognized.
+ * A function that is hooked only to see that redirection works at all on this
+ * kernel: ftrace may have been killed by an earlier fault, and then it registers
+ * everything and calls nothing. hooks.c, where no function can be traced, calls
+ * it. The compiler may not know what it returns.
  */
 static bool self_test_result;
 
 noinline bool khx_self_test(void)
 {
 	return READ_ONCE(self_test_result);
-}
-
-bool khx_self_test_redirected(void)
-{
-	return true;
-}
-
-static bool notrace self_test_wanted(const struct pt_regs *regs)
-{
-	return khx_called_by_us(regs);
-}
-
-static struct khx_redirect redirected[] = {
-	[KHX_SELF_TEST] = {
-		.name = "khx_self_test",
-		.stub = khx_stub_self_test,
-		.wanted = self_test_wanted,
-	},
-	[KHX_FREE_RADIX] = {
-		.name = "kvmppc_free_radix",
-		.stub = khx_stub_free_radix,
-		.wanted = khx_redirect_kvm,
-	},
-	[KHX_UPDATE_VPA] = {
-		.name = "kvmppc_update_vpa",
-		.stub = khx_stub_update_vpa,
-		.wanted = khx_redirect_vcpu,
-		.facet = &khx_param.areas,
-	},
-	[KHX_INSTANTIATE_PAGE] = {
-		.name = "kvmppc_book3s_instantiate_page",
-		.stub = khx_stub_instantiate_page,
-		.wanted = khx_redirect_vcpu,
-	},
-	[KHX_CREATE_PTE] = {
-		.name = "kvmppc_create_pte",
-		.stub = khx_stub_create_pte,
-		.wanted = khx_redirect_kvm,
-	},
-	/* when the log of a memslot is switched */
-	[KHX_FLUSH_MEMSLOT] = {
-		.name = "kvmppc_radix_flush_memslot",
-		.stub = khx_stub_flush_memslot,
-		.wanted = khx_redirect_kvm,
-		.facet = &khx_param.notifiers,
-	},
-	[KHX_CHECK_EXTENSION] = {
-		.name = "kvm_vm_ioctl_check_extension",
-		.stub = khx_stub_check_manual,
-		.wanted = khx_redirect_check_manual,
-		.facet = &khx_param.dirty_log,
-	},
-	[KHX_ENABLE_CAP] = {
-		.name = "kvm_vm_ioctl_enable_cap",
-		.stub = khx_stub_enable_manual,
-		.wanted = khx_redirect_enable_manual,
-		.facet = &khx_param.dirty_log,
-	},
-	[KHX_GET_NESTED] = {
-		.name = "kvmhv_get_nested",
-		.stub = khx_stub_get_nested,
-		.wanted = khx_redirect_kvm,
-		.facet = &khx_param.nested,
-	},
-	/* only called, where the reverse map is kvm-hv's */
-	[KHX_INSERT_RMAP] = {
-		.name = "kvmhv_insert_nest_rmap",
-	},
-	[KHX_REMOVE_RMAP] = {
-		.name = "kvmhv_remove_nest_rmap_range",
-		.stub = khx_stub_remove_nest_rmap,
-		.wanted = khx_redirect_kvm,
-		.facet = &khx_param.nested,
-	},
-	[KHX_UPDATE_RMAP_RC] = {
-		.name = "kvmhv_update_nest_rmap_rc_list",
-		.stub = khx_stub_update_nest_rmap_rc,
-		.wanted = khx_redirect_kvm,
-		.facet = &khx_param.nested,
-	},
-	/* kvmppc_hv_handle_set_rc() itself is called for each R and C of any radix guest */
-	[KHX_FIND_NESTED_PTE] = {
-		.name = "find_kvm_nested_guest_pte",
-		.caller = "kvmppc_hv_handle_set_rc",
-		.stub = khx_stub_find_nested_pte,
-		.wanted = khx_redirect_kvm,
-		.facet = &khx_param.nested,
-	},
-	[KHX_UNMAP_PTE] = {
-		.name = "kvmppc_unmap_pte",
-		.stub = khx_stub_unmap_pte,
-		.wanted = khx_redirect_unmap_pte,
-	},
-	[KHX_FREE_PGTABLE] = {
-		.name = "kvmppc_free_pgtable_radix",
-		.stub = khx_stub_free_shadow_table,
-		.wanted = khx_redirect_shadow_table,
-	},
-	[KHX_RELEASE_NESTED] = {
-		.name = "kvmhv_release_all_nested",
-		.stub = khx_stub_release_all_nested,
-		.wanted = khx_redirect_kvm,
-		.facet = &khx_param.nested,
-	},
-	[KHX_NESTED_TLBIE] = {
-		.name = "kvmhv_do_nested_tlbie",
-		.stub = khx_stub_nested_tlbie_all,
-		.wanted = khx_redirect_tlbie_all,
-		.facet = &khx_param.nested,
-	},
-	[KHX_RPT_INVALIDATE] = {
-		.name = "do_h_rpt_invalidate_pat",
-		.stub = khx_stub_rpt_invalidate,
-		.wanted = khx_redirect_rpt_to_the_end,
-		.facet = &khx_param.nested,
-	},
-
-	/*
-	 * What only HPT guests need. On bare metal radix guests call some of these at
-	 * each page fault, so they are placed when the first HPT guest of ours appears.
-	 */
-	[KHX_H_ENTER] = {
-		.name = "kvmppc_do_h_enter",
-		.stub = khx_stub_h_enter,
-		.wanted = khx_redirect_kvm,
-	},
-	[KHX_HPT_FAULT] = {
-		.name = "kvmppc_book3s_hv_page_fault",
-		.stub = khx_stub_hpt_page_fault,
-		.wanted = khx_redirect_hpt_vcpu,
-		.facet = &khx_param.notifiers,
-	},
-	[KHX_SETUP_MMU] = {
-		.name = "kvmhv_setup_mmu",
-		.stub = khx_stub_setup_mmu,
-		.wanted = khx_redirect_vcpu,
-	},
-	[KHX_FREE_HPT] = {
-		.name = "kvmppc_free_hpt",
-		.stub = khx_stub_free_hpt,
-		.wanted = khx_redirect_hpt,
-	},
-	[KHX_HTAB_READ] = {
-		.name = "kvm_htab_read",
-		.stub = khx_stub_htab_read,
-		.wanted = khx_redirect_htab_file,
-	},
-	[KHX_HTAB_WRITE] = {
-		.name = "kvm_htab_write",
-		.stub = khx_stub_htab_write,
-		.wanted = khx_redirect_htab_file,
-	},
-	[KHX_RESIZE_PREPARE] = {
-		.name = "kvm_vm_ioctl_resize_hpt_prepare",
-		.stub = khx_stub_resize_prepare,
-		.wanted = khx_redirect_kvm,
-	},
-	[KHX_RESIZE_COMMIT] = {
-		.name = "kvm_vm_ioctl_resize_hpt_commit",
-		.stub = khx_stub_resize_commit,
-		.wanted = khx_redirect_kvm,
-	},
-
-	/* What only VMs with paging=0 need: placed with the first of them. */
-	[KHX_VCPU_RUN] = {
-		.name = "kvmppc_vcpu_run_hv",
-		.stub = khx_stub_vcpu_run,
-		.wanted = khx_redirect_pinned_vcpu,
-	},
-};
-
-static struct khx_redirects redirects = {
-	.row = redirected,
-	.nr = KHX_FIRST_HPT,
-};
-
-/**
- * struct late - redirects that not every host needs
- * @t:		the table; it stays until the module goes
- * @placed:	it is there; late_lock
- */
-struct late {
-	struct khx_redirects t;
-	bool placed;
-};
-
-static DEFINE_MUTEX(late_lock);
-
-static struct late hpt_redirects = {
-	.t.row = &redirected[KHX_FIRST_HPT],
-	.t.nr = KHX_FIRST_PIN - KHX_FIRST_HPT,
-};
-
-static struct late pin_redirects = {
-	.t.row = &redirected[KHX_FIRST_PIN],
-	.t.nr = ARRAY_SIZE(redirected) - KHX_FIRST_PIN,
-};
-
-static int place(struct late *late)
-{
-	int err = 0;
-
-	mutex_lock(&late_lock);
-	if (!late->placed) {
-		err = khx_redirect_register(&late->t);
-		late->placed = !err;
-	}
-	mutex_unlock(&late_lock);
-	return err;
-}
-
-/* A VM of ours is about to have an HPT. */
-static int hooks_place_hpt(void)
-{
-	return hpt_guests ? place(&hpt_redirects) : 0;
-}
-
-/* A VM's pages are to be pinned. */
-static int hooks_place_pin(void)
-{
-	return place(&pin_redirects);
-}
-
-static void take_back(struct late *late)
-{
-	if (late->placed)
-		khx_redirect_unregister(&late->t);
-	late->placed = false;
 }
 
 /* Take a reference on kvm-hv and find its table; both or neither. */
@@ -716,25 +485,17 @@ int khx_attach(void)
 	if (err)
 		goto put;
 
-	khx_stock_init(ops, redirected);
+	khx_stock_ops = *ops;
 	hpt_guests = (khx_param.dirty_log || khx_param.notifiers) && khx_hpt_guests_possible();
 
-	err = khx_redirect_register(&redirects);
+	err = khx_hooks_init();
 	if (err)
 		goto put;
-
-	if (!khx_self_test()) {
-		pr_err("a redirected function was not redirected: has ftrace been disabled by a fault? see earlier messages\n");
-		err = -EIO;
-		goto unregister;
-	}
 
 	for (i = 0; i < ARRAY_SIZE(replacements); i++)
 		attach_set_ops(i, true);
 	return 0;
 
-unregister:
-	khx_redirect_unregister(&redirects);
 put:
 	module_put(ops->owner);
 	return err;
@@ -749,9 +510,7 @@ void khx_detach(void)
 
 	synchronize_rcu_tasks();
 	synchronize_srcu(&attach_srcu);
-	take_back(&pin_redirects);
-	take_back(&hpt_redirects);
-	khx_redirect_unregister(&redirects);
+	khx_hooks_remove();
 	synchronize_rcu_tasks();
 
 	module_put(ops->owner);

@@ -25,9 +25,9 @@
 #include "areas.h"
 #include "compat.h"
 #include "dirty_log.h"
+#include "hooks.h"
 #include "kunit.h"
 #include "mmu.h"
-#include "stock.h"
 #include "vm.h"
 
 #define CREATE_TRACE_POINTS
@@ -278,4 +278,39 @@ void khx_dirty_log_save(struct khx_vm *vm, const struct khx_mmu *mmu)
 	kvm_for_each_memslot(slot, bkt, slots)
 		mmu->save_dirty(vm, slot);
 	srcu_read_unlock(&kvm->srcu, idx);
+}
+
+/* What a log may be enabled with; kvm.ko looks at INITIALLY_SET, this file at the other. */
+#define LOG_MANUAL_FLAGS	(KVM_DIRTY_LOG_MANUAL_PROTECT_ENABLE | KVM_DIRTY_LOG_INITIALLY_SET)
+
+/**
+ * khx_hook_check_extension() - KVM_CHECK_EXTENSION of KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2
+ * @kvm:	a tracked VM, or NULL: one that is created now
+ * @extension:	that capability
+ *
+ * Return: flags that it can be enabled with.
+ */
+int khx_hook_check_extension(struct kvm *kvm, long extension)
+{
+	return LOG_MANUAL_FLAGS;
+}
+
+/**
+ * khx_hook_enable_cap() - KVM_ENABLE_CAP of it
+ * @kvm:	a tracked VM
+ * @cap:	that capability, and flags
+ *
+ * Context: any.
+ * Return: 0; -EINVAL if there is no such flag, or one that needs another.
+ */
+int khx_hook_enable_cap(struct kvm *kvm, struct kvm_enable_cap *cap)
+{
+	u64 flags = cap->args[0];
+
+	if (cap->flags || flags & ~LOG_MANUAL_FLAGS)
+		return -EINVAL;
+	if (flags && !(flags & KVM_DIRTY_LOG_MANUAL_PROTECT_ENABLE))
+		return -EINVAL;
+	kvm->manual_dirty_log_protect = flags;
+	return 0;
 }

@@ -12,6 +12,7 @@
 #include <asm/kvm_book3s_64.h>
 
 #include "compat.h"
+#include "hooks.h"
 #include "hpt_fault.h"
 #include "hpt_life.h"
 #include "hpt_mmu.h"
@@ -19,7 +20,6 @@
 #include "mmu.h"
 #include "params.h"
 #include "pin.h"
-#include "stock.h"
 #include "vm.h"
 
 bool khx_hpt_fault_congruent(const struct kvm_memory_slot *slot, unsigned long gpa,
@@ -46,18 +46,33 @@ static void hpt_fault_make_absent(struct kvm *kvm, const struct kvm_memory_slot 
 	spin_unlock(&kvm->mmu_lock);
 }
 
+/**
+ * khx_hook_do_h_enter() - kvmppc_do_h_enter() of VMs of ours
+ * @kvm:	the VM
+ * @flags:	of H_ENTER
+ * @pte_index:	of H_ENTER
+ * @pteh:	first doubleword of the HPTE, as the guest gave it
+ * @ptel:	second doubleword
+ * @pgdir:	not used by the kernel
+ * @realmode:	how the kernel accesses what is vmalloc'ed
+ * @pte_idx_ret: where the HPTE was put
+ *
+ * The hypercall, and whatever else puts HPTEs into the HPT.
+ *
+ * Context: as the original: not to sleep.
+ * Return: of H_ENTER; H_PARAMETER also if memory of the host is not aligned as
+ * the page of the guest is (PAPR, H_ENTER: a page size that is not supported), but not
+ * with notifiers=0; H_PTEG_FULL also while the HPT is replaced (khx_hpt_life_closed()).
+ */
 long khx_hook_do_h_enter(struct kvm *kvm, unsigned long flags, long pte_index,
 			 unsigned long pteh, unsigned long ptel, pgd_t *pgdir,
 			 bool realmode, unsigned long *pte_idx_ret)
 {
-	typeof(kvmppc_do_h_enter) *original = khx_original(KHX_H_ENTER);
 	unsigned long size = kvmppc_actual_pgsz(pteh, ptel);
 	unsigned long gpa = (ptel & HPTE_R_RPN) & ~(size - 1);
 	const struct kvm_memory_slot *slot;
 	long rc = H_PARAMETER;
 	int idx;
-
-	BUILD_BUG_ON(!__same_type(khx_hook_do_h_enter, kvmppc_do_h_enter));
 
 	/* 6.1 does not hold it here, and uses the memslot all the same */
 	idx = srcu_read_lock(&kvm->srcu);
@@ -67,8 +82,8 @@ long khx_hook_do_h_enter(struct kvm *kvm, unsigned long flags, long pte_index,
 	}
 	slot = size ? gfn_to_memslot(kvm, gpa >> PAGE_SHIFT) : NULL;
 	if (!slot || !khx_param.notifiers || khx_hpt_fault_congruent(slot, gpa, size))
-		rc = original(kvm, flags, pte_index, pteh, ptel, pgdir, realmode,
-			      pte_idx_ret);
+		rc = khx_stock_do_h_enter(kvm, flags, pte_index, pteh, ptel, pgdir,
+					  realmode, pte_idx_ret);
 	if (slot && rc == H_SUCCESS)
 		hpt_fault_make_absent(kvm, slot, gpa >> PAGE_SHIFT);
 	srcu_read_unlock(&kvm->srcu, idx);
@@ -137,26 +152,36 @@ static void hpt_fault_unpin(struct khx_vm *vm, const struct faulting *f)
 	spin_unlock(&vm->kvm->mmu_lock);
 }
 
+/**
+ * khx_hook_book3s_hv_page_fault() - kvmppc_book3s_hv_page_fault() of HPT guests of ours
+ * @vcpu:	the vCPU that faulted
+ * @ea:		effective address
+ * @dsisr:	what the processor said
+ *
+ * Pins the page first if the guest is one whose pages are pinned.
+ *
+ * Context: vCPU thread, kvm->srcu held, may sleep.
+ * Return: RESUME_GUEST or RESUME_HOST; -EFAULT if a page larger than the host's does
+ * not lie in its memslot as the memory under it does; -ENOMEM if RLIMIT_MEMLOCK does not allow
+ * to pin the page, and KVM_RUN can be repeated; other errors of stock.
+ */
 int khx_hook_book3s_hv_page_fault(struct kvm_vcpu *vcpu, unsigned long ea,
 				  unsigned long dsisr)
 {
-	typeof(kvmppc_book3s_hv_page_fault) *original = khx_original(KHX_HPT_FAULT);
 	struct khx_vm *vm = khx_vm_find(vcpu->kvm);
 	struct kvm *kvm = vcpu->kvm;
 	struct faulting f = { };
 	int ret = 0;
 
-	BUILD_BUG_ON(!__same_type(khx_hook_book3s_hv_page_fault,
-				  kvmppc_book3s_hv_page_fault));
-
 	if (ea != vcpu->arch.pgfault_addr)
-		return original(vcpu, ea, dsisr);
+		return khx_stock_book3s_hv_page_fault(vcpu, ea, dsisr);
 	if (!hpt_fault_read(vcpu, vm, &f)) {
 		/* with a cache entry of its own the access may be MMIO all the same */
-		return vcpu->arch.pgfault_cache ? original(vcpu, ea, dsisr) : RESUME_GUEST;
+		return vcpu->arch.pgfault_cache ?
+		       khx_stock_book3s_hv_page_fault(vcpu, ea, dsisr) : RESUME_GUEST;
 	}
 	if (!f.size)
-		return original(vcpu, ea, dsisr);
+		return khx_stock_book3s_hv_page_fault(vcpu, ea, dsisr);
 
 	if (!hpt_fault_is_congruent(kvm, &f))
 		return -EFAULT;
@@ -164,7 +189,7 @@ int khx_hook_book3s_hv_page_fault(struct kvm_vcpu *vcpu, unsigned long ea,
 		ret = hpt_fault_pin(vm, &f, dsisr & DSISR_ISSTORE);
 	if (ret)
 		return ret;
-	ret = original(vcpu, ea, dsisr);
+	ret = khx_stock_book3s_hv_page_fault(vcpu, ea, dsisr);
 	if (ret >= 0 && !hpt_fault_is_congruent(kvm, &f)) {
 		hpt_fault_unpin(vm, &f);
 		ret = -EFAULT;

@@ -13,10 +13,10 @@
 
 #include "compat.h"
 #include "dirty_log.h"
+#include "hooks.h"
 #include "hpt_life.h"
 #include "hpt_mmu.h"
 #include "mmu.h"
-#include "stock.h"
 #include "vm.h"
 
 #define HPT_LIFE_POLL_MS	10
@@ -83,11 +83,9 @@ void khx_hpt_life_start(struct khx_vm *vm, bool untouched)
 /* kvm-hv answers more than 0 while its worker makes an HPT of this order. */
 static long hpt_life_prepare(struct kvm *kvm, u32 order)
 {
-	typeof(kvm_vm_ioctl_resize_hpt_prepare) *original =
-		khx_original(KHX_RESIZE_PREPARE);
 	struct kvm_ppc_resize_hpt resize = { .shift = order };
 
-	return original(kvm, &resize);
+	return khx_stock_resize_hpt_prepare(kvm, &resize);
 }
 
 /* There is no worker then that kvm-hv could lose sight of. */
@@ -115,10 +113,19 @@ void khx_hpt_life_drop_prepared(struct khx_vm *vm)
 	vm->hpt_life.any_prepared = false;
 }
 
-long khx_hook_resize_hpt_prepare(struct kvm *kvm, struct kvm_ppc_resize_hpt *resize)
+/**
+ * khx_hook_resize_hpt_prepare() - KVM_PPC_RESIZE_HPT_PREPARE of VMs of ours
+ * @kvm:	a VM of ours
+ * @resize:	as for the ioctl
+ *
+ * Waits until an HPT of another size that is being made is there.
+ *
+ * Context: may sleep.
+ * Return: of stock; -EINTR if the caller is to die.
+ */
+KHX_RESIZE_HPT_RET khx_hook_resize_hpt_prepare(struct kvm *kvm,
+					       struct kvm_ppc_resize_hpt *resize)
 {
-	typeof(kvm_vm_ioctl_resize_hpt_prepare) *original =
-		khx_original(KHX_RESIZE_PREPARE);
 	struct khx_hpt_life *life = &khx_vm_find(kvm)->hpt_life;
 	long ret = 0;
 
@@ -127,7 +134,7 @@ long khx_hook_resize_hpt_prepare(struct kvm *kvm, struct kvm_ppc_resize_hpt *res
 	if (resize->shift != life->preparing)
 		ret = hpt_life_await_prepared(khx_vm_find(kvm), true);
 	if (!ret) {
-		ret = original(kvm, resize);
+		ret = khx_stock_resize_hpt_prepare(kvm, resize);
 		/* it has not looked at anything if the arguments are wrong */
 		if (ret != -EINVAL)
 			life->preparing = ret > 0 ? resize->shift : 0;
@@ -217,17 +224,31 @@ static bool hpt_life_bolted_collide(struct kvm *kvm, const struct kvm_ppc_resize
 	       !hpt_life_bolted_in_place(&kvm->arch.hpt);
 }
 
-long khx_hook_resize_hpt_commit(struct kvm *kvm, struct kvm_ppc_resize_hpt *resize)
+/**
+ * khx_hook_resize_hpt_commit() - KVM_PPC_RESIZE_HPT_COMMIT of VMs of ours
+ * @kvm:	a VM of ours
+ * @resize:	as for the ioctl
+ *
+ * Waits for an HPT that is being made. While kvm-hv replaces the HPT no H_ENTER is under
+ * way, nor a page fault, and none begins. On POWER8 hypercalls are served in real mode,
+ * where kvm-hv's own way to stop them works.
+ *
+ * Context: may sleep.
+ * Return: of stock; -EIO if no vCPU has run since the VM was made or got its HPT, as kvm-hv
+ * has it, which also warns then; -ENOSPC, and nothing is prepared any more, if a bolted
+ * HPTE is where its address does not lead: two of these may come to one place, which
+ * kvm-hv does not survive in an HPT that is not smaller; -EINTR if the caller is to die.
+ */
+KHX_RESIZE_HPT_RET khx_hook_resize_hpt_commit(struct kvm *kvm,
+					      struct kvm_ppc_resize_hpt *resize)
 {
-	typeof(kvm_vm_ioctl_resize_hpt_commit) *original =
-		khx_original(KHX_RESIZE_COMMIT);
 	struct khx_vm *vm = khx_vm_find(kvm);
 	long ret;
 
 	if (down_write_killable(&vm->hpt_life.readers))
 		return -EINTR;
 	if (kvm_is_radix(kvm)) {
-		ret = original(kvm, resize);
+		ret = khx_stock_resize_hpt_commit(kvm, resize);
 		goto out;
 	}
 	ret = hpt_life_await_prepared(vm, true) ?: hpt_life_close(vm);
@@ -237,7 +258,7 @@ long khx_hook_resize_hpt_commit(struct kvm *kvm, struct kvm_ppc_resize_hpt *resi
 		hpt_life_prepare(kvm, 0);
 		ret = -ENOSPC;
 	} else {
-		ret = original(kvm, resize);
+		ret = khx_stock_resize_hpt_commit(kvm, resize);
 	}
 	hpt_life_open(vm);
 out:
@@ -256,15 +277,21 @@ bool khx_hpt_life_closed(struct kvm *kvm)
 	return vcpu && vcpu->kvm == kvm && vcpu->arch.hcall_needed;
 }
 
+/**
+ * khx_hook_setup_mmu() - kvmhv_setup_mmu() of VMs of ours
+ * @vcpu:	a vCPU that is about to run, while the MMU is not ready
+ *
+ * Context: vCPU thread, may sleep.
+ * Return: of stock; -EINTR if the caller is to die.
+ */
 int khx_hook_setup_mmu(struct kvm_vcpu *vcpu)
 {
-	int (*original)(struct kvm_vcpu *vcpu) = khx_original(KHX_SETUP_MMU);
 	struct khx_vm *vm = khx_vm_find(vcpu->kvm);
 	int err;
 
 	if (mutex_lock_killable(&vm->hpt_life.begin))
 		return -EINTR;
-	err = original(vcpu);
+	err = khx_stock_setup_mmu(vcpu);
 	mutex_unlock(&vm->hpt_life.begin);
 	return err;
 }
@@ -274,9 +301,14 @@ int khx_hook_setup_mmu(struct kvm_vcpu *vcpu)
  * An HPT that has been replaced while vCPUs ran may still be in the hands of a hypercall
  * or a page fault that does not hold kvm->srcu; none of these sleeps.
  */
+/**
+ * khx_hook_free_hpt() - kvmppc_free_hpt() of VMs of ours
+ * @info:	the HPT in use, of a VM of ours; or one that has been replaced
+ *
+ * Context: kvm->arch.mmu_setup_lock held, or at the end of the VM; no vCPU runs.
+ */
 void khx_hook_free_hpt(struct kvm_hpt_info *info)
 {
-	void (*original)(struct kvm_hpt_info *info) = khx_original(KHX_FREE_HPT);
 	struct kvm *kvm = container_of(info, struct kvm, arch.hpt);
 	struct khx_vm *vm = khx_vm_find(kvm);
 
@@ -284,34 +316,48 @@ void khx_hook_free_hpt(struct kvm_hpt_info *info)
 		synchronize_rcu_tasks();
 	else if (!kvm_is_radix(kvm))
 		khx_dirty_log_save(vm, &khx_hpt_mmu);
-	original(info);
+	khx_stock_free_hpt(info);
 }
 
+/**
+ * khx_hook_htab_read() - read() of KVM_PPC_GET_HTAB_FD
+ * @file:	such a file of a VM of ours
+ * @buf:	as for read()
+ * @count:	as for read()
+ * @ppos:	as for read()
+ *
+ * Return: of stock; -EINTR.
+ */
 ssize_t khx_hook_htab_read(struct file *file, char __user *buf, size_t count, loff_t *ppos)
 {
-	ssize_t (*original)(struct file *file, char __user *buf, size_t count, loff_t *ppos) =
-		khx_original(KHX_HTAB_READ);
 	struct khx_vm *vm = khx_vm_find(khx_htab_kvm(file->private_data));
 	ssize_t ret;
 
 	if (down_read_killable(&vm->hpt_life.readers))
 		return -EINTR;
-	ret = original(file, buf, count, ppos);
+	ret = khx_stock_htab_read(file, buf, count, ppos);
 	up_read(&vm->hpt_life.readers);
 	return ret;
 }
 
+/**
+ * khx_hook_htab_write() - write() of KVM_PPC_GET_HTAB_FD
+ * @file:	such a file of a VM of ours
+ * @buf:	as for write()
+ * @count:	as for write()
+ * @ppos:	as for write()
+ *
+ * Return: of stock; -EINTR.
+ */
 ssize_t khx_hook_htab_write(struct file *file, const char __user *buf, size_t count,
 			    loff_t *ppos)
 {
-	ssize_t (*original)(struct file *file, const char __user *buf, size_t count,
-			    loff_t *ppos) = khx_original(KHX_HTAB_WRITE);
 	struct khx_vm *vm = khx_vm_find(khx_htab_kvm(file->private_data));
 	ssize_t ret;
 
 	if (down_read_killable(&vm->hpt_life.readers))
 		return -EINTR;
-	ret = original(file, buf, count, ppos);
+	ret = khx_stock_htab_write(file, buf, count, ppos);
 	up_read(&vm->hpt_life.readers);
 	return ret;
 }

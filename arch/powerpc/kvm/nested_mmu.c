@@ -19,6 +19,7 @@
 #include <asm/pte-walk.h>
 
 #include "compat.h"
+#include "hooks.h"
 #include "kunit.h"
 #include "nested_mmu.h"
 #include "nested_rmap.h"
@@ -27,7 +28,6 @@
 #include "radix_pass.h"
 #include "radix_tree.h"
 #include "radix_walk.h"
-#include "stock.h"
 #include "vm.h"
 
 /*
@@ -215,7 +215,20 @@ static void nested_free_tables(struct khx_vm *vm, struct khx_shadow *shadow)
  * it for one that has ended. Only the latter gives up its struct khx_shadow, so
  * the look-up needs no lock. Without one there was never a table.
  */
-void khx_hook_free_pgtable_radix(struct kvm *kvm, pgd_t *root, u64 lpid)
+/**
+ * khx_hook_free_pgtable_radix() - kvmppc_free_pgtable_radix() of a shadow table
+ * @kvm:	the VM
+ * @root:	its root, which stays, empty
+ * @lpid:	its LPID
+ *
+ * Stock frees the tables, and then the caller invalidates what may still walk
+ * them. Here it is the other way round.
+ *
+ * Context: kvm->mmu_lock held, which is let go and taken again, and the nested
+ * guest's tlb_lock; or neither, if the nested guest has ended and nobody has a
+ * reference to it any more. May sleep.
+ */
+void khx_hook_free_pgtable_radix(struct kvm *kvm, pgd_t *root, KHX_LPID lpid)
 {
 	struct khx_vm *vm = khx_vm_find(kvm);
 	struct khx_shadow *shadow = khx_rmap_shadow(&vm->rmap, lpid);
@@ -419,12 +432,10 @@ struct shadow_fault {
 
 static void nested_insert_rmap(struct shadow_fault *f)
 {
-	typeof(kvmhv_insert_nest_rmap) *original = khx_original(KHX_INSERT_RMAP);
-
 	if (khx_param.nested)
 		khx_nested_insert(f->vm, f->word, f->gp, f->n_gpa);
 	else
-		original(f->vm->kvm, f->word, f->n_rmap);
+		khx_stock_insert_nest_rmap(f->vm->kvm, f->word, f->n_rmap);
 }
 
 /*
@@ -487,6 +498,21 @@ static int nested_map(struct shadow_fault *f)
 	return err;
 }
 
+/**
+ * khx_hook_create_pte() - kvmppc_create_pte() of VMs of ours, for shadow tables
+ * @kvm:	the VM
+ * @root:	shadow table of the nested guest that the running vCPU is in
+ * @pte:	the leaf
+ * @n_gpa:	guest real address of the nested guest
+ * @level:	0 PTE, 1 PMD, 2 PUD
+ * @mmu_seq:	kvm->mmu_invalidate_seq from before the guest's leaf was looked up
+ * @lpid:	LPID of the table
+ * @rmapp:	word of the first page of the guest's leaf in the memslot's rmap
+ * @n_rmap:	kvm-hv's entry for that
+ *
+ * Context: vCPU thread, the nested guest's tlb_lock and kvm->srcu held, may sleep.
+ * Return: 0; -EAGAIN to let the nested guest try again; -ENOMEM.
+ */
 int khx_hook_create_pte(struct kvm *kvm, pgd_t *root, pte_t pte, unsigned long n_gpa,
 			unsigned int level, unsigned long mmu_seq, KHX_LPID lpid,
 			unsigned long *rmapp, struct rmap_nested **n_rmap)
@@ -503,8 +529,6 @@ int khx_hook_create_pte(struct kvm *kvm, pgd_t *root, pte_t pte, unsigned long n
 		.n_rmap = n_rmap,
 	};
 	int err = 0, tables;
-
-	BUILD_BUG_ON(!__same_type(khx_hook_create_pte, kvmppc_create_pte));
 
 	/* Leaves of the guest itself: khx_hook_instantiate_page() makes them all. */
 	if (WARN_ON_ONCE(!f.gp || f.gp->shadow_pgtable != root))
@@ -667,6 +691,16 @@ bool khx_nested_insert(struct khx_vm *vm, unsigned long *word,
 }
 EXPORT_SYMBOL_FOR_KUNIT(khx_nested_insert);
 
+/**
+ * khx_hook_remove_nest_rmap_range() - kvmhv_remove_nest_rmap_range()
+ * @kvm:	the VM
+ * @slot:	memslot of the leaf, or NULL
+ * @gpa:	guest real address of a leaf that has gone
+ * @hpa:	host address that it mapped
+ * @nbytes:	its size
+ *
+ * C bits of shadow PTEs are kept in the memslot's accumulated bits.
+ */
 void khx_hook_remove_nest_rmap_range(struct kvm *kvm, const struct kvm_memory_slot *slot,
 				     unsigned long gpa, unsigned long hpa,
 				     unsigned long nbytes)
@@ -690,6 +724,17 @@ void khx_hook_remove_nest_rmap_range(struct kvm *kvm, const struct kvm_memory_sl
 }
 EXPORT_SYMBOL_FOR_KUNIT(khx_hook_remove_nest_rmap_range);
 
+/**
+ * khx_hook_update_nest_rmap_rc_list() - kvmhv_update_nest_rmap_rc_list()
+ * @kvm:	the VM
+ * @rmapp:	word of a page
+ * @clear:	bits to clear, of R and C
+ * @set:	0
+ * @hpa:	host address that the guest's leaf maps
+ * @nbytes:	its size, or 1 for a single page
+ *
+ * Flushed, under the shadow LPIDs, when it returns.
+ */
 void khx_hook_update_nest_rmap_rc_list(struct kvm *kvm, unsigned long *rmapp,
 				       unsigned long clear, unsigned long set,
 				       unsigned long hpa, unsigned long nbytes)
@@ -734,12 +779,21 @@ pte_t *khx_nested_find_for_rc(struct khx_vm *vm, const struct kvm_nested_guest *
 }
 EXPORT_SYMBOL_FOR_KUNIT(khx_nested_find_for_rc);
 
+/**
+ * khx_hook_find_nested_guest_pte() - find_kvm_nested_guest_pte()
+ * @kvm:	the VM
+ * @l1_lpid:	LPID that L1 gave the nested guest
+ * @n_gpa:	guest real address of the nested guest
+ * @shift:	where to leave log2 of the size of what is found
+ *
+ * For kvmppc_hv_handle_set_rc(), which is about to set R, or R and C, in what it finds,
+ * after a fault of the nested guest that the running vCPU has run:
+ * khx_nested_find_for_rc() for that. Others who look for a shadow PTE find it.
+ */
 pte_t *khx_hook_find_nested_guest_pte(struct kvm *kvm, unsigned long l1_lpid, unsigned long n_gpa,
 				      unsigned int *shift)
 {
 	const struct kvm_vcpu *vcpu = kvm_get_running_vcpu();
-
-	BUILD_BUG_ON(!__same_type(khx_hook_find_nested_guest_pte, find_kvm_nested_guest_pte));
 
 	if (WARN_ON_ONCE(!vcpu || vcpu->kvm != kvm || !vcpu->arch.nested))
 		return NULL;
@@ -804,9 +858,14 @@ void khx_nested_unmap_pte(struct kvm *kvm, pte_t *ptep, unsigned long n_gpa,
 }
 EXPORT_SYMBOL_FOR_KUNIT(khx_nested_unmap_pte);
 
+/**
+ * khx_hook_release_all_nested() - kvmhv_release_all_nested()
+ * @kvm:	the VM
+ *
+ * Context: no vCPU runs; may sleep.
+ */
 void khx_hook_release_all_nested(struct kvm *kvm)
 {
-	void (*original)(struct kvm *kvm) = khx_original(KHX_RELEASE_NESTED);
 	struct khx_vm *vm = khx_vm_find(kvm);
 	struct khx_shadow *shadow;
 	unsigned long lpid;
@@ -820,7 +879,7 @@ void khx_hook_release_all_nested(struct kvm *kvm)
 
 	/* kvm-hv walks over memslots after that, and does not mind that they change */
 	mutex_lock(&kvm->slots_lock);
-	original(kvm);
+	khx_stock_release_all_nested(kvm);
 	mutex_unlock(&kvm->slots_lock);
 }
 
@@ -829,17 +888,19 @@ void khx_hook_release_all_nested(struct kvm *kvm)
  * hold the one it uses: another vCPU of L1 may end it meanwhile. Asked for one, it
  * does.
  */
+/**
+ * khx_hook_do_nested_tlbie() - kvmhv_do_nested_tlbie() for all nested guests
+ * @vcpu:	the vCPU that made the hypercall H_TLB_INVALIDATE
+ *
+ * Context: vCPU thread, may sleep.
+ */
 long khx_hook_do_nested_tlbie(struct kvm_vcpu *vcpu)
 {
-	long (*original)(struct kvm_vcpu *vcpu) = khx_original(KHX_NESTED_TLBIE);
 	unsigned long rs = kvmppc_get_gpr(vcpu, 5), rb = kvmppc_get_gpr(vcpu, 6);
 	struct kvm *kvm = vcpu->kvm;
 	struct kvm_nested_guest *gp;
 	long rc = H_SUCCESS;
 	int lpid = 0;
-
-	if (WARN_ON_ONCE(!original))
-		return H_HARDWARE;
 
 	kvmppc_set_gpr(vcpu, 6, (rb & ~TLBIEL_INVAL_SET) | TLBIEL_INVAL_SET_LPID);
 	for (; rc == H_SUCCESS; lpid++) {
@@ -848,7 +909,7 @@ long khx_hook_do_nested_tlbie(struct kvm_vcpu *vcpu)
 		spin_unlock(&kvm->mmu_lock);
 		/* without one: whether the other parameters are right */
 		kvmppc_set_gpr(vcpu, 5, gp ? lpid : 0);
-		rc = original(vcpu);
+		rc = khx_stock_do_nested_tlbie(vcpu);
 		if (!gp)
 			break;
 	}
@@ -857,16 +918,27 @@ long khx_hook_do_nested_tlbie(struct kvm_vcpu *vcpu)
 	return rc;
 }
 
+/**
+ * khx_hook_do_h_rpt_invalidate_pat() - do_h_rpt_invalidate_pat() up to the last page
+ * @vcpu:	the vCPU that made the hypercall H_RPT_INVALIDATE
+ * @lpid:	nested guest, by its L1's number
+ * @type:	what is invalidated
+ * @pg_sizes:	sizes of pages
+ * @start:	first address
+ * @end:	last address
+ *
+ * kvm-hv goes from page to page until it is beyond the end, where there is nothing.
+ * All of the nested guest is invalidated instead.
+ *
+ * Context: vCPU thread, may sleep.
+ * Return: of stock for a longer range.
+ */
 long khx_hook_do_h_rpt_invalidate_pat(struct kvm_vcpu *vcpu, unsigned long lpid,
 				      unsigned long type, unsigned long pg_sizes,
 				      unsigned long start, unsigned long end)
 {
-	typeof(khx_hook_do_h_rpt_invalidate_pat) *original = khx_original(KHX_RPT_INVALIDATE);
-
-	BUILD_BUG_ON(!__same_type(khx_hook_do_h_rpt_invalidate_pat, do_h_rpt_invalidate_pat));
-
 	/* more pages of any size than kvm-hv takes one by one */
-	return original(vcpu, lpid, type, pg_sizes, 0, BIT(62));
+	return khx_stock_do_h_rpt_invalidate_pat(vcpu, lpid, type, pg_sizes, 0, BIT(62));
 }
 
 /* As kvm-hv makes it (Linux 4.20, "KVM: PPC: Book3S HV: Nested guest entry via hypercall"). */
@@ -902,15 +974,25 @@ static void nested_guest_free(struct kvm_nested_guest *gp)
 	kfree(gp);
 }
 
+/**
+ * khx_hook_get_nested() - kvmhv_get_nested()
+ * @kvm:	the VM
+ * @l1_lpid:	LPID that L1 gives its nested guest
+ * @create:	make one if there is none
+ *
+ * kvm-hv adds to the IDR of nested guests without a lock, while other vCPUs of L1
+ * add to it or remove from it; here it is changed under kvm->mmu_lock.
+ *
+ * Context: vCPU thread, may sleep; takes kvm->mmu_lock.
+ * Return: the nested guest with one reference more (kvmhv_put_nested()), or NULL if
+ * there is none, if L1's partition table has no such entry, or without memory.
+ */
 struct kvm_nested_guest *khx_hook_get_nested(struct kvm *kvm, int l1_lpid, bool create)
 {
-	typeof(khx_hook_get_nested) *original = khx_original(KHX_GET_NESTED);
 	struct kvm_nested_guest *gp, *new;
 	unsigned int table_bits = (kvm->arch.l1_ptcr & PRTS_MASK) + 12 - 4;
 
-	BUILD_BUG_ON(!__same_type(khx_hook_get_nested, kvmhv_get_nested));
-
-	gp = original(kvm, l1_lpid, false);
+	gp = khx_stock_get_nested(kvm, l1_lpid, false);
 	if (gp || !create || l1_lpid < 0 || l1_lpid >> min(table_bits, 30U))
 		return gp;
 

@@ -7,12 +7,12 @@
 #include <asm/kvm_book3s.h>
 
 #include "compat.h"
+#include "hooks.h"
 #include "mmu.h"
 #include "notifiers.h"
 #include "pin.h"
 #include "radix_mmu.h"
 #include "radix_resize.h"
-#include "stock.h"
 #include "vm.h"
 
 bool khx_notifier_unmap(struct khx_vm *vm, struct kvm_gfn_range *range)
@@ -63,16 +63,23 @@ void khx_notifier_flush_memslot(struct khx_vm *vm, struct kvm_memory_slot *slot)
  * leaves are split, or joined again. Where everything is dirty to begin with, they
  * are split when they are cleaned.
  */
+/**
+ * khx_hook_radix_flush_memslot() - kvmppc_radix_flush_memslot() of VMs of ours
+ * @kvm:	the VM
+ * @slot:	a memslot whose logging is switched
+ *
+ * The same for a memslot that stays.
+ *
+ * Context: kvm->slots_lock held; may sleep.
+ */
 void khx_hook_radix_flush_memslot(struct kvm *kvm, const struct kvm_memory_slot *slot)
 {
-	void (*original)(struct kvm *kvm, const struct kvm_memory_slot *slot) =
-		khx_original(KHX_FLUSH_MEMSLOT);
 	struct khx_vm *vm = khx_vm_find(kvm);
 	struct kvm_memory_slot *new;
 
 	/* as it was before the switch */
 	if (kvm->arch.secure_guest) {
-		original(kvm, slot);
+		khx_stock_radix_flush_memslot(kvm, slot);
 	} else if (slot->flags & KVM_MEM_LOG_DIRTY_PAGES) {
 		khx_join_memslot(vm, slot);
 	} else if (!kvm_dirty_log_manual_protect_and_init_set(kvm) &&

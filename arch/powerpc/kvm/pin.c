@@ -13,9 +13,9 @@
 #include <linux/mmu_notifier.h>
 
 #include "compat.h"
+#include "hooks.h"
 #include "mmu.h"
 #include "pin.h"
-#include "stock.h"
 #include "vm.h"
 
 /*
@@ -92,11 +92,17 @@ int khx_pin_nested_fault(struct kvm_vcpu *vcpu, int err)
 	return -EINTR;
 }
 
+/**
+ * khx_hook_vcpu_run_hv() - kvmppc_vcpu_run_hv() of VMs whose pages are pinned
+ * @vcpu:	the vCPU
+ *
+ * Context: KVM_RUN.
+ * Return: of stock, or the error that khx_pin_nested_fault() was given.
+ */
 int khx_hook_vcpu_run_hv(struct kvm_vcpu *vcpu)
 {
-	int (*original)(struct kvm_vcpu *vcpu) = khx_original(KHX_VCPU_RUN);
 	short *run_error = &khx_vm_find(vcpu->kvm)->pins.run_error[vcpu->vcpu_idx];
-	int ret = original(vcpu);
+	int ret = khx_stock_vcpu_run_hv(vcpu);
 
 	if (ret != -EINTR || !*run_error)
 		return ret;

@@ -15,6 +15,7 @@
 #include <asm/pte-walk.h>
 
 #include "compat.h"
+#include "hooks.h"
 #include "kunit.h"
 #include "pin.h"
 #include "radix_fault.h"
@@ -313,6 +314,32 @@ static int fault_hold_and_map(struct fault *f)
 	return err == -ENOENT ? -EAGAIN : err;
 }
 
+/**
+ * khx_hook_instantiate_page() - kvmppc_book3s_instantiate_page() of VMs of ours
+ * @vcpu:	the vCPU that faulted
+ * @gpa:	guest real address
+ * @memslot:	its memslot
+ * @writing:	the access was a store
+ * @kvm_ro:	map it read-only
+ * @inserted_pte: NULL, or where to leave what was inserted
+ * @levelp:	NULL, or where to leave its level
+ *
+ * The leaf is as large as the host's, where guest and host address have the same offset
+ * in it, the memslot has all of it and is not logged, and no smaller leaves are there
+ * already. (kvm-hv does not look where a memslot begins and ends: what lies around it
+ * inside a huge page of the host is the guest's then; and where single pages are mapped,
+ * it invalidates them under the addresses that they have in the host.) A leaf that is
+ * there already and does what the access needs stays, however large.
+ *
+ * A page that is loaded from while its memslot is logged is mapped without C.
+ *
+ * If the guest is one whose pages are pinned, what is mapped is.
+ *
+ * Context: vCPU thread, kvm->srcu held, may sleep.
+ * Return: 0; -EAGAIN to let the guest try again; -ENOMEM if RLIMIT_MEMLOCK does
+ * not allow to pin, and KVM_RUN can be repeated, or if there is no memory; -EFAULT if the
+ * host has no such page, or the guest's table cannot map the address.
+ */
 int khx_hook_instantiate_page(struct kvm_vcpu *vcpu, unsigned long gpa,
 			      struct kvm_memory_slot *memslot, bool writing,
 			      bool kvm_ro, pte_t *inserted_pte,
@@ -329,9 +356,6 @@ int khx_hook_instantiate_page(struct kvm_vcpu *vcpu, unsigned long gpa,
 		.read_only = kvm_ro,
 	};
 	int err;
-
-	BUILD_BUG_ON(!__same_type(khx_hook_instantiate_page,
-				  kvmppc_book3s_instantiate_page));
 
 	/* Notifiers, the log and the deletion of the memslot would not find it. */
 	if (!khx_tree_maps(gpa))

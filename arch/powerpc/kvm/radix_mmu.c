@@ -13,6 +13,7 @@
 #include "compat.h"
 #include "dirty_log.h"
 #include "flush_debug.h"
+#include "hooks.h"
 #include "kunit.h"
 #include "mmu.h"
 #include "nested_mmu.h"
@@ -24,7 +25,6 @@
 #include "radix_resize.h"
 #include "radix_tree.h"
 #include "radix_walk.h"
-#include "stock.h"
 #include "vm.h"
 
 /*
@@ -466,16 +466,42 @@ void khx_radix_unmap(struct khx_vm *vm,
 }
 EXPORT_SYMBOL_FOR_KUNIT(khx_radix_unmap);
 
+/**
+ * khx_hook_unmap_pte() - kvmppc_unmap_pte() of a shadow PTE, or at an address from 2^52 on
+ * @kvm:	a VM of ours
+ * @ptep:	the leaf that kvm-hv has found
+ * @gpa:	for which address
+ * @shift:	log2 of its size, or 0 for a single page
+ * @slot:	the memslot of @gpa; NULL for a shadow PTE
+ * @lpid:	LPID whose table the leaf is in
+ *
+ * The guest itself has no leaves from 2^52 on: what kvm-hv has found is another memslot's,
+ * at the lower 52 bits. It stays, or it would be invalidated at an address where it is not,
+ * and be reported for a memslot that it is not of. Shadow PTEs are
+ * khx_nested_unmap_pte()'s.
+ *
+ * Context: kvm->mmu_lock held.
+ */
 void khx_hook_unmap_pte(struct kvm *kvm, pte_t *ptep, unsigned long gpa, unsigned int shift,
-			const struct kvm_memory_slot *slot, u64 lpid)
+			const struct kvm_memory_slot *slot, KHX_LPID lpid)
 {
 	if (lpid != kvm->arch.lpid)
 		khx_nested_unmap_pte(kvm, ptep, gpa, shift, slot, lpid);
 }
 
+/**
+ * khx_hook_free_radix() - in place of kvmppc_free_radix()
+ * @kvm:	a VM of ours whose table nobody uses any more
+ *
+ * The table of a radix VM is freed when the VM ends, and when it becomes an HPT
+ * VM, which a guest may do by rebooting while it is migrated. Stock throws the
+ * C bits away with the table. Here they are saved if a log may ask for them. kvm-hv
+ * frees the root.
+ *
+ * Context: no vCPU runs; may sleep; takes kvm->srcu.
+ */
 void khx_hook_free_radix(struct kvm *kvm)
 {
-	void (*original)(struct kvm *kvm) = khx_original(KHX_FREE_RADIX);
 	struct khx_vm *vm = khx_vm_find(kvm);
 
 	if (khx_param.dirty_log)
@@ -486,7 +512,7 @@ void khx_hook_free_radix(struct kvm *kvm)
 		spin_unlock(&kvm->mmu_lock);
 		khx_tree_free(kvm->arch.pgtable, true);
 	}
-	original(kvm);
+	khx_stock_free_radix(kvm);
 }
 
 void khx_radix_flush_slot(struct khx_vm *vm,

@@ -6,7 +6,7 @@
  * whether it is about the function called, and these are called at every page fault
  * and guest entry.
  *
- * This file and wanted.c are built without tracing (see the Makefile): the callback
+ * This file and hooks.c are built without tracing (see the Makefile): the callback
  * and the predicates run inside ftrace, where a traced function would recurse. ftrace
  * calls the ops of a module through its list function, whose recursion guard lets the
  * callback through: no function that is redirected is called from a callback in the
@@ -44,7 +44,7 @@ static const struct khx_redirect *redirect_row(const struct khx_redirects *t,
 	return NULL;
 }
 
-/* The function's prologue has copied the return address to r0 (khx_called_by_us()). */
+/* The function's prologue has copied the return address to r0 (khx_hook_called_by_us()). */
 static bool redirect_called_by(const struct khx_redirect *r, const struct pt_regs *regs)
 {
 	return !r->caller || regs->gpr[0] - r->caller_start < r->caller_size;
@@ -100,17 +100,13 @@ static void redirect_init_ops(struct ftrace_ops *ops)
 	};
 }
 
-static int redirect_add(struct ftrace_ops *ops, struct khx_redirect *r)
+static int redirect_find(struct khx_redirect *r)
 {
-	unsigned long ip, size, original = 0;
+	unsigned long ip, start = 0, size;
 	const char *name = r->name;
 	int err;
 
-	err = redirect_locate(name, &r->ip, &original, &size);
-	/* For a name, ftrace would compare those of all functions that can be traced. */
-	if (!err && r->stub)
-		err = ftrace_set_filter_ip(ops, r->ip, 0, 0);
-	r->original = (void *)original;
+	err = redirect_locate(name, &r->ip, &start, &size);
 	if (!err && r->caller) {
 		name = r->caller;
 		err = redirect_locate(name, &ip, &r->caller_start, &r->caller_size);
@@ -118,7 +114,26 @@ static int redirect_add(struct ftrace_ops *ops, struct khx_redirect *r)
 	if (err)
 		pr_err("cannot redirect %s: no such function in this kernel, or it cannot be traced (%d)\n",
 		       name, err);
+	else if (r->original)
+		*r->original = (void *)start;
 	return err == -EINVAL ? -ENOENT : err;
+}
+
+int khx_redirect_resolve(struct khx_redirects *t)
+{
+	struct khx_redirect *r;
+	int err = 0;
+
+	for (r = t->row; r < t->row + t->nr && !err; r++)
+		if (redirect_applies(r))
+			err = redirect_find(r);
+	return err;
+}
+
+/* For a name, ftrace would compare those of all functions that can be traced. */
+static int redirect_add(struct ftrace_ops *ops, const struct khx_redirect *r)
+{
+	return ftrace_set_filter_ip(ops, r->ip, 0, 0);
 }
 
 /* Somebody holds a function: which? Tried one by one, while nothing calls ours yet. */
@@ -149,16 +164,15 @@ int khx_redirect_register(struct khx_redirects *t)
 {
 	struct khx_redirect *r;
 	bool any = false;
-	int err = 0;
+	int err;
 
 	redirect_init_ops(&t->ops);
+	err = khx_redirect_resolve(t);
 	for (r = t->row; r < t->row + t->nr && !err; r++) {
-		r->original = NULL;
-		r->ip = 0;
-		if (!redirect_applies(r))
+		if (!redirect_applies(r) || !r->stub)
 			continue;
 		err = redirect_add(&t->ops, r);
-		any |= !!r->stub;
+		any = true;
 	}
 	if (err || !any)
 		goto free;
@@ -188,9 +202,3 @@ void khx_redirect_unregister(struct khx_redirects *t)
 	ftrace_free_filter(&t->ops);
 }
 EXPORT_SYMBOL_FOR_KUNIT(khx_redirect_unregister);
-
-void *khx_redirect_original(const struct khx_redirect *r)
-{
-	return r->original;
-}
-EXPORT_SYMBOL_FOR_KUNIT(khx_redirect_original);

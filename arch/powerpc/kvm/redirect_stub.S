@@ -1,32 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Entry stubs of the functions redirected by attach.c, one line each.
+ * Entry stubs of the hooks.
  */
+#include "hooks.h"
 #include "redirect_entry.S"
 
-KHX_REDIRECT_STUB khx_stub_self_test, khx_self_test_redirected
-KHX_REDIRECT_STUB khx_stub_free_radix, khx_hook_free_radix
-KHX_REDIRECT_STUB khx_stub_update_vpa, khx_hook_update_vpa
-KHX_REDIRECT_STUB khx_stub_instantiate_page, khx_hook_instantiate_page
-KHX_REDIRECT_STUB khx_stub_create_pte, khx_hook_create_pte
-KHX_REDIRECT_STUB khx_stub_flush_memslot, khx_hook_radix_flush_memslot
-KHX_REDIRECT_STUB khx_stub_check_manual, khx_hook_check_extension
-KHX_REDIRECT_STUB khx_stub_enable_manual, khx_hook_enable_cap
-KHX_REDIRECT_STUB khx_stub_h_enter, khx_hook_do_h_enter
-KHX_REDIRECT_STUB khx_stub_hpt_page_fault, khx_hook_book3s_hv_page_fault
-KHX_REDIRECT_STUB khx_stub_setup_mmu, khx_hook_setup_mmu
-KHX_REDIRECT_STUB khx_stub_free_hpt, khx_hook_free_hpt
-KHX_REDIRECT_STUB khx_stub_htab_read, khx_hook_htab_read
-KHX_REDIRECT_STUB khx_stub_htab_write, khx_hook_htab_write
-KHX_REDIRECT_STUB khx_stub_resize_prepare, khx_hook_resize_hpt_prepare
-KHX_REDIRECT_STUB khx_stub_resize_commit, khx_hook_resize_hpt_commit
-KHX_REDIRECT_STUB khx_stub_vcpu_run, khx_hook_vcpu_run_hv
-KHX_REDIRECT_STUB khx_stub_get_nested, khx_hook_get_nested
-KHX_REDIRECT_STUB khx_stub_remove_nest_rmap, khx_hook_remove_nest_rmap_range
-KHX_REDIRECT_STUB khx_stub_update_nest_rmap_rc, khx_hook_update_nest_rmap_rc_list
-KHX_REDIRECT_STUB khx_stub_find_nested_pte, khx_hook_find_nested_guest_pte
-KHX_REDIRECT_STUB khx_stub_unmap_pte, khx_hook_unmap_pte
-KHX_REDIRECT_STUB khx_stub_free_shadow_table, khx_hook_free_pgtable_radix
-KHX_REDIRECT_STUB khx_stub_release_all_nested, khx_hook_release_all_nested
-KHX_REDIRECT_STUB khx_stub_nested_tlbie_all, khx_hook_do_nested_tlbie
-KHX_REDIRECT_STUB khx_stub_rpt_invalidate, khx_hook_do_h_rpt_invalidate_pat
+#define STUB(_name, ...)	KHX_REDIRECT_STUB khx_stub_##_name, khx_hook_##_name ;
+#define NO_STUB(...)
+
+KHX_HOOKS(STUB, STUB, NO_STUB)
