@@ -21,6 +21,7 @@
 #include <linux/kvm_host.h>
 #include <linux/pgtable.h>
 
+struct khx_leaf;
 struct khx_pass;
 struct khx_vm;
 struct rmap_nested;
@@ -29,9 +30,7 @@ struct rmap_nested;
  * khx_nested_visit() - visit all shadow PTEs of a leaf
  * @p:		the pass; if it takes leaves away, their entries go too
  * @slot:	a memslot that the leaf maps, in whole or in part
- * @gpa:	guest real address of the leaf, aligned to its size
- * @shift:	log2 of its size in bytes
- * @hpa:	host address that it maps
+ * @leaf:	the leaf of the guest's own table, as it was; its @ptep is not used
  *
  * Smaller shadow PTEs are found as well. There are none that are larger: a shadow
  * PTE comes up no larger than the leaf, and goes before the leaf is split.
@@ -41,8 +40,7 @@ struct rmap_nested;
  */
 unsigned long khx_nested_visit(struct khx_pass *p,
 			       const struct kvm_memory_slot *slot,
-			       unsigned long gpa, unsigned int shift,
-			       unsigned long hpa);
+			       const struct khx_leaf *leaf);
 
 /**
  * khx_nested_make_room() - before a shadow PTE is installed

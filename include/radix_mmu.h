@@ -8,8 +8,8 @@
 #include <linux/kvm_types.h>
 #include <linux/pgtable.h>
 
+struct khx_leaf;
 struct khx_vm;
-struct khx_walk;
 struct kvm_memory_slot;
 
 /**
@@ -101,14 +101,14 @@ void khx_radix_unmap(struct khx_vm *vm,
  * khx_radix_zap() - take one leaf away
  * @vm:		a VM of ours
  * @slot:	the memslot that it maps, or part of
- * @leaf:	where it is, and how large
+ * @leaf:	the leaf
  *
  * As khx_radix_unmap() does.
  *
  * Context: kvm->mmu_lock held, and no pass under way.
  */
 void khx_radix_zap(struct khx_vm *vm, const struct kvm_memory_slot *slot,
-		   const struct khx_walk *leaf);
+		   const struct khx_leaf *leaf);
 
 /**
  * khx_radix_flush_slot() - take away all leaves of a memslot

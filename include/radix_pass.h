@@ -11,6 +11,7 @@
 #include <linux/pgtable.h>
 
 struct khx_flush;
+struct khx_leaf;
 struct khx_vm;
 
 /* All of a leaf, as what is to be cleared of it. */
@@ -67,15 +68,13 @@ struct khx_pass {
  * khx_pass_visit() - look at a leaf, and clear what the pass clears
  * @p:		the pass
  * @lpid:	LPID whose table the leaf is in
- * @ptep:	the leaf, present
- * @gpa:	its guest real address in bytes, aligned to its size
- * @shift:	log2 of its size in bytes
+ * @leaf:	the leaf, present
  *
  * Context: kvm->mmu_lock held.
  * Return: what was set of @p->look.
  */
-unsigned long khx_pass_visit(struct khx_pass *p, u64 lpid, pte_t *ptep,
-			     unsigned long gpa, unsigned int shift);
+unsigned long khx_pass_visit(struct khx_pass *p, u64 lpid,
+			     const struct khx_leaf *leaf);
 
 /**
  * khx_pass_found_dirty() - pages whose C bit the pass has taken away

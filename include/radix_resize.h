@@ -12,9 +12,9 @@
 #include <linux/kvm_host.h>
 #include <linux/pgtable.h>
 
+struct khx_leaf;
 struct khx_pass;
 struct khx_vm;
-struct khx_walk;
 
 /* Page-table pages kept ready, and leaves split or joined by one flush. */
 #define KHX_SPARE_TABLES	16
@@ -68,7 +68,7 @@ struct khx_split {
  * Return: false if there is no spare table for it; nothing has changed then.
  */
 bool khx_split_add(struct khx_split *s, struct khx_pass *p,
-		   const struct khx_walk *leaf);
+		   const struct khx_leaf *leaf);
 
 /**
  * khx_split_finish() - flush what was gathered, and put the smaller leaves in

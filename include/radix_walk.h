@@ -44,7 +44,22 @@ static inline unsigned long khx_tree_address(unsigned long n_gpa)
 }
 
 /**
- * struct khx_walk - state of a walk, and the leaf it stands on
+ * struct khx_leaf - a leaf, as it was read once
+ * @ptep:	the entry, at PUD, PMD or PTE level
+ * @old:	its value then. Under kvm->mmu_lock nothing but R and C is set in it
+ *		meanwhile; khx_pass_write() returns what it replaced
+ * @gpa:	guest real address, aligned to the size of the leaf
+ * @shift:	log2 of the size in bytes
+ */
+struct khx_leaf {
+	pte_t *ptep;
+	pte_t old;
+	unsigned long gpa;
+	unsigned int shift;
+};
+
+/**
+ * struct khx_walk - state of a walk, and the leaf that it has reached
  * @root:	top of the tree (Power ISA v3.0B book III, 5.7.10)
  * @next:	guest real address at which the walk resumes
  * @end:	first guest real address not to be visited
@@ -52,9 +67,7 @@ static inline unsigned long khx_tree_address(unsigned long n_gpa)
  * @only:	leaves that have none of these bits set are passed over; 0: none is.
  *		khx_walk_init() sets it to 0
  * @ptes:	page of PTEs that contains @next, or NULL: to be looked up
- * @ptep:	the leaf; may be at PUD, PMD or PTE level
- * @gpa:	guest real address of the leaf, aligned to its size
- * @shift:	log2 of the leaf's size in bytes
+ * @leaf:	the leaf
  */
 struct khx_walk {
 	pgd_t *root;
@@ -63,10 +76,7 @@ struct khx_walk {
 	unsigned int budget;
 	unsigned long only;
 	pte_t *ptes;
-
-	pte_t *ptep;
-	unsigned long gpa;
-	unsigned int shift;
+	struct khx_leaf leaf;
 };
 
 /**
@@ -79,8 +89,8 @@ struct khx_walk {
  * @budget:	how many table entries may be looked at; at least 2, or a walk that
  *		is resumed again and again may never reach a leaf
  *
- * A leaf that only overlaps [@start, @end) is visited too: see @gpa and
- * @shift. Context: any.
+ * A leaf that only overlaps [@start, @end) is visited too: see @leaf.
+ * Context: any.
  */
 void khx_walk_init(struct khx_walk *w, pgd_t *root, unsigned long start,
 		   unsigned long end, unsigned int budget);
@@ -91,7 +101,7 @@ void khx_walk_init(struct khx_walk *w, pgd_t *root, unsigned long start,
  *
  * Context: the tree must not lose tables meanwhile: kvm->mmu_lock, held from
  * khx_walk_init() on (tables are freed under it without a grace period).
- * Return: true if @w stands on a leaf; false at the end or when the budget is
+ * Return: true if there is one, in @w->leaf; false at the end or when the budget is
  * used up, khx_walk_done() tells which.
  */
 bool khx_walk_next(struct khx_walk *w);

@@ -89,8 +89,8 @@ static void expect_leaves(struct kunit *test, pgd_t *root, struct model *m)
 	khx_walk_init(&w, root, 0, RADIX_PGTABLE_RANGE, UINT_MAX);
 	for (i = 0; i < m->nr; i++) {
 		KUNIT_ASSERT_TRUE(test, khx_walk_next(&w));
-		KUNIT_ASSERT_EQ(test, w.gpa, m->leaf[i].gpa);
-		KUNIT_ASSERT_EQ(test, w.shift, khx_tree_level_shift(m->leaf[i].level));
+		KUNIT_ASSERT_EQ(test, w.leaf.gpa, m->leaf[i].gpa);
+		KUNIT_ASSERT_EQ(test, w.leaf.shift, khx_tree_level_shift(m->leaf[i].level));
 	}
 	KUNIT_EXPECT_FALSE(test, khx_walk_next(&w));
 }

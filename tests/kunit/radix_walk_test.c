@@ -21,9 +21,10 @@ static void expect_leaf(struct kunit *test, struct khx_walk *w,
 			unsigned long gpa, unsigned int shift, pte_t *ptep)
 {
 	KUNIT_ASSERT_TRUE(test, khx_walk_next(w));
-	KUNIT_EXPECT_EQ(test, w->gpa, gpa);
-	KUNIT_EXPECT_EQ(test, w->shift, shift);
-	KUNIT_EXPECT_PTR_EQ(test, w->ptep, ptep);
+	KUNIT_EXPECT_EQ(test, w->leaf.gpa, gpa);
+	KUNIT_EXPECT_EQ(test, w->leaf.shift, shift);
+	KUNIT_EXPECT_PTR_EQ(test, w->leaf.ptep, ptep);
+	KUNIT_EXPECT_EQ(test, pte_val(w->leaf.old), pte_val(*ptep));
 }
 
 static void expect_end(struct kunit *test, struct khx_walk *w)
@@ -187,9 +188,9 @@ static void random_tables(struct kunit *test)
 		for (;;) {
 			while (khx_walk_next(&w)) {
 				KUNIT_ASSERT_LT(test, i, nr);
-				KUNIT_ASSERT_EQ(test, w.gpa, leaves[i].gpa);
-				KUNIT_ASSERT_EQ(test, w.shift, leaves[i].shift);
-				KUNIT_ASSERT_PTR_EQ(test, w.ptep, leaves[i].ptep);
+				KUNIT_ASSERT_EQ(test, w.leaf.gpa, leaves[i].gpa);
+				KUNIT_ASSERT_EQ(test, w.leaf.shift, leaves[i].shift);
+				KUNIT_ASSERT_PTR_EQ(test, w.leaf.ptep, leaves[i].ptep);
 				i++;
 			}
 			if (khx_walk_done(&w))

@@ -48,72 +48,70 @@ static struct kvm_nested_guest *nested_rmap_guest(struct khx_vm *vm, unsigned lo
 	return shadow ? shadow->gp : NULL;
 }
 
-/* A leaf of any size at an address. NULL if there is none that is present. */
-static pte_t *nested_find_leaf(pgd_t *root, unsigned long gpa, unsigned int *shift)
-{
-	pte_t *ptep = __find_linux_pte(root, gpa, NULL, shift);
-
-	if (!*shift)
-		*shift = PAGE_SHIFT;
-	return ptep && pte_present(READ_ONCE(*ptep)) ? ptep : NULL;
-}
-
 static unsigned long nested_align(unsigned long gpa, unsigned int shift)
 {
 	return gpa & ~((1UL << shift) - 1);
 }
 
-/* Two leaves for one page: if they map the same of the host, as far as both go. */
-static bool nested_same_page(unsigned long one, unsigned int one_shift, unsigned long two,
-			     unsigned int two_shift)
+/* A leaf of any size at an address. False if there is none that is present. */
+static bool nested_find_leaf(pgd_t *root, unsigned long gpa, struct khx_leaf *leaf)
 {
-	return !nested_align((one ^ two) & PTE_RPN_MASK, max(one_shift, two_shift));
+	unsigned int shift;
+
+	leaf->ptep = __find_linux_pte(root, gpa, NULL, &shift);
+	if (!leaf->ptep)
+		return false;
+	leaf->old = READ_ONCE(*leaf->ptep);
+	leaf->shift = shift ?: PAGE_SHIFT;
+	leaf->gpa = nested_align(gpa, leaf->shift);
+	return pte_present(leaf->old);
 }
 
-/* Take a shadow PTE away, and its entry. */
-static void nested_zap(struct khx_pass *p, u64 lpid, pte_t *ptep,
-		       unsigned long n_gpa, unsigned int shift)
+/* Do two leaves that map one page map the same memory, where they overlap? */
+static bool same_memory(const struct khx_leaf *one, const struct khx_leaf *two)
+{
+	return !nested_align((pte_val(one->old) ^ pte_val(two->old)) & PTE_RPN_MASK,
+			     max(one->shift, two->shift));
+}
+
+/* Zap a shadow PTE, and remove its entry. */
+static void zap(struct khx_pass *p, u64 lpid, const struct khx_leaf *leaf)
 {
 	struct khx_shadow *shadow = khx_rmap_shadow(&p->vm->rmap, lpid);
-	unsigned long seen = khx_pass_visit(p, lpid, ptep, n_gpa, shift);
+	unsigned long seen = khx_pass_visit(p, lpid, leaf);
 	gfn_t gfn;
 
-	if (!shadow || !khx_rmap_find(&p->vm->rmap, shadow->gp, n_gpa, &gfn))
+	if (!shadow || !khx_rmap_find(&p->vm->rmap, shadow->gp, leaf->gpa, &gfn))
 		return;
 	if (seen & _PAGE_DIRTY)
-		khx_pass_found_dirty(p, NULL, gfn, gfn + (1UL << (shift - PAGE_SHIFT)));
-	khx_rmap_remove(&p->vm->rmap, shadow->gp, n_gpa);
+		khx_pass_found_dirty(p, NULL, gfn,
+				     gfn + (1UL << (leaf->shift - PAGE_SHIFT)));
+	khx_rmap_remove(&p->vm->rmap, shadow->gp, leaf->gpa);
 }
 
 /*
  * The shadow PTE that an entry names, if it maps (part of) what the leaf maps or
  * the leaf maps part of what it does.
  */
-static bool nested_visit_entry(struct khx_pass *p, unsigned long entry, unsigned long hpa,
-			       unsigned int leaf_shift, unsigned long *seen)
+static bool nested_visit_entry(struct khx_pass *p, unsigned long entry,
+			       const struct khx_leaf *leaf, unsigned long *seen)
 {
-	unsigned long n_gpa = khx_rmap_gpa(entry);
-	struct kvm_nested_guest *gp;
-	unsigned int shift;
-	pte_t *ptep;
+	struct kvm_nested_guest *gp = nested_rmap_guest(p->vm, entry);
+	struct khx_leaf shadow;
 
 	p->visits++;
-	gp = nested_rmap_guest(p->vm, entry);
-	if (!gp)
+	if (!gp || !nested_find_leaf(gp->shadow_pgtable, khx_rmap_gpa(entry), &shadow) ||
+	    !same_memory(&shadow, leaf))
 		return false;
 
-	ptep = nested_find_leaf(gp->shadow_pgtable, n_gpa, &shift);
-	if (!ptep || !nested_same_page(pte_val(*ptep), shift, hpa, leaf_shift))
-		return false;
-
-	*seen |= khx_pass_visit(p, gp->shadow_lpid, ptep, nested_align(n_gpa, shift), shift);
+	*seen |= khx_pass_visit(p, gp->shadow_lpid, &shadow);
 	if (p->clear == KHX_PASS_ALL && khx_param.nested)
-		khx_rmap_remove(&p->vm->rmap, gp, nested_align(n_gpa, shift));
+		khx_rmap_remove(&p->vm->rmap, gp, shadow.gpa);
 	return true;
 }
 
 static unsigned long nested_visit_word(struct khx_pass *p, unsigned long *word,
-				       unsigned long hpa, unsigned int shift)
+				       const struct khx_leaf *leaf)
 {
 	bool all = p->clear == KHX_PASS_ALL;
 	struct rmap_nested *cursor;
@@ -126,7 +124,7 @@ again:
 	if (all && !khx_param.nested)
 		*word = 0;
 	for_each_nest_rmap_safe(cursor, node, &entry) {
-		bool gone = nested_visit_entry(p, entry, hpa, shift, &seen) && all;
+		bool gone = nested_visit_entry(p, entry, leaf, &seen) && all;
 
 		if (all && !khx_param.nested)
 			kfree(cursor);
@@ -140,16 +138,15 @@ again:
 
 unsigned long khx_nested_visit(struct khx_pass *p,
 			       const struct kvm_memory_slot *slot,
-			       unsigned long gpa, unsigned int shift,
-			       unsigned long hpa)
+			       const struct khx_leaf *leaf)
 {
-	gfn_t gfn = max(gpa >> PAGE_SHIFT, slot->base_gfn);
-	gfn_t end = min((gpa + (1UL << shift)) >> PAGE_SHIFT,
+	gfn_t gfn = max(leaf->gpa >> PAGE_SHIFT, slot->base_gfn);
+	gfn_t end = min((leaf->gpa + (1UL << leaf->shift)) >> PAGE_SHIFT,
 			slot->base_gfn + slot->npages);
 	unsigned long seen = 0;
 
 	for (; gfn < end && !(p->most_visits && p->visits >= p->most_visits); gfn++)
-		seen |= nested_visit_word(p, &slot->arch.rmap[gfn - slot->base_gfn], hpa, shift);
+		seen |= nested_visit_word(p, &slot->arch.rmap[gfn - slot->base_gfn], leaf);
 	return seen;
 }
 
@@ -164,20 +161,18 @@ static bool nested_drop_entries(struct khx_vm *vm, struct khx_shadow *shadow, pg
 {
 	struct khx_pass p = { .vm = vm };
 	unsigned int budget = NESTED_DROP_CHUNK;
+	struct khx_leaf leaf;
 	unsigned long index;
-	unsigned int shift;
 	void *entry;
-	pte_t *ptep;
 	gfn_t gfn;
 
 	xa_for_each(&shadow->pages, index, entry) {
 		if (!budget--)
 			break;
-		ptep = nested_find_leaf(root, index << PAGE_SHIFT, &shift);
 		gfn = khx_rmap_entry_gfn(entry);
-		if (ptep && pte_dirty(*ptep))
+		if (nested_find_leaf(root, index << PAGE_SHIFT, &leaf) && pte_dirty(leaf.old))
 			khx_pass_found_dirty(&p, NULL, gfn,
-					     gfn + (1UL << (shift - PAGE_SHIFT)));
+					     gfn + (1UL << (leaf.shift - PAGE_SHIFT)));
 		khx_rmap_remove(&vm->rmap, shadow->gp, index << PAGE_SHIFT);
 	}
 	khx_pass_finish(&p);
@@ -380,9 +375,9 @@ int khx_nested_make_room(struct khx_vm *vm, struct kvm_nested_guest *gp,
 	for (;;) {
 		khx_walk_init(&w, gp->shadow_pgtable, start, end, NESTED_ROOM_CHUNK);
 		while (khx_walk_next(&w))
-			if (w.shift != shift ||
-			    (pte_val(*w.ptep) ^ pte_val(pte)) & ~NESTED_MAY_DIFFER)
-				nested_zap(&p, gp->shadow_lpid, w.ptep, w.gpa, w.shift);
+			if (w.leaf.shift != shift ||
+			    (pte_val(w.leaf.old) ^ pte_val(pte)) & ~NESTED_MAY_DIFFER)
+				zap(&p, gp->shadow_lpid, &w.leaf);
 		khx_pass_finish(&p);
 		if (khx_walk_done(&w))
 			break;
@@ -550,10 +545,10 @@ int khx_hook_create_pte(struct kvm *kvm, pgd_t *root, pte_t pte, unsigned long n
 }
 
 /*
- * Take away the first shadow PTE of a word, and its entry. False if its table is being
- * freed: the entry goes with that, and with it what the PTE knows.
+ * Zap the first shadow PTE of a word, and remove its entry. False if its table is being
+ * freed: nested_free_tables() removes the entry then, and keeps what the PTE knows of stores.
  */
-static bool nested_zap_first(struct khx_vm *vm, unsigned long *word)
+static bool zap_first(struct khx_vm *vm, unsigned long *word)
 {
 	unsigned long entry = khx_rmap_first(*word), n_gpa = khx_rmap_gpa(entry);
 	struct khx_shadow *shadow = khx_rmap_shadow(&vm->rmap, khx_rmap_lpid(entry));
@@ -562,8 +557,7 @@ static bool nested_zap_first(struct khx_vm *vm, unsigned long *word)
 		.look = _PAGE_DIRTY,
 		.clear = KHX_PASS_ALL,
 	};
-	unsigned int shift;
-	pte_t *ptep;
+	struct khx_leaf leaf;
 
 	if (WARN_ON_ONCE(!shadow)) {
 		*word = 0;
@@ -571,9 +565,8 @@ static bool nested_zap_first(struct khx_vm *vm, unsigned long *word)
 	}
 	if (shadow->goes)
 		return false;
-	ptep = nested_find_leaf(shadow->gp->shadow_pgtable, n_gpa, &shift);
-	if (ptep)
-		nested_zap(&p, shadow->gp->shadow_lpid, ptep, n_gpa, shift);
+	if (nested_find_leaf(shadow->gp->shadow_pgtable, n_gpa, &leaf))
+		zap(&p, shadow->gp->shadow_lpid, &leaf);
 	khx_rmap_remove(&vm->rmap, shadow->gp, n_gpa);
 	khx_pass_finish(&p);
 	return true;
@@ -594,7 +587,7 @@ void khx_nested_drop_memslot(struct khx_vm *vm, const struct kvm_memory_slot *sl
 		spin_lock(&kvm->mmu_lock);
 		/* the words of an HPT guest are something else */
 		while (kvm_is_radix(kvm) && *word) {
-			if (!nested_zap_first(vm, word))
+			if (!zap_first(vm, word))
 				khx_mmu_lock_yield(kvm);
 			else if (IS_ENABLED(CONFIG_KVM_HV_EXT_DEBUG))
 				/* stock's notifiers have taken leaves in other memslots' names */
@@ -633,14 +626,12 @@ static const struct kvm_memory_slot *nested_memslot_of_word(struct kvm *kvm,
  * first page of the guest's leaf, which may become smaller.
  */
 static int nested_insert_entry(struct khx_vm *vm, unsigned long *word,
-			       struct kvm_nested_guest *gp, unsigned long n_gpa,
-			       pte_t pte, unsigned int shift)
+			       struct kvm_nested_guest *gp, const struct khx_leaf *shadow)
 {
 	struct kvm *kvm = vm->kvm;
 	const struct kvm_memory_slot *slot = nested_memslot_of_word(kvm, word);
-	unsigned int leaf_shift;
+	struct khx_leaf leaf;
 	unsigned long offset;
-	pte_t *leaf;
 	gfn_t gfn;
 
 	if (!slot)
@@ -650,22 +641,22 @@ static int nested_insert_entry(struct khx_vm *vm, unsigned long *word,
 	/* kvm-hv has found the leaf of another page there */
 	if (!khx_tree_maps(gfn << PAGE_SHIFT))
 		return -ENOENT;
-	leaf = nested_find_leaf(kvm->arch.pgtable, gfn << PAGE_SHIFT, &leaf_shift);
-	if (!leaf || shift > leaf_shift)
+	if (!nested_find_leaf(kvm->arch.pgtable, gfn << PAGE_SHIFT, &leaf) ||
+	    shadow->shift > leaf.shift)
 		return -ENOENT;
-	offset = pte_pfn(pte) - pte_pfn(*leaf);
-	if (offset >> (leaf_shift - PAGE_SHIFT) ||
-	    (pte_val(pte) & ~pte_val(*leaf) & NESTED_MAY_DIFFER))
+	offset = pte_pfn(shadow->old) - pte_pfn(leaf.old);
+	if (offset >> (leaf.shift - PAGE_SHIFT) ||
+	    (pte_val(shadow->old) & ~pte_val(leaf.old) & NESTED_MAY_DIFFER))
 		return -ENOENT;
 
-	gfn = (nested_align(gfn << PAGE_SHIFT, leaf_shift) >> PAGE_SHIFT) + offset;
+	gfn = (leaf.gpa >> PAGE_SHIFT) + offset;
 	if (gfn < slot->base_gfn || gfn >= slot->base_gfn + slot->npages)
 		return -ENOENT;
 	word = &slot->arch.rmap[gfn - slot->base_gfn];
 	/* a page that has as many as it may loses one */
 	if (khx_rmap_crowded(*word))
-		nested_zap_first(vm, word);
-	return khx_rmap_insert(&vm->rmap, slot, gfn, gp, n_gpa);
+		zap_first(vm, word);
+	return khx_rmap_insert(&vm->rmap, slot, gfn, gp, shadow->gpa);
 }
 
 bool khx_nested_insert(struct khx_vm *vm, unsigned long *word,
@@ -675,17 +666,15 @@ bool khx_nested_insert(struct khx_vm *vm, unsigned long *word,
 		.vm = vm,
 		.clear = KHX_PASS_ALL,
 	};
-	unsigned int shift;
-	pte_t *ptep;
+	struct khx_leaf shadow;
 
 	lockdep_assert_held(&vm->kvm->mmu_lock);
 
-	ptep = nested_find_leaf(gp->shadow_pgtable, n_gpa, &shift);
-	if (!ptep)
+	if (!nested_find_leaf(gp->shadow_pgtable, n_gpa, &shadow))
 		return false;
-	if (!nested_insert_entry(vm, word, gp, nested_align(n_gpa, shift), *ptep, shift))
+	if (!nested_insert_entry(vm, word, gp, &shadow))
 		return true;
-	khx_pass_visit(&p, gp->shadow_lpid, ptep, nested_align(n_gpa, shift), shift);
+	khx_pass_visit(&p, gp->shadow_lpid, &shadow);
 	khx_pass_finish(&p);
 	return false;
 }
@@ -710,13 +699,17 @@ void khx_hook_remove_nest_rmap_range(struct kvm *kvm, const struct kvm_memory_sl
 		.look = _PAGE_DIRTY,
 		.clear = KHX_PASS_ALL,
 	};
-	unsigned int shift = ilog2(nbytes);
+	const struct khx_leaf leaf = {
+		.old = __pte(hpa),
+		.gpa = gpa,
+		.shift = ilog2(nbytes),
+	};
 
 	lockdep_assert_held(&kvm->mmu_lock);
 
 	if (!slot)
 		return;
-	if (khx_nested_visit(&p, slot, gpa, shift, hpa))
+	if (khx_nested_visit(&p, slot, &leaf))
 		khx_pass_found_dirty(&p, NULL, gpa >> PAGE_SHIFT, (gpa + nbytes) >> PAGE_SHIFT);
 	/* a nested fault that has seen the leaf must not use it any more */
 	p.own_cleared = true;
@@ -743,12 +736,16 @@ void khx_hook_update_nest_rmap_rc_list(struct kvm *kvm, unsigned long *rmapp,
 		.vm = khx_vm_find(kvm),
 		.clear = clear,
 	};
+	const struct khx_leaf leaf = {
+		.old = __pte(hpa),
+		.shift = nbytes > PAGE_SIZE ? ilog2(nbytes) : PAGE_SHIFT,
+	};
 
 	lockdep_assert_held(&kvm->mmu_lock);
 
 	if (WARN_ON_ONCE(set || clear & ~(_PAGE_DIRTY | _PAGE_ACCESSED)))
 		return;
-	nested_visit_word(&p, rmapp, hpa, nbytes > PAGE_SIZE ? ilog2(nbytes) : PAGE_SHIFT);
+	nested_visit_word(&p, rmapp, &leaf);
 	p.own_cleared = true;
 	khx_pass_finish(&p);
 }
@@ -758,24 +755,23 @@ pte_t *khx_nested_find_for_rc(struct khx_vm *vm, const struct kvm_nested_guest *
 			      bool writing, unsigned long n_gpa, unsigned int *shift)
 {
 	unsigned long bits = _PAGE_ACCESSED | (writing ? _PAGE_DIRTY : 0);
-	unsigned int leaf_shift;
-	pte_t *ptep, *leaf;
+	struct khx_leaf shadow, leaf;
 	gfn_t gfn;
 
 	lockdep_assert_held(&vm->kvm->mmu_lock);
 
 	n_gpa = khx_tree_address(n_gpa);
-	ptep = nested_find_leaf(gp->shadow_pgtable, n_gpa, shift);
-	if (!ptep || (writing && !pte_write(*ptep)))
+	if (!nested_find_leaf(gp->shadow_pgtable, n_gpa, &shadow) ||
+	    (writing && !pte_write(shadow.old)))
 		return NULL;
-	if (!khx_rmap_find(&vm->rmap, gp, nested_align(n_gpa, *shift), &gfn))
+	*shift = shadow.shift;
+	if (!khx_rmap_find(&vm->rmap, gp, shadow.gpa, &gfn))
 		return NULL;
 
-	leaf = nested_find_leaf(vm->kvm->arch.pgtable, gfn << PAGE_SHIFT, &leaf_shift);
-	if (!leaf || bits & ~pte_val(*leaf) ||
-	    !nested_same_page(pte_val(*ptep), *shift, pte_val(*leaf), leaf_shift))
+	if (!nested_find_leaf(vm->kvm->arch.pgtable, gfn << PAGE_SHIFT, &leaf) ||
+	    bits & ~pte_val(leaf.old) || !same_memory(&shadow, &leaf))
 		return NULL;
-	return ptep;
+	return shadow.ptep;
 }
 EXPORT_SYMBOL_FOR_KUNIT(khx_nested_find_for_rc);
 
@@ -801,22 +797,26 @@ pte_t *khx_hook_find_nested_guest_pte(struct kvm *kvm, unsigned long l1_lpid, un
 				      vcpu->arch.fault_dsisr & DSISR_ISSTORE, n_gpa, shift);
 }
 
-/* A shadow PTE that no address leads to: its entry tells where it is. */
-static void nested_zap_by_entry(struct khx_pass *p, struct khx_shadow *shadow,
-				const pte_t *ptep)
+/* Zap a shadow PTE that no address leads to: its entry tells where it is. */
+static void zap_by_entry(struct khx_pass *p, struct khx_shadow *shadow,
+			 const pte_t *ptep)
 {
+	struct khx_leaf leaf;
 	unsigned long index;
-	unsigned int shift;
 	void *entry;
-	pte_t *leaf;
 
 	xa_for_each(&shadow->pages, index, entry) {
-		leaf = nested_find_leaf(shadow->gp->shadow_pgtable, index << PAGE_SHIFT, &shift);
-		if (leaf == ptep) {
-			nested_zap(p, shadow->gp->shadow_lpid, leaf, index << PAGE_SHIFT, shift);
+		if (nested_find_leaf(shadow->gp->shadow_pgtable, index << PAGE_SHIFT, &leaf) &&
+		    leaf.ptep == ptep) {
+			zap(p, shadow->gp->shadow_lpid, &leaf);
 			return;
 		}
 	}
+}
+
+static bool is_there(const pte_t *ptep)
+{
+	return pte_present(READ_ONCE(*ptep));
 }
 
 void khx_nested_unmap_pte(struct kvm *kvm, pte_t *ptep, unsigned long n_gpa,
@@ -829,28 +829,26 @@ void khx_nested_unmap_pte(struct kvm *kvm, pte_t *ptep, unsigned long n_gpa,
 		.clear = KHX_PASS_ALL,
 	};
 	struct khx_shadow *shadow = khx_rmap_shadow(&p.vm->rmap, lpid), *other;
+	struct khx_leaf leaf;
 	unsigned long other_lpid;
-	pte_t *leaf = NULL;
 
 	lockdep_assert_held(&kvm->mmu_lock);
 
 	n_gpa = khx_tree_address(n_gpa);
-	if (shadow)
-		leaf = nested_find_leaf(shadow->gp->shadow_pgtable, n_gpa, &shift);
-	if (leaf)
-		nested_zap(&p, lpid, leaf, nested_align(n_gpa, shift), shift);
+	if (shadow && nested_find_leaf(shadow->gp->shadow_pgtable, n_gpa, &leaf))
+		zap(&p, lpid, &leaf);
 
 	/* Another nested guest has the number now by which kvm-hv has looked. */
 	xa_for_each(&p.vm->rmap.shadows, other_lpid, other) {
-		if (!pte_present(*ptep))
+		if (!is_there(ptep))
 			break;
-		if (nested_find_leaf(other->gp->shadow_pgtable, n_gpa, &shift) == ptep)
-			nested_zap(&p, other_lpid, ptep, nested_align(n_gpa, shift), shift);
+		if (nested_find_leaf(other->gp->shadow_pgtable, n_gpa, &leaf) && leaf.ptep == ptep)
+			zap(&p, other_lpid, &leaf);
 	}
 	/* kvm-hv frees the table that it is in: it must not stay, whatever it maps. */
-	if (shadow && pte_present(*ptep))
-		nested_zap_by_entry(&p, shadow, ptep);
-	if (WARN_ON_ONCE(pte_present(*ptep))) {
+	if (shadow && is_there(ptep))
+		zap_by_entry(&p, shadow, ptep);
+	if (WARN_ON_ONCE(is_there(ptep))) {
 		__radix_pte_update(ptep, ~0UL, 0);
 		khx_flush_lpid(&p.vm->flusher, lpid);
 	}

@@ -154,8 +154,9 @@ static bool fault_same_page(unsigned long gpa, pte_t one, unsigned int one_level
 /* The leaf that is there goes: it maps another page, or is larger than it may be now. */
 static void fault_zap(const struct fault *f, pte_t *entry, unsigned int level)
 {
-	struct khx_walk leaf = {
+	struct khx_leaf leaf = {
 		.ptep = entry,
+		.old = READ_ONCE(*entry),
 		.gpa = round_down(f->gpa, fault_leaf_size(level)),
 		.shift = khx_tree_level_shift(level),
 	};

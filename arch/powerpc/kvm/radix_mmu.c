@@ -41,13 +41,13 @@
 
 /* The pages of a slot that a leaf maps. */
 static unsigned long radix_first_gfn(const struct kvm_memory_slot *slot,
-				     const struct khx_walk *leaf)
+				     const struct khx_leaf *leaf)
 {
 	return max(leaf->gpa >> PAGE_SHIFT, slot->base_gfn);
 }
 
 static unsigned long radix_end_gfn(const struct kvm_memory_slot *slot,
-				   const struct khx_walk *leaf)
+				   const struct khx_leaf *leaf)
 {
 	return min((leaf->gpa + (1UL << leaf->shift)) >> PAGE_SHIFT,
 		   slot->base_gfn + slot->npages);
@@ -56,21 +56,20 @@ static unsigned long radix_end_gfn(const struct kvm_memory_slot *slot,
 /* A leaf and its shadows. Returns what was set of p->look in any of them. */
 static unsigned long radix_visit_leaf(struct khx_pass *p,
 				      const struct kvm_memory_slot *slot,
-				      const struct khx_walk *leaf)
+				      const struct khx_leaf *leaf)
 {
 	struct kvm *kvm = p->vm->kvm;
-	unsigned long hpa = pte_val(*leaf->ptep) & PTE_RPN_MASK;
 	unsigned long seen;
 
-	seen = khx_pass_visit(p, kvm->arch.lpid, leaf->ptep, leaf->gpa, leaf->shift);
+	seen = khx_pass_visit(p, kvm->arch.lpid, leaf);
 	if (kvm->arch.nested_enable)
-		seen |= khx_nested_visit(p, slot, leaf->gpa, leaf->shift, hpa);
+		seen |= khx_nested_visit(p, slot, leaf);
 	return seen;
 }
 
 /* The table of a leaf goes, and no vCPU runs: the next collection finds its C bit here. */
 static void radix_accumulate(const struct kvm_memory_slot *slot,
-			     const struct khx_walk *leaf)
+			     const struct khx_leaf *leaf)
 {
 	khx_dirty_log_accumulate(slot, radix_first_gfn(slot, leaf), radix_end_gfn(slot, leaf));
 }
@@ -114,10 +113,10 @@ static unsigned long radix_collect_chunk(struct radix_collection *c, unsigned lo
 	if (!kvm->arch.nested_enable)
 		w.only = p.look;
 	while (!khx_flush_full(p.flush) && p.visits < RADIX_CHUNK && khx_walk_next(&w)) {
-		if (!radix_visit_leaf(&p, slot, &w))
+		if (!radix_visit_leaf(&p, slot, &w.leaf))
 			continue;
-		gfn = radix_first_gfn(slot, &w);
-		bitmap_set(c->map, gfn - slot->base_gfn, radix_end_gfn(slot, &w) - gfn);
+		gfn = radix_first_gfn(slot, &w.leaf);
+		bitmap_set(c->map, gfn - slot->base_gfn, radix_end_gfn(slot, &w.leaf) - gfn);
 	}
 	khx_pass_finish(&p);
 
@@ -222,7 +221,7 @@ static bool radix_next_run(struct radix_cleaning *c, unsigned long *end)
 }
 
 void khx_radix_zap(struct khx_vm *vm, const struct kvm_memory_slot *slot,
-		   const struct khx_walk *leaf)
+		   const struct khx_leaf *leaf)
 {
 	struct khx_pass p = {
 		.vm = vm,
@@ -244,7 +243,7 @@ EXPORT_SYMBOL_FOR_KUNIT(khx_radix_zap);
 
 /* A leaf that is larger than a page is to be split. False if it needs a table first. */
 static bool radix_clean_leaf(struct radix_cleaning *c, struct khx_pass *p,
-			     struct khx_split *split, const struct khx_walk *leaf)
+			     struct khx_split *split, const struct khx_leaf *leaf)
 {
 	bool again = c->again && c->slot->dirty_bitmap;
 
@@ -274,12 +273,12 @@ static bool radix_clean_run(struct radix_cleaning *c, struct khx_pass *p,
 		      w->budget - 1);
 	while (clean && !khx_flush_full(p->flush) && p->visits < RADIX_CHUNK &&
 	       khx_walk_next(w)) {
-		clean = radix_clean_leaf(c, p, split, w);
+		clean = radix_clean_leaf(c, p, split, &w->leaf);
 		/* leaves that are large still, for the next hold of the lock */
-		if (w->shift == PUD_SHIFT)
+		if (w->leaf.shift == PUD_SHIFT)
 			clean = false;
 		if (!clean)
-			w->next = max(w->gpa, start);
+			w->next = max(w->leaf.gpa, start);
 	}
 	/* The walk may end before the run does: no table reaches RADIX_PGTABLE_RANGE. */
 	c->next = clean && khx_walk_done(w) ? end : min((w->next >> PAGE_SHIFT) - base, end);
@@ -369,8 +368,8 @@ void khx_radix_save_dirty(struct khx_vm *vm,
 		spin_lock(&vm->kvm->mmu_lock);
 		khx_walk_init(&w, vm->kvm->arch.pgtable, gpa, end, RADIX_CHUNK);
 		while (khx_walk_next(&w))
-			if (pte_dirty(*w.ptep))
-				radix_accumulate(slot, &w);
+			if (pte_dirty(w.leaf.old))
+				radix_accumulate(slot, &w.leaf);
 		spin_unlock(&vm->kvm->mmu_lock);
 		gpa = w.next;
 		cond_resched();
@@ -379,12 +378,12 @@ void khx_radix_save_dirty(struct khx_vm *vm,
 EXPORT_SYMBOL_FOR_KUNIT(khx_radix_save_dirty);
 
 static bool radix_is_pinned(struct khx_vm *vm, const struct kvm_memory_slot *slot,
-			    const struct khx_walk *leaf)
+			    const struct khx_leaf *leaf)
 {
 	gfn_t gfn = radix_first_gfn(slot, leaf);
 
 	return khx_pin_covers(vm, gfn, radix_end_gfn(slot, leaf),
-			      pte_pfn(*leaf->ptep) + gfn - (leaf->gpa >> PAGE_SHIFT));
+			      pte_pfn(leaf->old) + gfn - (leaf->gpa >> PAGE_SHIFT));
 }
 
 /*
@@ -394,14 +393,17 @@ static bool radix_is_pinned(struct khx_vm *vm, const struct kvm_memory_slot *slo
  * leaf is to be come back to.
  */
 static bool radix_unmap_shadows(struct khx_pass *p, const struct kvm_memory_slot *slot,
-				const struct khx_walk *leaf, gfn_t *next)
+				const struct khx_leaf *leaf, gfn_t *next)
 {
-	unsigned long hpa = pte_val(*leaf->ptep) & PTE_RPN_MASK, seen = 0;
 	gfn_t gfn = max(radix_first_gfn(slot, leaf), *next), end = radix_end_gfn(slot, leaf);
+	struct khx_leaf page = { .shift = PAGE_SHIFT };
+	unsigned long seen = 0;
 
-	for (; gfn < end && p->visits <= RADIX_UNMAP_CHUNK; gfn++)
-		seen |= khx_nested_visit(p, slot, gfn << PAGE_SHIFT, PAGE_SHIFT,
-					 hpa + (gfn << PAGE_SHIFT) - leaf->gpa);
+	for (; gfn < end && p->visits <= RADIX_UNMAP_CHUNK; gfn++) {
+		page.gpa = gfn << PAGE_SHIFT;
+		page.old = __pte(pte_val(leaf->old) + page.gpa - leaf->gpa);
+		seen |= khx_nested_visit(p, slot, &page);
+	}
 	/* a shadow PTE may be as large as the leaf */
 	if (seen)
 		khx_pass_found_dirty(p, slot, radix_first_gfn(slot, leaf), end);
@@ -430,17 +432,17 @@ static unsigned long radix_unmap_chunk(struct khx_vm *vm,
 	khx_walk_init(&w, kvm->arch.pgtable, start, end,
 		      how & KHX_UNMAP_MAY_SLEEP ? RADIX_UNMAP_CHUNK : UINT_MAX);
 	while (!(how & KHX_UNMAP_MAY_SLEEP && p.visits > RADIX_UNMAP_CHUNK) && khx_walk_next(&w)) {
-		if (how & KHX_UNMAP_KEEP_PINNED && radix_is_pinned(vm, slot, &w))
+		if (how & KHX_UNMAP_KEEP_PINNED && radix_is_pinned(vm, slot, &w.leaf))
 			continue;
-		if (how & KHX_UNMAP_MAY_SLEEP && w.shift > PAGE_SHIFT &&
-		    kvm->arch.nested_enable && !radix_unmap_shadows(&p, slot, &w, shadows)) {
-			w.next = max(w.gpa, start);
+		if (how & KHX_UNMAP_MAY_SLEEP && w.leaf.shift > PAGE_SHIFT &&
+		    kvm->arch.nested_enable && !radix_unmap_shadows(&p, slot, &w.leaf, shadows)) {
+			w.next = max(w.leaf.gpa, start);
 			break;
 		}
-		if (radix_visit_leaf(&p, slot, &w))
-			khx_pass_found_dirty(&p, slot, radix_first_gfn(slot, &w),
-					     radix_end_gfn(slot, &w));
-		khx_radix_count_leaf(kvm, w.shift, -1);
+		if (radix_visit_leaf(&p, slot, &w.leaf))
+			khx_pass_found_dirty(&p, slot, radix_first_gfn(slot, &w.leaf),
+					     radix_end_gfn(slot, &w.leaf));
+		khx_radix_count_leaf(kvm, w.leaf.shift, -1);
 	}
 	khx_pass_finish(&p);
 	khx_flush_debug_settled_range(&vm->debug, kvm->arch.lpid, start,
@@ -561,7 +563,7 @@ static bool radix_test_accessed(struct khx_vm *vm, const struct kvm_memory_slot 
 	khx_walk_init(&w, kvm->arch.pgtable, start << PAGE_SHIFT,
 		      end << PAGE_SHIFT, UINT_MAX);
 	while (khx_walk_next(&w) && (clear || !seen))
-		seen |= radix_visit_leaf(&p, slot, &w);
+		seen |= radix_visit_leaf(&p, slot, &w.leaf);
 	khx_pass_finish(&p);
 	return seen;
 }

@@ -25,6 +25,7 @@
 #include "flush_debug.h"
 #include "radix_flush.h"
 #include "radix_pass.h"
+#include "radix_walk.h"
 #include "vm.h"
 
 /* The gatherer of a shadow LPID; makes room by issuing another's. */
@@ -48,18 +49,18 @@ static struct khx_flush *pass_nested_flush(struct khx_pass *p, u64 lpid)
 	return &nested[i];
 }
 
-unsigned long khx_pass_visit(struct khx_pass *p, u64 lpid, pte_t *ptep,
-			     unsigned long gpa, unsigned int shift)
+unsigned long khx_pass_visit(struct khx_pass *p, u64 lpid,
+			     const struct khx_leaf *leaf)
 {
-	unsigned long old = pte_val(READ_ONCE(*ptep));
+	unsigned long old = pte_val(leaf->old);
 	bool own = lpid == p->vm->kvm->arch.lpid;
 
 	if (!(old & p->clear))
 		return old & p->look;
 
-	old = __radix_pte_update(ptep, p->clear, 0);
-	khx_flush_debug_owe(&p->vm->debug, lpid, gpa, shift);
-	khx_flush_add(own ? p->flush : pass_nested_flush(p, lpid), gpa, shift);
+	old = __radix_pte_update(leaf->ptep, p->clear, 0);
+	khx_flush_debug_owe(&p->vm->debug, lpid, leaf->gpa, leaf->shift);
+	khx_flush_add(own ? p->flush : pass_nested_flush(p, lpid), leaf->gpa, leaf->shift);
 	p->own_cleared |= own;
 	return old & p->look;
 }

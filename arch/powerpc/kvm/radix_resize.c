@@ -89,9 +89,9 @@ static void *spare_take(struct khx_vm *vm, unsigned int shift)
 }
 
 bool khx_split_add(struct khx_split *s, struct khx_pass *p,
-		   const struct khx_walk *leaf)
+		   const struct khx_leaf *leaf)
 {
-	unsigned long clear = p->clear, hpa, seen = 0;
+	unsigned long clear = p->clear, seen = 0;
 	struct khx_vm *vm = s->vm;
 	struct kvm *kvm = vm->kvm;
 	void *table = NULL;
@@ -104,9 +104,8 @@ bool khx_split_add(struct khx_split *s, struct khx_pass *p,
 		return false;
 
 	if (kvm->arch.nested_enable) {
-		hpa = pte_val(*leaf->ptep) & PTE_RPN_MASK;
 		p->clear = KHX_PASS_ALL;
-		seen = khx_nested_visit(p, s->slot, leaf->gpa, leaf->shift, hpa);
+		seen = khx_nested_visit(p, s->slot, leaf);
 		p->clear = clear;
 	}
 
@@ -350,8 +349,8 @@ static void join_set_c(struct khx_vm *vm, const struct kvm_memory_slot *slot)
 			      SET_C_CHUNK);
 		w.only = _PAGE_WRITE;
 		while (khx_walk_next(&w))
-			if (!pte_dirty(*w.ptep))
-				__radix_pte_update(w.ptep, 0, _PAGE_DIRTY);
+			if (!pte_dirty(w.leaf.old))
+				__radix_pte_update(w.leaf.ptep, 0, _PAGE_DIRTY);
 		spin_unlock(&kvm->mmu_lock);
 		gpa = w.next;
 		cond_resched();

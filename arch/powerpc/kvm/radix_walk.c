@@ -28,21 +28,22 @@ static void walk_skip(struct khx_walk *w, unsigned long size)
 		w->ptes = NULL;
 }
 
-/* Go past a leaf. True if it is one to stand on. */
+/* Walk past a leaf. True if the caller wants it. */
 static bool walk_leave_leaf(struct khx_walk *w, pte_t *ptep, pte_t pte, unsigned int shift)
 {
 	unsigned long size = 1UL << shift;
 
-	w->ptep = ptep;
-	w->shift = shift;
-	w->gpa = w->next & ~(size - 1);
+	w->leaf.ptep = ptep;
+	w->leaf.old = pte;
+	w->leaf.gpa = w->next & ~(size - 1);
+	w->leaf.shift = shift;
 	walk_skip(w, size);
 	return !w->only || pte_val(pte) & w->only;
 }
 
 /*
- * Descend from the root to the page of PTEs that maps w->next. True if a leaf
- * to stand on was met on the way; else either w->ptes is set, or an absent
+ * Descend from the root to the page of PTEs that maps w->next. True if there was
+ * a leaf on the way that the caller wants; else either w->ptes is set, or an absent
  * subtree or a leaf was skipped.
  */
 static bool walk_descend(struct khx_walk *w)
