@@ -111,6 +111,16 @@ pte_t *khx_tree_table_of(pte_t entry, unsigned int level);
 void khx_tree_table_link(pte_t *entry, void *table, unsigned int level);
 
 /**
+ * khx_table_unlink() - make an entry absent that leads to a page-table page
+ * @entry:	the entry
+ *
+ * Context: as khx_tree_table_link(). The caller invalidates what hardware has cached
+ * of the table before anything else may use the entry.
+ * Return: the entry as it was, for khx_tree_table_link() or khx_tree_prune().
+ */
+pte_t khx_table_unlink(pte_t *entry);
+
+/**
  * khx_tree_entry() - descend to the entry for an address, and link tables above it
  * @root:	top of the tree
  * @gpa:	guest real address, below RADIX_PGTABLE_RANGE
@@ -135,6 +145,15 @@ pte_t *khx_tree_entry(pgd_t *root, unsigned long gpa, unsigned int *level,
  * Context: any. The entry is absent, and what hardware has cached was invalidated.
  */
 void khx_tree_prune(pte_t entry, unsigned int level);
+
+/**
+ * khx_tree_move() - move all page-table pages below a root to another root
+ * @to:		the other root, of a tree that no partition uses
+ * @from:	top of the tree, which is empty then
+ *
+ * Context: kvm->mmu_lock held. The caller invalidates what hardware has cached.
+ */
+void khx_tree_move(pgd_t *to, pgd_t *from);
 
 /**
  * khx_tree_free() - free all page-table pages below a root, which is empty then

@@ -98,7 +98,7 @@ static void expect_leaves(struct kunit *test, pgd_t *root, struct model *m)
 static void random_leaves(struct kunit *test)
 {
 	struct model *m = kunit_kzalloc(test, sizeof(*m), GFP_KERNEL);
-	pgd_t *root = test_table(test);
+	pgd_t *root = test_table(test), *other_root = test_table(test);
 	unsigned int i, level;
 	pte_t *entry;
 
@@ -128,11 +128,15 @@ static void random_leaves(struct kunit *test)
 	}
 	expect_leaves(test, root, m);
 
-	khx_tree_free(root, true);
+	khx_tree_move(other_root, root);
+	expect_leaves(test, other_root, m);
+	khx_tree_free(other_root, true);
 	m->nr = 0;
-	expect_leaves(test, root, m);
-	for (i = 0; i < PTRS_PER_PGD; i++)
+	expect_leaves(test, other_root, m);
+	for (i = 0; i < PTRS_PER_PGD; i++) {
 		KUNIT_ASSERT_EQ(test, pgd_val(root[i]), 0);
+		KUNIT_ASSERT_EQ(test, pgd_val(other_root[i]), 0);
+	}
 }
 
 /* A large leaf takes the place of what is below an entry, and nothing else goes. */
@@ -158,7 +162,8 @@ static void prune(struct kunit *test)
 		at = level;
 		entry = entry_for(test, root, 3 * PUD_SIZE, &at);
 		KUNIT_ASSERT_EQ(test, at, level);
-		old = *entry;
+		old = khx_table_unlink(entry);
+		KUNIT_ASSERT_TRUE(test, pte_none(*entry));
 		*entry = __pte(BITS);
 		if (khx_tree_is_table(old))
 			khx_tree_prune(old, level);

@@ -185,15 +185,11 @@ static bool nested_drop_entries(struct khx_vm *vm, struct khx_shadow *shadow, pg
  */
 static void nested_free_tables(struct khx_vm *vm, struct khx_shadow *shadow)
 {
-	pgd_t *root = shadow->gp->shadow_pgtable;
-	u64 lpid = shadow->gp->shadow_lpid;
-
 	lockdep_assert_held(&vm->spare_lock);
 
 	spin_lock(&vm->kvm->mmu_lock);
-	memcpy(vm->spare_root, root, KHX_ROOT_SIZE);
-	memset(root, 0, KHX_ROOT_SIZE);
-	khx_flush_lpid(&vm->flusher, lpid);
+	khx_tree_move(vm->spare_root, shadow->gp->shadow_pgtable);
+	khx_flush_lpid(&vm->flusher, shadow->gp->shadow_lpid);
 	shadow->goes = true;
 	while (!nested_drop_entries(vm, shadow, vm->spare_root))
 		khx_mmu_lock_yield(vm->kvm);

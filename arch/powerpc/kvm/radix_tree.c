@@ -86,6 +86,12 @@ void khx_tree_table_link(pte_t *entry, void *table, unsigned int level)
 }
 EXPORT_SYMBOL_FOR_KUNIT(khx_tree_table_link);
 
+pte_t khx_table_unlink(pte_t *entry)
+{
+	return __pte(__radix_pte_update(entry, ~0UL, 0));
+}
+EXPORT_SYMBOL_FOR_KUNIT(khx_table_unlink);
+
 pte_t *khx_tree_entry(pgd_t *root, unsigned long gpa, unsigned int *level,
 		      struct khx_tables *t)
 {
@@ -93,9 +99,11 @@ pte_t *khx_tree_entry(pgd_t *root, unsigned long gpa, unsigned int *level,
 	unsigned int wanted = *level, at;
 
 	for (at = KHX_LEVELS; at > wanted; at--) {
-		if (!pte_none(*entry) && !khx_tree_is_table(*entry))
+		pte_t old = READ_ONCE(*entry);
+
+		if (!pte_none(old) && !khx_tree_is_table(old))
 			break;
-		if (pte_none(*entry)) {
+		if (pte_none(old)) {
 			*level = at - 1;
 			if (!t->table[at - 1])
 				return NULL;
@@ -121,6 +129,13 @@ void khx_tree_prune(pte_t entry, unsigned int level)
 }
 EXPORT_SYMBOL_FOR_KUNIT(khx_tree_prune);
 
+void khx_tree_move(pgd_t *to, pgd_t *from)
+{
+	memcpy(to, from, PTRS_PER_PGD * sizeof(*from));
+	memset(from, 0, PTRS_PER_PGD * sizeof(*from));
+}
+EXPORT_SYMBOL_FOR_KUNIT(khx_tree_move);
+
 void khx_tree_free(pgd_t *root, bool may_sleep)
 {
 	pte_t *entry = (pte_t *)root, *pud;
@@ -137,7 +152,7 @@ void khx_tree_free(pgd_t *root, bool may_sleep)
 			if (may_sleep)
 				cond_resched();
 		}
-		*entry = __pte(0);
+		khx_table_unlink(entry);
 		khx_tree_table_free(pud);
 	}
 }
