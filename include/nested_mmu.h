@@ -27,20 +27,22 @@ struct khx_vm;
 struct rmap_nested;
 
 /**
- * khx_nested_visit() - visit all shadow PTEs of a leaf
- * @p:		the pass; if it takes leaves away, their entries go too
+ * khx_nested_visit() - clear bits of all shadow PTEs of a leaf
+ * @p:		the pass
  * @slot:	a memslot that the leaf maps, in whole or in part
  * @leaf:	the leaf of the guest's own table, as it was; its @ptep is not used
+ * @clear:	bits to clear; KHX_PASS_ALL zaps shadow PTEs and removes their entries
  *
  * Smaller shadow PTEs are found as well. There are none that are larger: a shadow
  * PTE comes up no larger than the leaf, and goes before the leaf is split.
  *
  * Context: kvm->mmu_lock held.
- * Return: what was set of @p->look in any of them.
+ * Return: all that was set in any of them.
  */
 unsigned long khx_nested_visit(struct khx_pass *p,
 			       const struct kvm_memory_slot *slot,
-			       const struct khx_leaf *leaf);
+			       const struct khx_leaf *leaf,
+			       unsigned long clear);
 
 /**
  * khx_nested_make_room() - before a shadow PTE is installed

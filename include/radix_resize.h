@@ -12,8 +12,9 @@
 #include <linux/kvm_host.h>
 #include <linux/pgtable.h>
 
-struct khx_leaf;
-struct khx_pass;
+#include "radix_pass.h"
+#include "radix_walk.h"
+
 struct khx_vm;
 
 /* Page-table pages kept ready, and leaves split or joined by one flush. */
@@ -31,34 +32,33 @@ struct khx_spare {
 
 /**
  * struct khx_split - leaves to be split in one hold of mmu_lock
- * @vm:		whose
+ * @pass:	changes the leaves; begun by the first of them, and finished inside the
+ *		pass that found them
  * @slot:	the memslot that they map
  * @start:	first page of @slot that may lose C
  * @end:	first page behind those
  * @clean:	bitmap of pages of @slot that lose C, little endian; NULL: all of these
  * @nr:		leaves gathered
- * @leaf:	where each is, what it was, and the page-table page that takes its place
+ * @leaf:	each, as it was and with C of its shadow PTEs, and the page-table page
+ *		that takes its place
  */
 struct khx_split {
-	struct khx_vm *vm;
+	struct khx_pass pass;
 	const struct kvm_memory_slot *slot;
 	unsigned long start;
 	unsigned long end;
 	const unsigned long *clean;
 	unsigned int nr;
 	struct {
-		pte_t *ptep;
-		unsigned long gpa;
-		unsigned int shift;
-		unsigned long old;
+		struct khx_leaf was;
 		void *table;
 	} leaf[KHX_SPARE_TABLES];
 };
 
 /**
- * khx_split_add() - take a leaf out of the table, to be split
+ * khx_split_add() - zap a leaf that is to be split
  * @s:		gathers it
- * @p:		the pass that found it; clears C
+ * @p:		the pass that found it
  * @leaf:	a leaf larger than a page
  *
  * Shadow PTEs of the leaf's pages go: they may be as large as it was, and would

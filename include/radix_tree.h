@@ -61,7 +61,8 @@ static inline unsigned int khx_tree_shift_level(unsigned int shift)
  */
 static inline bool khx_tree_is_table(pte_t entry)
 {
-	return (pte_val(entry) & (_PAGE_PRESENT | _PAGE_PTE)) == _PAGE_PRESENT;
+	return (pte_raw(entry) & cpu_to_be64(_PAGE_PRESENT | _PAGE_PTE)) ==
+	       cpu_to_be64(_PAGE_PRESENT);
 }
 
 /**

@@ -78,12 +78,12 @@ static bool same_memory(const struct khx_leaf *one, const struct khx_leaf *two)
 static void zap(struct khx_pass *p, u64 lpid, const struct khx_leaf *leaf)
 {
 	struct khx_shadow *shadow = khx_rmap_shadow(&p->vm->rmap, lpid);
-	unsigned long seen = khx_pass_visit(p, lpid, leaf);
+	unsigned long old = khx_pass_write(p, lpid, leaf, KHX_PASS_ALL, 0);
 	gfn_t gfn;
 
 	if (!shadow || !khx_rmap_find(&p->vm->rmap, shadow->gp, leaf->gpa, &gfn))
 		return;
-	if (seen & _PAGE_DIRTY)
+	if (old & _PAGE_DIRTY)
 		khx_pass_found_dirty(p, NULL, gfn,
 				     gfn + (1UL << (leaf->shift - PAGE_SHIFT)));
 	khx_rmap_remove(&p->vm->rmap, shadow->gp, leaf->gpa);
@@ -94,7 +94,8 @@ static void zap(struct khx_pass *p, u64 lpid, const struct khx_leaf *leaf)
  * the leaf maps part of what it does.
  */
 static bool nested_visit_entry(struct khx_pass *p, unsigned long entry,
-			       const struct khx_leaf *leaf, unsigned long *seen)
+			       const struct khx_leaf *leaf, unsigned long clear,
+			       unsigned long *seen)
 {
 	struct kvm_nested_guest *gp = nested_rmap_guest(p->vm, entry);
 	struct khx_leaf shadow;
@@ -104,16 +105,16 @@ static bool nested_visit_entry(struct khx_pass *p, unsigned long entry,
 	    !same_memory(&shadow, leaf))
 		return false;
 
-	*seen |= khx_pass_visit(p, gp->shadow_lpid, &shadow);
-	if (p->clear == KHX_PASS_ALL && khx_param.nested)
+	*seen |= khx_pass_write(p, gp->shadow_lpid, &shadow, clear, 0);
+	if (clear == KHX_PASS_ALL && khx_param.nested)
 		khx_rmap_remove(&p->vm->rmap, gp, shadow.gpa);
 	return true;
 }
 
 static unsigned long nested_visit_word(struct khx_pass *p, unsigned long *word,
-				       const struct khx_leaf *leaf)
+				       const struct khx_leaf *leaf, unsigned long clear)
 {
-	bool all = p->clear == KHX_PASS_ALL;
+	bool all = clear == KHX_PASS_ALL;
 	struct rmap_nested *cursor;
 	unsigned long entry, seen = 0;
 	struct llist_node *node;
@@ -124,7 +125,7 @@ again:
 	if (all && !khx_param.nested)
 		*word = 0;
 	for_each_nest_rmap_safe(cursor, node, &entry) {
-		bool gone = nested_visit_entry(p, entry, leaf, &seen) && all;
+		bool gone = nested_visit_entry(p, entry, leaf, clear, &seen) && all;
 
 		if (all && !khx_param.nested)
 			kfree(cursor);
@@ -138,7 +139,8 @@ again:
 
 unsigned long khx_nested_visit(struct khx_pass *p,
 			       const struct kvm_memory_slot *slot,
-			       const struct khx_leaf *leaf)
+			       const struct khx_leaf *leaf,
+			       unsigned long clear)
 {
 	gfn_t gfn = max(leaf->gpa >> PAGE_SHIFT, slot->base_gfn);
 	gfn_t end = min((leaf->gpa + (1UL << leaf->shift)) >> PAGE_SHIFT,
@@ -146,7 +148,7 @@ unsigned long khx_nested_visit(struct khx_pass *p,
 	unsigned long seen = 0;
 
 	for (; gfn < end && !(p->most_visits && p->visits >= p->most_visits); gfn++)
-		seen |= nested_visit_word(p, &slot->arch.rmap[gfn - slot->base_gfn], leaf);
+		seen |= nested_visit_word(p, &slot->arch.rmap[gfn - slot->base_gfn], leaf, clear);
 	return seen;
 }
 
@@ -357,11 +359,7 @@ static int nested_count_tables(struct khx_vm *vm, struct kvm_nested_guest *gp, i
 int khx_nested_make_room(struct khx_vm *vm, struct kvm_nested_guest *gp,
 			 unsigned long n_gpa, unsigned int shift, pte_t pte, int *tables)
 {
-	struct khx_pass p = {
-		.vm = vm,
-		.look = _PAGE_DIRTY,
-		.clear = KHX_PASS_ALL,
-	};
+	struct khx_pass p = { .vm = vm };
 	unsigned long start = nested_align(n_gpa, shift), end = start + (1UL << shift);
 	unsigned int tries = 2;
 	struct khx_walk w;
@@ -435,9 +433,11 @@ static void nested_insert_rmap(struct shadow_fault *f)
  */
 static int nested_map_locked(struct shadow_fault *f)
 {
+	struct khx_pass p = { .vm = f->vm };
 	struct kvm *kvm = f->vm->kvm;
+	u64 lpid = f->gp->shadow_lpid;
 	unsigned int level = f->level;
-	pte_t *entry, old;
+	struct khx_leaf leaf;
 
 	lockdep_assert_held(&kvm->mmu_lock);
 
@@ -445,26 +445,33 @@ static int nested_map_locked(struct shadow_fault *f)
 		return -EAGAIN;
 	for (;;) {
 		f->level = level;
-		entry = khx_tree_entry(f->gp->shadow_pgtable, f->n_gpa, &f->level,
-				       &f->tables);
-		if (!entry)
+		leaf.ptep = khx_tree_entry(f->gp->shadow_pgtable, f->n_gpa, &f->level,
+					   &f->tables);
+		if (!leaf.ptep)
 			return -ENOSPC;
-		old = *entry;
-		if (pte_none(old))
+		leaf.old = READ_ONCE(*leaf.ptep);
+		leaf.shift = khx_tree_level_shift(f->level);
+		leaf.gpa = nested_align(f->n_gpa, leaf.shift);
+		if (pte_none(leaf.old))
 			break;
-		if (!khx_tree_is_table(old) && f->level == level &&
-		    !((pte_val(old) ^ pte_val(f->pte)) & ~NESTED_MAY_DIFFER)) {
-			__radix_pte_update(entry, 0, pte_val(f->pte) & NESTED_MAY_DIFFER);
+		if (khx_tree_is_table(leaf.old)) {
+			/* with nested=0 there may be leaves in it */
+			khx_table_unlink(leaf.ptep);
+			khx_flush_lpid(&f->vm->flusher, lpid);
+			khx_tree_prune(leaf.old, level);
+			continue;
+		}
+		if (f->level == level &&
+		    !((pte_val(leaf.old) ^ pte_val(f->pte)) & ~NESTED_MAY_DIFFER)) {
+			khx_pass_write(&p, lpid, &leaf, 0, pte_val(f->pte) & NESTED_MAY_DIFFER);
 			return 0;
 		}
-		/* empty page-table pages; with nested=0 whatever was there before */
-		WARN_ON_ONCE(khx_param.nested && !khx_tree_is_table(old));
-		__radix_pte_update(entry, ~0UL, 0);
-		khx_flush_lpid(&f->vm->flusher, f->gp->shadow_lpid);
-		if (khx_tree_is_table(old))
-			khx_tree_prune(old, level);
+		/* with nested=0 khx_nested_make_room() has not zapped it */
+		WARN_ON_ONCE(khx_param.nested);
+		khx_pass_write(&p, lpid, &leaf, KHX_PASS_ALL, 0);
+		khx_pass_finish(&p);
 	}
-	*entry = f->pte;
+	khx_pass_write(&p, lpid, &leaf, 0, pte_val(f->pte));
 	nested_insert_rmap(f);
 	return 0;
 }
@@ -548,11 +555,7 @@ static bool zap_first(struct khx_vm *vm, unsigned long *word)
 {
 	unsigned long entry = khx_rmap_first(*word), n_gpa = khx_rmap_gpa(entry);
 	struct khx_shadow *shadow = khx_rmap_shadow(&vm->rmap, khx_rmap_lpid(entry));
-	struct khx_pass p = {
-		.vm = vm,
-		.look = _PAGE_DIRTY,
-		.clear = KHX_PASS_ALL,
-	};
+	struct khx_pass p = { .vm = vm };
 	struct khx_leaf leaf;
 
 	if (WARN_ON_ONCE(!shadow)) {
@@ -658,10 +661,7 @@ static int nested_insert_entry(struct khx_vm *vm, unsigned long *word,
 bool khx_nested_insert(struct khx_vm *vm, unsigned long *word,
 		       struct kvm_nested_guest *gp, unsigned long n_gpa)
 {
-	struct khx_pass p = {
-		.vm = vm,
-		.clear = KHX_PASS_ALL,
-	};
+	struct khx_pass p = { .vm = vm };
 	struct khx_leaf shadow;
 
 	lockdep_assert_held(&vm->kvm->mmu_lock);
@@ -670,7 +670,7 @@ bool khx_nested_insert(struct khx_vm *vm, unsigned long *word,
 		return false;
 	if (!nested_insert_entry(vm, word, gp, &shadow))
 		return true;
-	khx_pass_visit(&p, gp->shadow_lpid, &shadow);
+	khx_pass_write(&p, gp->shadow_lpid, &shadow, KHX_PASS_ALL, 0);
 	khx_pass_finish(&p);
 	return false;
 }
@@ -690,11 +690,7 @@ void khx_hook_remove_nest_rmap_range(struct kvm *kvm, const struct kvm_memory_sl
 				     unsigned long gpa, unsigned long hpa,
 				     unsigned long nbytes)
 {
-	struct khx_pass p = {
-		.vm = khx_vm_find(kvm),
-		.look = _PAGE_DIRTY,
-		.clear = KHX_PASS_ALL,
-	};
+	struct khx_pass p = { .vm = khx_vm_find(kvm) };
 	const struct khx_leaf leaf = {
 		.old = __pte(hpa),
 		.gpa = gpa,
@@ -705,7 +701,7 @@ void khx_hook_remove_nest_rmap_range(struct kvm *kvm, const struct kvm_memory_sl
 
 	if (!slot)
 		return;
-	if (khx_nested_visit(&p, slot, &leaf))
+	if (khx_nested_visit(&p, slot, &leaf, KHX_PASS_ALL) & _PAGE_DIRTY)
 		khx_pass_found_dirty(&p, NULL, gpa >> PAGE_SHIFT, (gpa + nbytes) >> PAGE_SHIFT);
 	/* a nested fault that has seen the leaf must not use it any more */
 	p.own_cleared = true;
@@ -728,10 +724,7 @@ void khx_hook_update_nest_rmap_rc_list(struct kvm *kvm, unsigned long *rmapp,
 				       unsigned long clear, unsigned long set,
 				       unsigned long hpa, unsigned long nbytes)
 {
-	struct khx_pass p = {
-		.vm = khx_vm_find(kvm),
-		.clear = clear,
-	};
+	struct khx_pass p = { .vm = khx_vm_find(kvm) };
 	const struct khx_leaf leaf = {
 		.old = __pte(hpa),
 		.shift = nbytes > PAGE_SIZE ? ilog2(nbytes) : PAGE_SHIFT,
@@ -741,7 +734,7 @@ void khx_hook_update_nest_rmap_rc_list(struct kvm *kvm, unsigned long *rmapp,
 
 	if (WARN_ON_ONCE(set || clear & ~(_PAGE_DIRTY | _PAGE_ACCESSED)))
 		return;
-	nested_visit_word(&p, rmapp, &leaf);
+	nested_visit_word(&p, rmapp, &leaf, clear);
 	p.own_cleared = true;
 	khx_pass_finish(&p);
 }
@@ -819,11 +812,7 @@ void khx_nested_unmap_pte(struct kvm *kvm, pte_t *ptep, unsigned long n_gpa,
 			  unsigned int shift, const struct kvm_memory_slot *slot,
 			  u64 lpid)
 {
-	struct khx_pass p = {
-		.vm = khx_vm_find(kvm),
-		.look = _PAGE_DIRTY,
-		.clear = KHX_PASS_ALL,
-	};
+	struct khx_pass p = { .vm = khx_vm_find(kvm) };
 	struct khx_shadow *shadow = khx_rmap_shadow(&p.vm->rmap, lpid), *other;
 	struct khx_leaf leaf;
 	unsigned long other_lpid;
@@ -844,8 +833,15 @@ void khx_nested_unmap_pte(struct kvm *kvm, pte_t *ptep, unsigned long n_gpa,
 	/* kvm-hv frees the table that it is in: it must not stay, whatever it maps. */
 	if (shadow && is_there(ptep))
 		zap_by_entry(&p, shadow, ptep);
-	if (WARN_ON_ONCE(is_there(ptep))) {
-		__radix_pte_update(ptep, ~0UL, 0);
+	leaf = (struct khx_leaf){
+		.ptep = ptep,
+		.old = READ_ONCE(*ptep),
+		.gpa = nested_align(n_gpa, PAGE_SHIFT),
+		.shift = PAGE_SHIFT,
+	};
+	if (WARN_ON_ONCE(pte_present(leaf.old))) {
+		khx_pass_write(&p, lpid, &leaf, KHX_PASS_ALL, 0);
+		/* at whatever address it was */
 		khx_flush_lpid(&p.vm->flusher, lpid);
 	}
 	khx_pass_finish(&p);

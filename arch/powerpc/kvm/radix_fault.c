@@ -26,10 +26,7 @@
 #include "radix_walk.h"
 #include "vm.h"
 
-/*
- * What a leaf may gain by another access to its page. What there was not yet needs no
- * flush: whoever still has the leaf as it was faults, and finds it as it is.
- */
+/* What a leaf may gain by another access to its page. */
 #define FAULT_MAY_GAIN	(_PAGE_WRITE | _PAGE_DIRTY | _PAGE_ACCESSED)
 
 static unsigned long fault_leaf_size(unsigned int level)
@@ -151,19 +148,6 @@ static bool fault_same_page(unsigned long gpa, pte_t one, unsigned int one_level
 	       pte_pfn(fault_narrow(two, gpa, two_level, 0));
 }
 
-/* The leaf that is there goes: it maps another page, or is larger than it may be now. */
-static void fault_zap(const struct fault *f, pte_t *entry, unsigned int level)
-{
-	struct khx_leaf leaf = {
-		.ptep = entry,
-		.old = READ_ONCE(*entry),
-		.gpa = round_down(f->gpa, fault_leaf_size(level)),
-		.shift = khx_tree_level_shift(level),
-	};
-
-	khx_radix_zap(f->vm, f->slot, &leaf);
-}
-
 /* Are there smaller leaves where one of this level is wanted? */
 static bool fault_occupied(struct kvm *kvm, unsigned long gpa, unsigned int level)
 {
@@ -192,41 +176,47 @@ static void fault_remove_tables(struct khx_vm *vm, pte_t *entry, unsigned int le
 static bool fault_install(struct fault *f)
 {
 	struct kvm *kvm = f->vm->kvm;
-	unsigned int level = f->level;
-	pte_t pte = f->pte, *entry;
+	struct khx_pass p = { .vm = f->vm };
+	unsigned int level = f->level, at;
+	struct khx_leaf leaf;
+	unsigned long old, set;
+	pte_t pte = f->pte;
 
 	for (;;) {
-		unsigned int at = level;
-
-		entry = khx_tree_entry(kvm->arch.pgtable, f->gpa, &at, &f->tables);
-		if (!entry) {
+		at = level;
+		leaf.ptep = khx_tree_entry(kvm->arch.pgtable, f->gpa, &at, &f->tables);
+		if (!leaf.ptep) {
 			f->level = at;
 			return false;
 		}
-		if (pte_none(*entry))
+		leaf.old = READ_ONCE(*leaf.ptep);
+		leaf.gpa = round_down(f->gpa, fault_leaf_size(at));
+		leaf.shift = khx_tree_level_shift(at);
+		set = pte_val(pte);
+
+		if (pte_none(leaf.old))
 			break;
-		if (khx_tree_is_table(*entry)) {
+		if (khx_tree_is_table(leaf.old)) {
 			if (!fault_occupied(kvm, f->gpa, level)) {
-				fault_remove_tables(f->vm, entry, level);
+				fault_remove_tables(f->vm, leaf.ptep, level);
+				leaf.old = __pte(0);
 				break;
 			}
 			pte = fault_narrow(pte, f->gpa, level, level - 1);
 			level--;
 			continue;
 		}
-		if (fault_same_page(f->gpa, *entry, at, pte, level) &&
-		    (at == level || !(pte_val(pte) & ~pte_val(*entry) & _PAGE_WRITE))) {
-			__radix_pte_update(entry, 0, pte_val(pte) & FAULT_MAY_GAIN);
-			f->pte = *entry;
-			f->level = at;
-			return true;
+		if (fault_same_page(f->gpa, leaf.old, at, pte, level) &&
+		    (at == level || !(set & ~pte_val(leaf.old) & _PAGE_WRITE))) {
+			set &= FAULT_MAY_GAIN;
+			break;
 		}
-		fault_zap(f, entry, at);
+		/* it maps another page, or is larger than it may be now */
+		khx_radix_zap(f->vm, f->slot, &leaf);
 	}
-	*entry = pte;
-	khx_radix_count_leaf(kvm, khx_tree_level_shift(level), 1);
-	f->pte = pte;
-	f->level = level;
+	old = khx_pass_write(&p, kvm->arch.lpid, &leaf, 0, set);
+	f->pte = __pte(old | set);
+	f->level = at;
 	return true;
 }
 

@@ -53,17 +53,17 @@ static unsigned long radix_end_gfn(const struct kvm_memory_slot *slot,
 		   slot->base_gfn + slot->npages);
 }
 
-/* A leaf and its shadows. Returns what was set of p->look in any of them. */
+/* Clear bits of a leaf and its shadows. Returns all that was set in any of them. */
 static unsigned long radix_visit_leaf(struct khx_pass *p,
 				      const struct kvm_memory_slot *slot,
-				      const struct khx_leaf *leaf)
+				      const struct khx_leaf *leaf, unsigned long clear)
 {
 	struct kvm *kvm = p->vm->kvm;
 	unsigned long seen;
 
-	seen = khx_pass_visit(p, kvm->arch.lpid, leaf);
+	seen = khx_pass_write(p, kvm->arch.lpid, leaf, clear, 0);
 	if (kvm->arch.nested_enable)
-		seen |= khx_nested_visit(p, slot, leaf);
+		seen |= khx_nested_visit(p, slot, leaf, clear);
 	return seen;
 }
 
@@ -96,8 +96,6 @@ static unsigned long radix_collect_chunk(struct radix_collection *c, unsigned lo
 {
 	struct khx_pass p = {
 		.vm = c->vm,
-		.look = _PAGE_DIRTY,
-		.clear = c->clear,
 		.flush = &c->vm->flush,
 		.flush_later = true,
 	};
@@ -111,9 +109,9 @@ static unsigned long radix_collect_chunk(struct radix_collection *c, unsigned lo
 	khx_walk_init(&w, kvm->arch.pgtable, start, end, RADIX_CHUNK);
 	/* C of a shadow PTE may be set where that of the leaf is not */
 	if (!kvm->arch.nested_enable)
-		w.only = p.look;
+		w.only = _PAGE_DIRTY;
 	while (!khx_flush_full(p.flush) && p.visits < RADIX_CHUNK && khx_walk_next(&w)) {
-		if (!radix_visit_leaf(&p, slot, &w.leaf))
+		if (!(radix_visit_leaf(&p, slot, &w.leaf, c->clear) & _PAGE_DIRTY))
 			continue;
 		gfn = radix_first_gfn(slot, &w.leaf);
 		bitmap_set(c->map, gfn - slot->base_gfn, radix_end_gfn(slot, &w.leaf) - gfn);
@@ -225,19 +223,16 @@ void khx_radix_zap(struct khx_vm *vm, const struct kvm_memory_slot *slot,
 {
 	struct khx_pass p = {
 		.vm = vm,
-		.look = _PAGE_DIRTY,
-		.clear = KHX_PASS_ALL,
 		.flush = &vm->notifier_flush,
 	};
 
 	lockdep_assert_held(&vm->kvm->mmu_lock);
 
 	khx_flush_begin(p.flush, vm->kvm->arch.lpid, vm->kvm->nr_memslot_pages);
-	if (radix_visit_leaf(&p, slot, leaf))
+	if (radix_visit_leaf(&p, slot, leaf, KHX_PASS_ALL) & _PAGE_DIRTY)
 		khx_pass_found_dirty(&p, slot, radix_first_gfn(slot, leaf),
 				     radix_end_gfn(slot, leaf));
 	khx_pass_finish(&p);
-	khx_radix_count_leaf(vm->kvm, leaf->shift, -1);
 }
 EXPORT_SYMBOL_FOR_KUNIT(khx_radix_zap);
 
@@ -248,7 +243,7 @@ static bool radix_clean_leaf(struct radix_cleaning *c, struct khx_pass *p,
 	bool again = c->again && c->slot->dirty_bitmap;
 
 	if (leaf->shift == PAGE_SHIFT) {
-		again &= !!radix_visit_leaf(p, c->slot, leaf);
+		again &= !!(radix_visit_leaf(p, c->slot, leaf, _PAGE_DIRTY) & _PAGE_DIRTY);
 	} else if (!khx_split_add(split, p, leaf)) {
 		if (!c->no_tables || split->nr)
 			return false;
@@ -289,7 +284,7 @@ static bool radix_clean_run(struct radix_cleaning *c, struct khx_pass *p,
 static bool radix_clean_chunk(struct radix_cleaning *c)
 {
 	struct khx_split split = {
-		.vm = c->vm,
+		.pass = { .vm = c->vm, .flush = &c->vm->notifier_flush },
 		.slot = c->slot,
 		.start = c->start,
 		.end = c->end,
@@ -297,8 +292,6 @@ static bool radix_clean_chunk(struct radix_cleaning *c)
 	};
 	struct khx_pass p = {
 		.vm = c->vm,
-		.look = _PAGE_DIRTY,
-		.clear = _PAGE_DIRTY,
 		.flush = &c->vm->flush,
 		.flush_later = true,
 	};
@@ -402,10 +395,10 @@ static bool radix_unmap_shadows(struct khx_pass *p, const struct kvm_memory_slot
 	for (; gfn < end && p->visits <= RADIX_UNMAP_CHUNK; gfn++) {
 		page.gpa = gfn << PAGE_SHIFT;
 		page.old = __pte(pte_val(leaf->old) + page.gpa - leaf->gpa);
-		seen |= khx_nested_visit(p, slot, &page);
+		seen |= khx_nested_visit(p, slot, &page, KHX_PASS_ALL);
 	}
 	/* a shadow PTE may be as large as the leaf */
-	if (seen)
+	if (seen & _PAGE_DIRTY)
 		khx_pass_found_dirty(p, slot, radix_first_gfn(slot, leaf), end);
 	*next = gfn;
 	return gfn >= end;
@@ -421,8 +414,6 @@ static unsigned long radix_unmap_chunk(struct khx_vm *vm,
 {
 	struct khx_pass p = {
 		.vm = vm,
-		.look = _PAGE_DIRTY,
-		.clear = KHX_PASS_ALL,
 		.flush = &vm->notifier_flush,
 	};
 	struct kvm *kvm = vm->kvm;
@@ -439,10 +430,9 @@ static unsigned long radix_unmap_chunk(struct khx_vm *vm,
 			w.next = max(w.leaf.gpa, start);
 			break;
 		}
-		if (radix_visit_leaf(&p, slot, &w.leaf))
+		if (radix_visit_leaf(&p, slot, &w.leaf, KHX_PASS_ALL) & _PAGE_DIRTY)
 			khx_pass_found_dirty(&p, slot, radix_first_gfn(slot, &w.leaf),
 					     radix_end_gfn(slot, &w.leaf));
-		khx_radix_count_leaf(kvm, w.leaf.shift, -1);
 	}
 	khx_pass_finish(&p);
 	khx_flush_debug_settled_range(&vm->debug, kvm->arch.lpid, start,
@@ -548,8 +538,6 @@ static bool radix_test_accessed(struct khx_vm *vm, const struct kvm_memory_slot 
 {
 	struct khx_pass p = {
 		.vm = vm,
-		.look = _PAGE_ACCESSED,
-		.clear = clear,
 		.flush = &vm->notifier_flush,
 		.most_visits = 4 * RADIX_CHUNK,
 	};
@@ -563,7 +551,7 @@ static bool radix_test_accessed(struct khx_vm *vm, const struct kvm_memory_slot 
 	khx_walk_init(&w, kvm->arch.pgtable, start << PAGE_SHIFT,
 		      end << PAGE_SHIFT, UINT_MAX);
 	while (khx_walk_next(&w) && (clear || !seen))
-		seen |= radix_visit_leaf(&p, slot, &w.leaf);
+		seen |= radix_visit_leaf(&p, slot, &w.leaf, clear) & _PAGE_ACCESSED;
 	khx_pass_finish(&p);
 	return seen;
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A pass over leaves: what it clears, which flush covers it, and when dirty pages
- * are accumulated.
+ * A pass over leaves: the only place where one is changed, which flush covers what
+ * was cleared, and when dirty pages are accumulated.
  *
  * Which flush covers what was cleared. In a shadow PTE: one under its shadow
  * LPID before mmu_lock is dropped, because the nested guest may end and its
@@ -23,8 +23,10 @@
 #include "compat.h"
 #include "dirty_log.h"
 #include "flush_debug.h"
+#include "kunit.h"
 #include "radix_flush.h"
 #include "radix_pass.h"
+#include "radix_tree.h"
 #include "radix_walk.h"
 #include "vm.h"
 
@@ -49,21 +51,66 @@ static struct khx_flush *pass_nested_flush(struct khx_pass *p, u64 lpid)
 	return &nested[i];
 }
 
-unsigned long khx_pass_visit(struct khx_pass *p, u64 lpid,
-			     const struct khx_leaf *leaf)
+/* The VM's statistics of large leaves. */
+static void count(struct kvm *kvm, unsigned int shift, int change)
 {
-	unsigned long old = pte_val(leaf->old);
-	bool own = lpid == p->vm->kvm->arch.lpid;
+	if (shift == PMD_SHIFT)
+		kvm->stat.num_2M_pages += change;
+	else if (shift == PUD_SHIFT)
+		kvm->stat.num_1G_pages += change;
+}
 
-	if (!(old & p->clear))
-		return old & p->look;
+void khx_pass_changed(struct khx_pass *p, u64 lpid, const struct khx_leaf *leaf,
+		      unsigned long old, unsigned long new)
+{
+	struct kvm *kvm = p->vm->kvm;
+	bool own = lpid == kvm->arch.lpid;
 
-	old = __radix_pte_update(leaf->ptep, p->clear, 0);
+	lockdep_assert_held(&kvm->mmu_lock);
+
+	if (own && (old ^ new) & _PAGE_PRESENT)
+		count(kvm, leaf->shift, new & _PAGE_PRESENT ? 1 : -1);
+	/* what was only set needs no flush */
+	if (!(old & ~new))
+		return;
+
 	khx_flush_debug_owe(&p->vm->debug, lpid, leaf->gpa, leaf->shift);
 	khx_flush_add(own ? p->flush : pass_nested_flush(p, lpid), leaf->gpa, leaf->shift);
 	p->own_cleared |= own;
-	return old & p->look;
 }
+EXPORT_SYMBOL_FOR_KUNIT(khx_pass_changed);
+
+/* Leaves appear, or disappear, with the page-table page that they are in. */
+static void count_table(struct kvm *kvm, const pte_t *table, unsigned int level, int change)
+{
+	unsigned int i;
+
+	/* single pages are not counted */
+	for (i = 0; level && i < PTRS_PER_PMD; i++)
+		if (pte_present(READ_ONCE(table[i])))
+			count(kvm, khx_tree_level_shift(level), change);
+}
+
+void khx_pass_link(struct khx_pass *p, pte_t *entry, void *table, unsigned int level)
+{
+	lockdep_assert_held(&p->vm->kvm->mmu_lock);
+
+	khx_tree_table_link(entry, table, level);
+	count_table(p->vm->kvm, table, level, 1);
+}
+EXPORT_SYMBOL_FOR_KUNIT(khx_pass_link);
+
+pte_t khx_pass_unlink(struct khx_pass *p, pte_t *entry, unsigned int level)
+{
+	pte_t old;
+
+	lockdep_assert_held(&p->vm->kvm->mmu_lock);
+
+	old = khx_table_unlink(entry);
+	count_table(p->vm->kvm, khx_tree_table_of(old, level + 1), level, -1);
+	return old;
+}
+EXPORT_SYMBOL_FOR_KUNIT(khx_pass_unlink);
 
 static void pass_accumulate(struct kvm *kvm, const struct kvm_memory_slot *slot, gfn_t gfn,
 			    gfn_t end)
@@ -141,3 +188,4 @@ void khx_pass_finish(struct khx_pass *p)
 	if (p->own_cleared && p->vm->kvm->arch.nested_enable)
 		p->vm->kvm->mmu_invalidate_seq++;
 }
+EXPORT_SYMBOL_FOR_KUNIT(khx_pass_finish);

@@ -13,7 +13,6 @@
 #include <asm/pte-walk.h>
 
 #include "compat.h"
-#include "flush_debug.h"
 #include "kunit.h"
 #include "nested_mmu.h"
 #include "pin.h"
@@ -34,16 +33,16 @@
 static pte_t *resize_entry(pgd_t *root, unsigned long gpa, unsigned int shift)
 {
 	p4d_t *p4d = p4d_offset(pgd_offset_pgd(root, gpa), gpa);
-	pud_t *pud;
+	pud_t *pudp;
 
 	if (!p4d_present(READ_ONCE(*p4d)))
 		return NULL;
-	pud = pud_offset(p4d, gpa);
+	pudp = pud_offset(p4d, gpa);
 	if (shift == PUD_SHIFT)
-		return (pte_t *)pud;
-	if (!pud_present(READ_ONCE(*pud)) || pud_leaf(*pud))
+		return (pte_t *)pudp;
+	if (!khx_tree_is_table(pud_pte(READ_ONCE(*pudp))))
 		return NULL;
-	return pmdp_ptep(pmd_offset(pud, gpa));
+	return pmdp_ptep(pmd_offset(pudp, gpa));
 }
 
 int khx_spare_fill(struct khx_vm *vm)
@@ -91,9 +90,9 @@ static void *spare_take(struct khx_vm *vm, unsigned int shift)
 bool khx_split_add(struct khx_split *s, struct khx_pass *p,
 		   const struct khx_leaf *leaf)
 {
-	unsigned long clear = p->clear, seen = 0;
-	struct khx_vm *vm = s->vm;
+	struct khx_vm *vm = s->pass.vm;
 	struct kvm *kvm = vm->kvm;
+	unsigned long old, seen = 0;
 	void *table = NULL;
 
 	lockdep_assert_held(&kvm->mmu_lock);
@@ -103,25 +102,16 @@ bool khx_split_add(struct khx_split *s, struct khx_pass *p,
 	if (!table)
 		return false;
 
-	if (kvm->arch.nested_enable) {
-		p->clear = KHX_PASS_ALL;
-		seen = khx_nested_visit(p, s->slot, leaf);
-		p->clear = clear;
-	}
+	if (kvm->arch.nested_enable)
+		seen = khx_nested_visit(p, s->slot, leaf, KHX_PASS_ALL);
 
 	if (!s->nr)
-		khx_flush_begin(&vm->notifier_flush, kvm->arch.lpid,
-				kvm->nr_memslot_pages);
-	s->leaf[s->nr].ptep = leaf->ptep;
-	s->leaf[s->nr].gpa = leaf->gpa;
-	s->leaf[s->nr].shift = leaf->shift;
+		khx_flush_begin(s->pass.flush, kvm->arch.lpid, kvm->nr_memslot_pages);
+	old = khx_pass_write(&s->pass, kvm->arch.lpid, leaf, KHX_PASS_ALL, 0);
+	s->leaf[s->nr].was = *leaf;
+	s->leaf[s->nr].was.old = __pte(old | (seen & _PAGE_DIRTY));
 	s->leaf[s->nr].table = table;
-	s->leaf[s->nr].old = __radix_pte_update(leaf->ptep, ~0UL, 0) |
-			     (seen & _PAGE_DIRTY);
 	s->nr++;
-	khx_flush_debug_owe(&vm->debug, kvm->arch.lpid, leaf->gpa, leaf->shift);
-	khx_flush_add(&vm->notifier_flush, leaf->gpa, leaf->shift);
-	p->own_cleared = true;
 	return true;
 }
 EXPORT_SYMBOL_FOR_KUNIT(khx_split_add);
@@ -137,38 +127,35 @@ static bool split_clears_c(const struct khx_split *s, gfn_t gfn)
 	return !s->clean || test_bit_le(page, s->clean);
 }
 
-static void split_install(struct khx_split *s, unsigned int nr)
+/* Install the smaller leaves in the place of one. */
+static void split_install(struct khx_split *s, const struct khx_leaf *was, pte_t *table)
 {
-	unsigned int shift = s->leaf[nr].shift;
-	unsigned int smaller = shift == PUD_SHIFT ? PMD_SHIFT : PAGE_SHIFT;
-	unsigned long gpa = s->leaf[nr].gpa, i, val;
-	pte_t *entry = s->leaf[nr].table;
+	unsigned int level = khx_tree_shift_level(was->shift) - 1;
+	unsigned int smaller = khx_tree_level_shift(level);
+	unsigned long old = pte_val(was->old), i, val;
 
-	for (i = 0; i < 1UL << (shift - smaller); i++) {
-		val = s->leaf[nr].old | (i << smaller);
-		if (smaller == PAGE_SHIFT && split_clears_c(s, (gpa >> PAGE_SHIFT) + i))
+	for (i = 0; i < 1UL << (was->shift - smaller); i++) {
+		val = old | (i << smaller);
+		if (!level && split_clears_c(s, (was->gpa >> PAGE_SHIFT) + i))
 			val &= ~_PAGE_DIRTY;
-		entry[i] = __pte(val);
+		table[i] = __pte(val);
 	}
-	khx_tree_table_link(s->leaf[nr].ptep, s->leaf[nr].table,
-			    khx_tree_shift_level(smaller));
-	khx_radix_count_leaf(s->vm->kvm, shift, -1);
-	khx_radix_count_leaf(s->vm->kvm, smaller, 1 << (shift - smaller));
+	khx_pass_link(&s->pass, was->ptep, table, level);
 }
 
 bool khx_split_finish(struct khx_split *s)
 {
 	unsigned int i;
 
-	lockdep_assert_held(&s->vm->kvm->mmu_lock);
+	lockdep_assert_held(&s->pass.vm->kvm->mmu_lock);
 
 	if (!s->nr)
 		return true;
-	khx_flush_finish(&s->vm->notifier_flush);
+	khx_pass_finish(&s->pass);
 	for (i = 0; i < s->nr; i++)
-		split_install(s, i);
+		split_install(s, &s->leaf[i].was, s->leaf[i].table);
 	s->nr = 0;
-	return !s->vm->notifier_flush.refused;
+	return !s->pass.flush->refused;
 }
 EXPORT_SYMBOL_FOR_KUNIT(khx_split_finish);
 
@@ -227,7 +214,7 @@ EXPORT_SYMBOL_FOR_KUNIT(khx_join_leaf);
  * @slot:	the memslot that they map
  * @shift:	log2 of their size in bytes
  * @nr:		leaves gathered in this hold of mmu_lock
- * @leaf:	where each is to be, the page-table page in its place, and the host's leaf
+ * @leaf:	each, absent still, the page-table page in its place, and the host's leaf
  */
 struct join {
 	struct khx_vm *vm;
@@ -235,38 +222,27 @@ struct join {
 	unsigned int shift;
 	unsigned int nr;
 	struct {
-		pte_t *entry;
+		struct khx_leaf to_be;
 		pte_t table;
 		pte_t host;
 	} leaf[KHX_SPARE_TABLES];
 };
 
-static bool join_possible(const struct join *j, unsigned long gpa, const pte_t *entry,
+static bool join_possible(const struct join *j, unsigned long gpa, pte_t entry,
 			  pte_t *host)
 {
 	unsigned int level = khx_tree_shift_level(j->shift);
 	struct khx_vm *vm = j->vm;
 	gfn_t gfn = gpa >> PAGE_SHIFT;
 
-	if (!entry || !khx_tree_is_table(*entry))
+	if (!khx_tree_is_table(entry))
 		return false;
 	*host = join_host_leaf(vm->kvm, j->slot, gpa, j->shift);
 	if (!pte_val(*host) ||
-	    !khx_join_leaf(khx_tree_table_of(*entry, level), j->shift, *host))
+	    !khx_join_leaf(khx_tree_table_of(entry, level), j->shift, *host))
 		return false;
 	return !vm->pins.on || khx_pin_covers(vm, gfn, gfn + (1UL << (j->shift - PAGE_SHIFT)),
 					      pte_pfn(*host));
-}
-
-/* How many of the entries of a page-table page are leaves; 2^@index_size there are. */
-static int join_count_leaves(const pte_t *table, unsigned int index_size)
-{
-	unsigned int i;
-	int nr = 0;
-
-	for (i = 0; i < 1U << index_size; i++)
-		nr += pte_present(table[i]);
-	return nr;
 }
 
 /*
@@ -277,10 +253,9 @@ static int join_count_leaves(const pte_t *table, unsigned int index_size)
 static unsigned long join_chunk(struct join *j, unsigned long gpa, unsigned long end)
 {
 	unsigned int level = khx_tree_shift_level(j->shift), i, budget = JOIN_CHUNK;
-	unsigned int smaller = khx_tree_level_shift(level - 1);
+	struct khx_pass p = { .vm = j->vm };
 	struct kvm *kvm = j->vm->kvm;
 	bool refused;
-	pte_t *table;
 
 	j->nr = 0;
 	spin_lock(&kvm->mmu_lock);
@@ -291,23 +266,26 @@ static unsigned long join_chunk(struct join *j, unsigned long gpa, unsigned long
 	     gpa += 1UL << j->shift, budget--) {
 		pte_t *entry = resize_entry(kvm->arch.pgtable, gpa, j->shift);
 
-		if (!join_possible(j, gpa, entry, &j->leaf[j->nr].host))
+		if (!entry || !join_possible(j, gpa, READ_ONCE(*entry), &j->leaf[j->nr].host))
 			continue;
-		j->leaf[j->nr].entry = entry;
-		j->leaf[j->nr].table = *entry;
-		*entry = __pte(0);
+		j->leaf[j->nr].to_be = (struct khx_leaf){
+			.ptep = entry,
+			.gpa = gpa,
+			.shift = j->shift,
+		};
+		j->leaf[j->nr].table = khx_pass_unlink(&p, entry, level - 1);
 		j->nr++;
 	}
 	refused = j->nr && !khx_flush_lpid(&j->vm->flusher, kvm->arch.lpid);
 	for (i = 0; i < j->nr; i++) {
-		if (refused) {
-			*j->leaf[i].entry = j->leaf[i].table;
-			continue;
-		}
-		table = khx_tree_table_of(j->leaf[i].table, level);
-		*j->leaf[i].entry = __pte(khx_join_leaf(table, j->shift, j->leaf[i].host));
-		khx_radix_count_leaf(kvm, j->shift, 1);
-		khx_radix_count_leaf(kvm, smaller, -join_count_leaves(table, j->shift - smaller));
+		const struct khx_leaf *leaf = &j->leaf[i].to_be;
+		pte_t *table = khx_tree_table_of(j->leaf[i].table, level);
+
+		if (refused)
+			khx_pass_link(&p, leaf->ptep, table, level - 1);
+		else
+			khx_pass_write(&p, kvm->arch.lpid, leaf, 0,
+				       khx_join_leaf(table, j->shift, j->leaf[i].host));
 	}
 	spin_unlock(&kvm->mmu_lock);
 	for (i = 0; !refused && i < j->nr; i++)
@@ -334,12 +312,13 @@ static void join_leaves(struct khx_vm *vm, const struct kvm_memory_slot *slot, u
 
 /*
  * Nobody asks for C any more: leaves that may be written get it back, or each would
- * cost a fault at its next store. What is set needs no flush.
+ * cost a fault at its next store.
  */
 static void join_set_c(struct khx_vm *vm, const struct kvm_memory_slot *slot)
 {
 	unsigned long gpa = slot->base_gfn << PAGE_SHIFT;
 	unsigned long end = gpa + (slot->npages << PAGE_SHIFT);
+	struct khx_pass p = { .vm = vm };
 	struct kvm *kvm = vm->kvm;
 	struct khx_walk w;
 
@@ -349,8 +328,7 @@ static void join_set_c(struct khx_vm *vm, const struct kvm_memory_slot *slot)
 			      SET_C_CHUNK);
 		w.only = _PAGE_WRITE;
 		while (khx_walk_next(&w))
-			if (!pte_dirty(w.leaf.old))
-				__radix_pte_update(w.leaf.ptep, 0, _PAGE_DIRTY);
+			khx_pass_write(&p, kvm->arch.lpid, &w.leaf, 0, _PAGE_DIRTY);
 		spin_unlock(&kvm->mmu_lock);
 		gpa = w.next;
 		cond_resched();

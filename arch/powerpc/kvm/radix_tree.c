@@ -68,6 +68,7 @@ pte_t *khx_tree_table_of(pte_t entry, unsigned int level)
 {
 	return tree_lower_entry(&entry, level, 0);
 }
+EXPORT_SYMBOL_FOR_KUNIT(khx_tree_table_of);
 
 void khx_tree_table_link(pte_t *entry, void *table, unsigned int level)
 {

@@ -32,13 +32,17 @@ static void walk_skip(struct khx_walk *w, unsigned long size)
 static bool walk_leave_leaf(struct khx_walk *w, pte_t *ptep, pte_t pte, unsigned int shift)
 {
 	unsigned long size = 1UL << shift;
+	bool wanted = !w->only || pte_val(pte) & w->only;
 
-	w->leaf.ptep = ptep;
-	w->leaf.old = pte;
-	w->leaf.gpa = w->next & ~(size - 1);
-	w->leaf.shift = shift;
+	if (wanted)
+		w->leaf = (struct khx_leaf){
+			.ptep = ptep,
+			.old = pte,
+			.gpa = w->next & ~(size - 1),
+			.shift = shift,
+		};
 	walk_skip(w, size);
-	return !w->only || pte_val(pte) & w->only;
+	return wanted;
 }
 
 /*
