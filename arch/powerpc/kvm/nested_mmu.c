@@ -36,15 +36,11 @@
  */
 #define NESTED_MAY_DIFFER	(_PAGE_WRITE | _PAGE_DIRTY | _PAGE_ACCESSED)
 
-/* The nested guest of an entry. Stock's lists have the LPID that L1 gave it. */
-static struct kvm_nested_guest *nested_rmap_guest(struct khx_vm *vm, unsigned long entry)
+/* The nested guest of an entry; NULL if there is none. */
+static struct kvm_nested_guest *nested_rmap_guest(const struct khx_vm *vm, unsigned long entry)
 {
-	struct khx_shadow *shadow;
+	struct khx_shadow *shadow = khx_rmap_shadow(&vm->rmap, khx_rmap_lpid(entry));
 
-	if (!khx_param.nested)
-		return idr_find(&vm->kvm->arch.kvm_nested_guest_idr,
-				khx_rmap_lpid(entry));
-	shadow = khx_rmap_shadow(&vm->rmap, khx_rmap_lpid(entry));
 	return shadow ? shadow->gp : NULL;
 }
 
@@ -89,52 +85,91 @@ static void zap(struct khx_pass *p, u64 lpid, const struct khx_leaf *leaf)
 	khx_rmap_remove(&p->vm->rmap, shadow->gp, leaf->gpa);
 }
 
+/* Has the pass looked for as many shadow PTEs as it may? */
+static bool seen_enough(const struct khx_pass *p)
+{
+	return p->most_visits && p->visits >= p->most_visits;
+}
+
 /*
  * The shadow PTE that an entry names, if it maps (part of) what the leaf maps or
  * the leaf maps part of what it does.
  */
-static bool nested_visit_entry(struct khx_pass *p, unsigned long entry,
-			       const struct khx_leaf *leaf, unsigned long clear,
-			       unsigned long *seen)
+static bool find_shadow(struct khx_pass *p, struct kvm_nested_guest *gp,
+			unsigned long entry, const struct khx_leaf *leaf,
+			struct khx_leaf *shadow)
 {
-	struct kvm_nested_guest *gp = nested_rmap_guest(p->vm, entry);
-	struct khx_leaf shadow;
-
 	p->visits++;
-	if (!gp || !nested_find_leaf(gp->shadow_pgtable, khx_rmap_gpa(entry), &shadow) ||
-	    !same_memory(&shadow, leaf))
-		return false;
-
-	*seen |= khx_pass_write(p, gp->shadow_lpid, &shadow, clear, 0);
-	if (clear == KHX_PASS_ALL && khx_param.nested)
-		khx_rmap_remove(&p->vm->rmap, gp, shadow.gpa);
-	return true;
+	return gp && nested_find_leaf(gp->shadow_pgtable, khx_rmap_gpa(entry), shadow) &&
+	       same_memory(shadow, leaf);
 }
 
-static unsigned long nested_visit_word(struct khx_pass *p, unsigned long *word,
-				       const struct khx_leaf *leaf, unsigned long clear)
+/* The shadow PTEs of a page. Where one is zapped, its entry is removed. */
+static unsigned long visit_entries(struct khx_pass *p, unsigned long *word,
+				   const struct khx_leaf *leaf, unsigned long clear)
 {
-	bool all = clear == KHX_PASS_ALL;
+	struct kvm_nested_guest *gp;
+	struct khx_leaf shadow;
 	struct rmap_nested *cursor;
 	unsigned long entry, seen = 0;
 	struct llist_node *node;
 
 again:
 	node = (struct llist_node *)*word;
-	/* Stock's lists have no index: they go whole. */
-	if (all && !khx_param.nested)
-		*word = 0;
 	for_each_nest_rmap_safe(cursor, node, &entry) {
-		bool gone = nested_visit_entry(p, entry, leaf, clear, &seen) && all;
-
-		if (all && !khx_param.nested)
-			kfree(cursor);
-		else if (gone && *word & RMAP_NESTED_IS_SINGLE_ENTRY)
-			goto again;	/* the last node went into the word */
-		else if ((gone && !*word) || (p->most_visits && p->visits >= p->most_visits))
+		gp = nested_rmap_guest(p->vm, entry);
+		if (find_shadow(p, gp, entry, leaf, &shadow)) {
+			seen |= khx_pass_write(p, gp->shadow_lpid, &shadow, clear, 0);
+			if (clear == KHX_PASS_ALL) {
+				khx_rmap_remove(&p->vm->rmap, gp, shadow.gpa);
+				if (!*word)
+					break;
+				/* the last node is in the word now, and freed */
+				if (*word & RMAP_NESTED_IS_SINGLE_ENTRY)
+					goto again;
+			}
+		}
+		if (seen_enough(p))
 			break;
 	}
 	return seen;
+}
+
+/*
+ * The same for kvm-hv's list (nested=0), which no index leads to: where shadow PTEs
+ * are zapped, all of it is freed.
+ */
+static unsigned long visit_stock_list(struct khx_pass *p, unsigned long *word,
+				      const struct khx_leaf *leaf, unsigned long clear)
+{
+	struct llist_node *node = (struct llist_node *)*word;
+	struct kvm_nested_guest *gp;
+	struct khx_leaf shadow;
+	struct rmap_nested *cursor;
+	unsigned long entry, seen = 0;
+
+	if (clear == KHX_PASS_ALL)
+		*word = 0;
+	for_each_nest_rmap_safe(cursor, node, &entry) {
+		/* kvm-hv's entries have the LPID that L1 gave the nested guest */
+		gp = idr_find(&p->vm->kvm->arch.kvm_nested_guest_idr,
+			      khx_rmap_lpid(entry));
+		if (find_shadow(p, gp, entry, leaf, &shadow))
+			seen |= khx_pass_write(p, gp->shadow_lpid, &shadow, clear, 0);
+		if (clear == KHX_PASS_ALL)
+			kfree(cursor);
+		else if (seen_enough(p))
+			break;
+	}
+	return seen;
+}
+
+static unsigned long nested_visit_word(struct khx_pass *p, unsigned long *word,
+				       const struct khx_leaf *leaf, unsigned long clear)
+{
+	if (khx_param.nested)
+		return visit_entries(p, word, leaf, clear);
+	return visit_stock_list(p, word, leaf, clear);
 }
 
 unsigned long khx_nested_visit(struct khx_pass *p,
@@ -147,7 +182,7 @@ unsigned long khx_nested_visit(struct khx_pass *p,
 			slot->base_gfn + slot->npages);
 	unsigned long seen = 0;
 
-	for (; gfn < end && !(p->most_visits && p->visits >= p->most_visits); gfn++)
+	for (; gfn < end && !seen_enough(p); gfn++)
 		seen |= nested_visit_word(p, &slot->arch.rmap[gfn - slot->base_gfn], leaf, clear);
 	return seen;
 }
