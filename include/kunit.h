@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Symbols that the KUnit module needs are exported, in a namespace of their
- * own, only where that module is built.
+ * Symbols that the KUnit module needs are exported only where that module is built.
  */
 #ifndef KHX_KUNIT_H
 #define KHX_KUNIT_H
@@ -11,7 +10,7 @@
 #include <linux/kconfig.h>
 
 #if IS_ENABLED(CONFIG_KVM_HV_EXT_KUNIT_TEST)
-#define EXPORT_SYMBOL_FOR_KUNIT(sym) EXPORT_SYMBOL_NS_GPL(sym, KVM_HV_EXT_KUNIT)
+#define EXPORT_SYMBOL_FOR_KUNIT(sym) EXPORT_SYMBOL_GPL(sym)
 #else
 #define EXPORT_SYMBOL_FOR_KUNIT(sym) static_assert(true, #sym)
 #endif
