@@ -7,6 +7,7 @@
 #define KHX_COMPAT_H
 
 #include <linux/kvm_host.h>
+#include <linux/sched.h>
 #include <linux/version.h>
 #include <asm/kvm_ppc.h>
 
@@ -81,6 +82,26 @@ static inline kvm_pfn_t khx_gfn_to_pfn(const struct kvm_memory_slot *slot, gfn_t
 #else
 	return __gfn_to_pfn_memslot(slot, gfn, false, false, NULL, writing, &writable, NULL);
 #endif
+}
+
+/*
+ * The memslot of a page, or NULL. gfn_to_memslot() does the same, but only KVM's own
+ * modules may call it since 6.18. With kvm->srcu or kvm->slots_lock held.
+ */
+static inline struct kvm_memory_slot *khx_memslot(struct kvm *kvm, gfn_t gfn)
+{
+	return __gfn_to_memslot(kvm_memslots(kvm), gfn);
+}
+
+/*
+ * The vCPU that this task has loaded, or NULL; kvm_get_running_vcpu() is for KVM's own
+ * modules too. Nobody but KVM registers preempt notifiers: one for each vCPU loaded.
+ */
+static inline struct kvm_vcpu *khx_running_vcpu(void)
+{
+	struct hlist_node *first = current->preempt_notifiers.first;
+
+	return first ? container_of(first, struct kvm_vcpu, preempt_notifier.link) : NULL;
 }
 
 /*

@@ -80,9 +80,9 @@ static struct page *area_pin_page(struct kvm *kvm, unsigned long gpa, unsigned l
 	int idx, nr = 0;
 
 	idx = srcu_read_lock(&kvm->srcu);
-	slot = gfn_to_memslot(kvm, gpa >> PAGE_SHIFT);
+	slot = khx_memslot(kvm, gpa >> PAGE_SHIFT);
 	if (slot && !(slot->flags & KVM_MEMSLOT_INVALID)) {
-		hva = gfn_to_hva_memslot(slot, gpa >> PAGE_SHIFT);
+		hva = __gfn_to_hva_memslot(slot, gpa >> PAGE_SHIFT);
 		*hvap = hva;
 		nr = pin_user_pages_fast(hva, 1, FOLL_WRITE | FOLL_LONGTERM, &page);
 		if (nr < 1)
@@ -150,7 +150,7 @@ static void area_mark_dirty(struct kvm *kvm, unsigned long gpa)
 	int idx;
 
 	idx = srcu_read_lock(&kvm->srcu);
-	slot = gfn_to_memslot(kvm, gfn);
+	slot = khx_memslot(kvm, gfn);
 	if (slot)
 		khx_dirty_log_accumulate(slot, gfn, gfn + 1);
 	srcu_read_unlock(&kvm->srcu, idx);
@@ -367,23 +367,22 @@ static void areas_update(struct kvm_vcpu *vcpu, struct khx_vcpu *ext)
 }
 
 /**
- * khx_hook_update_vpa() - kvmppc_update_vpa() of VMs of ours
+ * khx_hook_update_vpa() - kvmppc_update_vpa() of tracked VMs
  * @vcpu:	a vCPU that is about to enter the guest, in its own thread
  * @vpap:	the area with a request: VPA, DTL, SLB shadow, in this order
- * @old_vpap:	where to leave what kvm-hv is to unpin; not there before Linux 6.12
  *
- * Context: vcpu->arch.vpa_update_lock held, which is let go meanwhile; may sleep.
+ * Later kernels have a third argument, where kvmppc_update_vpa() leaves what the
+ * caller is to unpin. The caller has initialised it with nothing, and as this
+ * function serves all calls for the vCPU, it stays so.
+ *
+ * Context: vcpu->arch.vpa_update_lock held, dropped meanwhile; may sleep.
  */
-void khx_hook_update_vpa(struct kvm_vcpu *vcpu, struct kvmppc_vpa *vpap,
-			 struct kvmppc_vpa *old_vpap)
+void khx_hook_update_vpa(struct kvm_vcpu *vcpu, struct kvmppc_vpa *vpap)
 {
 	struct khx_vcpu *ext = areas_vcpu(khx_vm_find(vcpu->kvm), vcpu);
 
 	lockdep_assert_held(&vcpu->arch.vpa_update_lock);
 
-	/* what kvm-hv would unpin */
-	if (KHX_UPDATE_VPA_HAS_OLD)
-		old_vpap->pinned_addr = NULL;
 	vpap->update_pending = 0;
 
 	if (vpap == &vcpu->arch.vpa) {

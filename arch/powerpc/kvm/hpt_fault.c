@@ -80,7 +80,7 @@ long khx_hook_do_h_enter(struct kvm *kvm, unsigned long flags, long pte_index,
 		srcu_read_unlock(&kvm->srcu, idx);
 		return H_PTEG_FULL;
 	}
-	slot = size ? gfn_to_memslot(kvm, gpa >> PAGE_SHIFT) : NULL;
+	slot = size ? khx_memslot(kvm, gpa >> PAGE_SHIFT) : NULL;
 	if (!slot || !khx_param.notifiers || khx_hpt_fault_congruent(slot, gpa, size))
 		rc = khx_stock_do_h_enter(kvm, flags, pte_index, pteh, ptel, pgdir,
 					  realmode, pte_idx_ret);
@@ -128,14 +128,14 @@ static bool hpt_fault_read(struct kvm_vcpu *vcpu, struct khx_vm *vm, struct faul
  */
 static bool hpt_fault_is_congruent(struct kvm *kvm, const struct faulting *f)
 {
-	const struct kvm_memory_slot *slot = gfn_to_memslot(kvm, f->gfn);
+	const struct kvm_memory_slot *slot = khx_memslot(kvm, f->gfn);
 
 	return !slot || khx_hpt_fault_congruent(slot, f->gfn << PAGE_SHIFT, f->size);
 }
 
 static int hpt_fault_pin(struct khx_vm *vm, const struct faulting *f, bool writing)
 {
-	const struct kvm_memory_slot *slot = gfn_to_memslot(vm->kvm, f->gfn);
+	const struct kvm_memory_slot *slot = khx_memslot(vm->kvm, f->gfn);
 
 	if (!slot || slot->flags & KVM_MEMSLOT_INVALID)
 		return 0;
@@ -145,7 +145,7 @@ static int hpt_fault_pin(struct khx_vm *vm, const struct faulting *f, bool writi
 /* A memslot has come between the check and kvm-hv's own look at it. */
 static void hpt_fault_unpin(struct khx_vm *vm, const struct faulting *f)
 {
-	const struct kvm_memory_slot *slot = gfn_to_memslot(vm->kvm, f->gfn);
+	const struct kvm_memory_slot *slot = khx_memslot(vm->kvm, f->gfn);
 
 	spin_lock(&vm->kvm->mmu_lock);
 	khx_hpt_unmap(vm, slot, f->gfn, f->gfn + 1, 0);

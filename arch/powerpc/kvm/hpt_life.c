@@ -273,7 +273,7 @@ bool khx_hpt_life_closed(struct kvm *kvm)
 
 	if (!atomic_read(&vm->hpt_life.closed))
 		return false;
-	vcpu = kvm_get_running_vcpu();
+	vcpu = khx_running_vcpu();
 	return vcpu && vcpu->kvm == kvm && vcpu->arch.hcall_needed;
 }
 

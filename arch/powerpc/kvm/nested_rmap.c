@@ -62,7 +62,7 @@ static unsigned long *rmap_word(struct kvm *kvm, gfn_t gfn)
 	int idx;
 
 	idx = srcu_read_lock(&kvm->srcu);
-	slot = gfn_to_memslot(kvm, gfn);
+	slot = khx_memslot(kvm, gfn);
 	if (slot)
 		word = &slot->arch.rmap[gfn - slot->base_gfn];
 	srcu_read_unlock(&kvm->srcu, idx);

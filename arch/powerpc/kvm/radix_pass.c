@@ -118,7 +118,7 @@ static void pass_accumulate(struct kvm *kvm, const struct kvm_memory_slot *slot,
 	if (slot)
 		khx_dirty_log_accumulate(slot, gfn, end);
 	for (; !slot && gfn < end; gfn++) {
-		const struct kvm_memory_slot *s = gfn_to_memslot(kvm, gfn);
+		const struct kvm_memory_slot *s = khx_memslot(kvm, gfn);
 
 		if (s)
 			khx_dirty_log_accumulate(s, gfn, gfn + 1);
