@@ -129,8 +129,8 @@ lab_step() {
 # --- Debian packages ---------------------------------------------------------
 # The archives the system uses, but with ppc64el and sources, and with a state
 # of its own: this needs no root and changes nothing in what the system installs.
-# Backports and the next release are there for packages that only they have, or that
-# are asked for by version: apt prefers all else to them.
+# Backports, the next release and sid are there for packages that only they have, or
+# that are asked for by version or release: apt prefers all else to them.
 
 lab_newer=trixie
 
@@ -166,7 +166,9 @@ lab_apt_sources() {
 		*)
 			echo "deb [arch=amd64,ppc64el signed-by=$keys] $uri $suite-backports main"
 			echo "deb [arch=amd64,ppc64el signed-by=$keys] $uri $lab_newer main"
-			echo "deb-src [signed-by=$keys] $uri $lab_newer main" ;;
+			echo "deb-src [signed-by=$keys] $uri $lab_newer main"
+			# What a mirror has of sid may be older than its lists promise to be.
+			echo "deb [arch=amd64,ppc64el check-valid-until=no signed-by=$keys] $uri sid main" ;;
 		esac
 		architectures=amd64,ppc64el
 		[[ $suite != *-security ]] || architectures=amd64
@@ -179,8 +181,12 @@ lab_apt_sources() {
 # while, but do not miss security updates for ever.
 lab_apt_read() {
 	[ -n "$(find "$lab_cache/apt/updated" -mtime -7 2>/dev/null)" ] &&
-		grep -q "^deb .* $lab_newer " "$lab_cache/apt/sources.list"
+		grep -q "^deb .* $lab_newer " "$lab_cache/apt/sources.list" &&
+		grep -q "^deb .* sid " "$lab_cache/apt/sources.list"
 }
+
+# lab_apt_forget: have the lists read again
+lab_apt_forget() { rm -f "$lab_cache/apt/updated"; }
 
 lab_apt_ready() {
 	local apt=$lab_cache/apt
