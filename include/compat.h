@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What differs between the kernels supported (6.1 and 6.12), and the refusal
- * of those that are not. No other file asks for a kernel version.
+ * What differs between kernels, and the refusal of those that the module cannot be built
+ * for. Facts decide, not versions: a distribution may have changes of a later kernel.
+ *
+ * The compiler tells types. KHX_HAS_... are names in the kernel's headers, which it
+ * cannot be asked for: Kbuild in this directory looks for them. Prototypes are compared
+ * where functions are replaced.
  */
 #ifndef KHX_COMPAT_H
 #define KHX_COMPAT_H
@@ -14,10 +18,12 @@
 /* Major and minor number, to be compared with KERNEL_VERSION(a, b, 0) >> 8. */
 #define khx_kernel	(LINUX_VERSION_CODE >> 8)
 
-#if khx_kernel != KERNEL_VERSION(6, 1, 0) >> 8 && \
-	khx_kernel != KERNEL_VERSION(6, 12, 0) >> 8
-#error "kvm-hv-ext supports Linux 6.1 and 6.12: its hooks were checked there only."
-#endif
+/* All tests pass there. Others are told so when the module is loaded. */
+#define KHX_TESTED_KERNELS	"6.1, 6.12 and 7.2"
+#define khx_kernel_is_tested()					\
+	(khx_kernel == KERNEL_VERSION(6, 1, 0) >> 8 ||		\
+	 khx_kernel == KERNEL_VERSION(6, 12, 0) >> 8 ||		\
+	 khx_kernel == KERNEL_VERSION(7, 2, 0) >> 8)
 
 #if !IS_ENABLED(CONFIG_KVM_BOOK3S_64_HV)
 #error "kvm-hv-ext extends kvm-hv: CONFIG_KVM_BOOK3S_64_HV is needed."
@@ -31,14 +37,7 @@
 #error "kvm-hv-ext finds functions by kprobes: CONFIG_KPROBES is needed."
 #endif
 
-/*
- * Without LIVEPATCH an out-of-line entry leaves the return address where the stub does
- * not look for it; and without a TOC there is none for it to derive.
- */
-#if defined(CONFIG_PPC_FTRACE_OUT_OF_LINE) && !defined(CONFIG_LIVEPATCH_64)
-#error "kvm-hv-ext has no entry stub for CONFIG_PPC_FTRACE_OUT_OF_LINE without CONFIG_LIVEPATCH_64."
-#endif
-
+/* Without a TOC there is none for the entry stub to derive. */
 #ifdef CONFIG_PPC_KERNEL_PCREL
 #error "kvm-hv-ext has no entry stub for kernels without a TOC (CONFIG_PPC_KERNEL_PCREL)."
 #endif
@@ -47,41 +46,25 @@
  * As guests of a hypervisor with the nested API v2 (6.7 and later), vCPU state
  * lives in that hypervisor, which must be told of the VPA (asm/kvm_ppc.h).
  */
-#if khx_kernel == KERNEL_VERSION(6, 1, 0) >> 8
-#define khx_nested_v2()	false
-#else
+#if __has_include(<asm/guest-state-buffer.h>)
 #define khx_nested_v2()	kvmhv_is_nestedv2()
+#else
+#define khx_nested_v2()	false
 #endif
 
 /*
  * Is memory of a range that the page belongs to being invalidated, or was any of the
- * guest's since @seq? The range is kept in host or in guest addresses. With
- * kvm->mmu_lock held.
+ * guest's since @seq? The range is kept in guest addresses (6.9 and later) or in host
+ * addresses, and its type tells which. With kvm->mmu_lock held.
  */
-static inline bool khx_invalidate_retry(struct kvm *kvm, unsigned long seq,
+static inline bool khx_invalidate_retry(const struct kvm *kvm, unsigned long seq,
 					unsigned long hva, gfn_t gfn)
 {
-#if khx_kernel == KERNEL_VERSION(6, 1, 0) >> 8
-	return mmu_invalidate_retry_hva(kvm, seq, hva);
-#else
-	return mmu_invalidate_retry_gfn(kvm, seq, gfn);
-#endif
-}
+	u64 at = __same_type(kvm->mmu_invalidate_range_start, gfn_t) ? gfn : hva;
 
-/*
- * The page of a memslot, held, after the host has faulted it in; or an error. To be let
- * go by put_page() if there is a struct page that is not reserved.
- */
-static inline kvm_pfn_t khx_gfn_to_pfn(const struct kvm_memory_slot *slot, gfn_t gfn,
-				       bool writing)
-{
-	bool writable;
-
-#if khx_kernel == KERNEL_VERSION(6, 1, 0) >> 8
-	return __gfn_to_pfn_memslot(slot, gfn, false, NULL, writing, &writable, NULL);
-#else
-	return __gfn_to_pfn_memslot(slot, gfn, false, false, NULL, writing, &writable, NULL);
-#endif
+	return kvm->mmu_invalidate_seq != seq ||
+	       (kvm->mmu_invalidate_in_progress && at >= kvm->mmu_invalidate_range_start &&
+		at < kvm->mmu_invalidate_range_end);
 }
 
 /*
@@ -104,21 +87,8 @@ static inline struct kvm_vcpu *khx_running_vcpu(void)
 	return first ? container_of(first, struct kvm_vcpu, preempt_notifier.link) : NULL;
 }
 
-/*
- * That a host PTE is about to name another page is an operation of its own on
- * 6.1; later kernels unmap.
- */
-#define KHX_HAS_SET_SPTE_GFN	(khx_kernel == KERNEL_VERSION(6, 1, 0) >> 8)
-
-/* kvmppc_update_vpa() hands what was pinned to its caller (6.12), or unpins it. */
-#define KHX_UPDATE_VPA_HAS_OLD	(khx_kernel != KERNEL_VERSION(6, 1, 0) >> 8)
-
-/* The type of an LPID in prototypes: 6.7 and later have guest ids of 64 bits. */
-#if khx_kernel == KERNEL_VERSION(6, 1, 0) >> 8
-#define KHX_LPID	unsigned int
-#else
-#define KHX_LPID	u64
-#endif
+/* The type of an LPID in prototypes: later kernels have guest ids of 64 bits. */
+#define KHX_LPID	typeof_member(struct kvm_arch, lpid)
 
 /*
  * Whose HPT a file of KVM_PPC_GET_HTAB_FD is about: the third word of its private data.
@@ -132,11 +102,6 @@ static inline const struct kvm *khx_htab_kvm(const void *private_data)
 /* Types that are int or long. */
 #define KHX_RESIZE_HPT_RET	typeof(kvm_vm_ioctl_resize_hpt_prepare(NULL, NULL))
 #define KHX_VM_IOCTL_RET	typeof(((struct kvmppc_ops *)NULL)->arch_vm_ioctl(NULL, 0, 0))
-
-/*
- * Before 6.2 hypercalls on HPTEs use memslots without kvm->srcu, but do not sleep.
- */
-#define KHX_HPT_HCALLS_WITHOUT_SRCU	(khx_kernel == KERNEL_VERSION(6, 1, 0) >> 8)
 
 /* The first 6.1 kernels have no cleanup attribute. */
 #ifndef __cleanup

@@ -163,8 +163,7 @@ static int fault(const struct faulting *t, unsigned long page, bool writing, pte
 {
 	int idx = srcu_read_lock(&t->f->kvm->srcu), err;
 
-	err = khx_hook_instantiate_page(t->vcpu, test_gpa(page), t->f->slot, writing, false,
-					pte, level);
+	err = khx_radix_map(t->vcpu, test_gpa(page), t->f->slot, writing, pte, level);
 	srcu_read_unlock(&t->f->kvm->srcu, idx);
 	return err;
 }

@@ -194,8 +194,8 @@ static bool op_test_age_gfn(struct kvm *kvm, struct kvm_gfn_range *range)
 			 khx_stock_ops.test_age_gfn(kvm, range);
 }
 
-#if KHX_HAS_SET_SPTE_GFN
-/* The guest gets the new page by its next fault. */
+#ifdef KHX_HAS_SET_SPTE_GFN
+/* A host PTE is about to name another page; later kernels unmap. */
 static bool op_set_spte_gfn(struct kvm *kvm, struct kvm_gfn_range *range)
 {
 	struct vm_ref ref __cleanup(vm_ref_put) = vm_ref_get(kvm);
@@ -238,9 +238,11 @@ static void op_commit_memory_region(struct kvm *kvm,
 		khx_areas_invalidate(ref.vm, new->base_gfn,
 				     new->base_gfn + new->npages);
 
-	/* What the memslot has is freed after this, and hypercalls may still use it. */
-	if (KHX_HPT_HCALLS_WITHOUT_SRCU && ref.vm && !kvm_is_radix(kvm) &&
-	    change != KVM_MR_CREATE)
+	/*
+	 * What the memslot has is freed after this, and hypercalls on HPTEs may still use
+	 * it: on most kernels they hold no kvm->srcu, but none of them sleeps.
+	 */
+	if (ref.vm && !kvm_is_radix(kvm) && change != KVM_MR_CREATE)
 		synchronize_rcu_tasks();
 }
 
@@ -362,7 +364,7 @@ static const struct {
 			.unmap_gfn_range = op_unmap_gfn_range,
 			.age_gfn = op_age_gfn,
 			.test_age_gfn = op_test_age_gfn,
-#if KHX_HAS_SET_SPTE_GFN
+#ifdef KHX_HAS_SET_SPTE_GFN
 			.set_spte_gfn = op_set_spte_gfn,
 #endif
 		},

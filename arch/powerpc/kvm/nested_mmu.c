@@ -550,7 +550,7 @@ int khx_hook_create_pte(struct kvm *kvm, pgd_t *root, pte_t pte, unsigned long n
 			unsigned int level, unsigned long mmu_seq, KHX_LPID lpid,
 			unsigned long *rmapp, struct rmap_nested **n_rmap)
 {
-	const struct kvm_vcpu *vcpu = kvm_get_running_vcpu();
+	const struct kvm_vcpu *vcpu = khx_running_vcpu();
 	struct shadow_fault f = {
 		.vm = khx_vm_find(kvm),
 		.gp = vcpu ? vcpu->arch.nested : NULL,
@@ -563,7 +563,7 @@ int khx_hook_create_pte(struct kvm *kvm, pgd_t *root, pte_t pte, unsigned long n
 	};
 	int err = 0, tables;
 
-	/* Leaves of the guest itself: khx_hook_instantiate_page() makes them all. */
+	/* Leaves of the guest itself: khx_radix_map() makes them all. */
 	if (WARN_ON_ONCE(!f.gp || f.gp->shadow_pgtable != root))
 		return -EAGAIN;
 
@@ -813,7 +813,7 @@ EXPORT_SYMBOL_FOR_KUNIT(khx_nested_find_for_rc);
 pte_t *khx_hook_find_nested_guest_pte(struct kvm *kvm, unsigned long l1_lpid, unsigned long n_gpa,
 				      unsigned int *shift)
 {
-	const struct kvm_vcpu *vcpu = kvm_get_running_vcpu();
+	const struct kvm_vcpu *vcpu = khx_running_vcpu();
 
 	if (WARN_ON_ONCE(!vcpu || vcpu->kvm != kvm || !vcpu->arch.nested))
 		return NULL;

@@ -73,7 +73,7 @@ EXPORT_SYMBOL_FOR_KUNIT(khx_fault_bound_leaf);
  * @gpa:	guest real address
  * @hva:	host virtual address of the page
  * @writing:	the access was a store
- * @read_only:	the guest must not write
+ * @read_only:	the guest must not write yet
  * @held:	the page is held, and its content will be marked dirty if the guest may
  *		write to it
  * @tables:	page-table pages for the leaf
@@ -276,64 +276,29 @@ static bool fault_host_page(const struct fault *f)
 }
 
 /*
- * The page is held until it is mapped, for its content to be marked dirty: the host may
- * write to it, but has not. Or it is none that the kernel manages.
+ * A load from a page that the host may write to, but has not. The page is held until it
+ * is mapped, for its content to be marked dirty. One that cannot be held (the kernel may
+ * have no struct page for it, as for memory of a device) is mapped read-only: a store
+ * faults, and sets C in the host's PTE.
  */
 static int fault_hold_and_map(struct fault *f)
 {
 	struct page *page = NULL;
-	kvm_pfn_t pfn;
 	int err;
 
-	if (f->read_only || !get_user_page_fast_only(f->hva, FOLL_WRITE, &page)) {
-		pfn = khx_gfn_to_pfn(f->slot, f->gpa >> PAGE_SHIFT, f->writing);
-		if (is_error_noslot_pfn(pfn))
-			return -EFAULT;
-		page = pfn_valid(pfn) ? pfn_to_page(pfn) : NULL;
-		if (page && PageReserved(page))
-			page = NULL;
-	}
-
-	f->held = true;
+	f->held = get_user_page_fast_only(f->hva, FOLL_WRITE, &page);
+	f->read_only = !f->held;
 	err = fault_map(f);
-	if (page && !err && pte_write(f->pte))
+	if (f->held && !err && pte_write(f->pte))
 		set_page_dirty_lock(page);
-	if (page)
+	if (f->held)
 		put_page(page);
-	/* it has gone again */
-	return err == -ENOENT ? -EAGAIN : err;
+	return err;
 }
 
-/**
- * khx_hook_instantiate_page() - kvmppc_book3s_instantiate_page() of VMs of ours
- * @vcpu:	the vCPU that faulted
- * @gpa:	guest real address
- * @memslot:	its memslot
- * @writing:	the access was a store
- * @kvm_ro:	map it read-only
- * @inserted_pte: NULL, or where to leave what was inserted
- * @levelp:	NULL, or where to leave its level
- *
- * The leaf is as large as the host's, where guest and host address have the same offset
- * in it, the memslot has all of it and is not logged, and no smaller leaves are there
- * already. (kvm-hv does not look where a memslot begins and ends: what lies around it
- * inside a huge page of the host is the guest's then; and where single pages are mapped,
- * it invalidates them under the addresses that they have in the host.) A leaf that is
- * there already and does what the access needs stays, however large.
- *
- * A page that is loaded from while its memslot is logged is mapped without C.
- *
- * If the guest is one whose pages are pinned, what is mapped is.
- *
- * Context: vCPU thread, kvm->srcu held, may sleep.
- * Return: 0; -EAGAIN to let the guest try again; -ENOMEM if RLIMIT_MEMLOCK does
- * not allow to pin, and KVM_RUN can be repeated, or if there is no memory; -EFAULT if the
- * host has no such page, or the guest's table cannot map the address.
- */
-int khx_hook_instantiate_page(struct kvm_vcpu *vcpu, unsigned long gpa,
-			      struct kvm_memory_slot *memslot, bool writing,
-			      bool kvm_ro, pte_t *inserted_pte,
-			      unsigned int *levelp)
+int khx_radix_map(struct kvm_vcpu *vcpu, unsigned long gpa,
+		  struct kvm_memory_slot *memslot, bool writing, pte_t *inserted_pte,
+		  unsigned int *levelp)
 {
 	struct khx_vm *vm = khx_vm_find(vcpu->kvm);
 	gfn_t gfn = gpa >> PAGE_SHIFT;
@@ -341,9 +306,8 @@ int khx_hook_instantiate_page(struct kvm_vcpu *vcpu, unsigned long gpa,
 		.vm = vm,
 		.slot = memslot,
 		.gpa = gpa,
-		.hva = gfn_to_hva_memslot(memslot, gfn),
+		.hva = __gfn_to_hva_memslot(memslot, gfn),
 		.writing = writing,
-		.read_only = kvm_ro,
 	};
 	int err;
 
@@ -358,10 +322,16 @@ int khx_hook_instantiate_page(struct kvm_vcpu *vcpu, unsigned long gpa,
 	}
 
 	err = fault_map(&f);
-	if (err == -ENOENT && fault_host_page(&f))
+	if (err == -ENOENT) {
+		if (!fault_host_page(&f))
+			return -EFAULT;
 		err = fault_map(&f);
-	if (err == -ENOENT)
+	}
+	if (err == -ENOENT && !writing)
 		err = fault_hold_and_map(&f);
+	/* it has gone again */
+	if (err == -ENOENT)
+		err = -EAGAIN;
 	if (err)
 		return err;
 	if (inserted_pte)
@@ -378,4 +348,21 @@ int khx_hook_instantiate_page(struct kvm_vcpu *vcpu, unsigned long gpa,
 	}
 	return err;
 }
-EXPORT_SYMBOL_FOR_KUNIT(khx_hook_instantiate_page);
+EXPORT_SYMBOL_FOR_KUNIT(khx_radix_map);
+
+/*
+ * kvmppc_book3s_instantiate_page() of tracked VMs. No memslot is read-only on this
+ * architecture, so the argument that said so (until 6.12) is false.
+ */
+#ifdef KHX_HAS_KVM_RO
+int khx_hook_instantiate_page(struct kvm_vcpu *vcpu, unsigned long gpa,
+			      struct kvm_memory_slot *memslot, bool writing, bool kvm_ro,
+			      pte_t *inserted_pte, unsigned int *levelp)
+#else
+int khx_hook_instantiate_page(struct kvm_vcpu *vcpu, unsigned long gpa,
+			      struct kvm_memory_slot *memslot, bool writing,
+			      pte_t *inserted_pte, unsigned int *levelp)
+#endif
+{
+	return khx_radix_map(vcpu, gpa, memslot, writing, inserted_pte, levelp);
+}
