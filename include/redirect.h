@@ -28,8 +28,8 @@
  *		refuse calls that come from the replacement. NULL: nowhere
  * @wanted:	tells from the argument registers (@regs->gpr[3] and up) and the
  *		return address (in r0) whether this call is redirected.
- *		Called with preemption disabled, from any context the function
- *		is called in; must be notrace and call nothing that is redirected.
+ *		Called from any context the function is called in, and preempted
+ *		where that may be; must be notrace and call nothing that is redirected.
  * @caller:	symbol name of the only function whose calls are redirected; NULL: all
  * @facet:	the row applies only if this is true; NULL: always
  * @ip:		private: where the function calls ftrace

@@ -7,10 +7,12 @@
  * and guest entry.
  *
  * This file and hooks.c are built without tracing (see the Makefile): the callback
- * and the predicates run inside ftrace, where a traced function would recurse. ftrace
- * calls the ops of a module through its list function, whose recursion guard lets the
- * callback through: no function that is redirected is called from a callback in the
- * same context.
+ * and the predicates run inside ftrace, where a traced function would recurse. Kernels
+ * with CALL_OPS call the callback directly, with preemption as it was in the caller, and
+ * with no guard against recursion. Others, and all where a second tracer looks at the
+ * same function, call it through ftrace's list function, with preemption off. The guard
+ * of that lets the callback through: no function that is redirected is called from a
+ * callback in the same context.
  *
  * FTRACE_OPS_FL_PERMANENT makes kernel.ftrace_enabled=0 fail while redirects
  * are registered. What remains as a way past us is a CPU with ftrace switched
@@ -19,6 +21,7 @@
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
+#include <linux/delay.h>
 #include <linux/kallsyms.h>
 #include <linux/kprobes.h>
 #include <linux/module.h>
@@ -136,6 +139,21 @@ static int redirect_add(struct ftrace_ops *ops, const struct khx_redirect *r)
 	return ftrace_set_filter_ip(ops, r->ip, 0, 0);
 }
 
+/* -EAGAIN: the trampoline of a BPF program that traces a function is being changed. */
+static int redirect_register_ops(struct ftrace_ops *ops)
+{
+	unsigned int i;
+	int err;
+
+	for (i = 0; i < 100; i++) {
+		err = register_ftrace_function(ops);
+		if (err != -EAGAIN)
+			break;
+		msleep(10);
+	}
+	return err;
+}
+
 /* Somebody holds a function: which? Tried one by one, while nothing calls ours yet. */
 static void redirect_name_held(const struct khx_redirects *t)
 {
@@ -148,12 +166,12 @@ static void redirect_name_held(const struct khx_redirects *t)
 		if (!redirect_applies(r) || !r->stub)
 			continue;
 		redirect_init_ops(&one.ops);
-		err = redirect_add(&one.ops, r) ?: register_ftrace_function(&one.ops);
+		err = redirect_add(&one.ops, r) ?: redirect_register_ops(&one.ops);
 		if (!err)
 			unregister_ftrace_function(&one.ops);
 		ftrace_free_filter(&one.ops);
 		if (err) {
-			pr_err("cannot redirect %s: it is held by another owner (a live patch?) or kernel.ftrace_enabled is 0\n",
+			pr_err("cannot redirect %s: it is held by another owner (a live patch, or a module that calls it directly?) or kernel.ftrace_enabled is 0\n",
 			       r->name);
 			return;
 		}
@@ -177,7 +195,7 @@ int khx_redirect_register(struct khx_redirects *t)
 	if (err || !any)
 		goto free;
 
-	err = register_ftrace_function(&t->ops);
+	err = redirect_register_ops(&t->ops);
 	if (err == -EBUSY)
 		redirect_name_held(t);
 	else if (err)
