@@ -74,16 +74,20 @@ long khx_hook_do_h_enter(struct kvm *kvm, unsigned long flags, long pte_index,
 	long rc = H_PARAMETER;
 	int idx;
 
-	/* 6.1 does not hold it here, and uses the memslot all the same */
+	/* most kernels do not hold it here, and use the memslot all the same */
 	idx = srcu_read_lock(&kvm->srcu);
 	if (khx_hpt_life_closed(kvm)) {
 		srcu_read_unlock(&kvm->srcu, idx);
 		return H_PTEG_FULL;
 	}
 	slot = size ? khx_memslot(kvm, gpa >> PAGE_SHIFT) : NULL;
-	if (!slot || !khx_param.notifiers || khx_hpt_fault_congruent(slot, gpa, size))
+	if (!slot || !khx_param.notifiers || khx_hpt_fault_congruent(slot, gpa, size)) {
+		/* others spin for the HPTEs that it locks, also with preemption off */
+		preempt_disable();
 		rc = khx_stock_do_h_enter(kvm, flags, pte_index, pteh, ptel, pgdir,
 					  realmode, pte_idx_ret);
+		preempt_enable();
+	}
 	if (slot && rc == H_SUCCESS)
 		hpt_fault_make_absent(kvm, slot, gpa >> PAGE_SHIFT);
 	srcu_read_unlock(&kvm->srcu, idx);

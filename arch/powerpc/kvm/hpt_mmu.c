@@ -131,8 +131,12 @@ struct khx_hpte khx_hpte_read(const struct kvm_hpt_info *hpt, unsigned long inde
 	struct khx_hpte hpte;
 
 	preempt_disable();
-	while (!try_lock_hpte(hptep, HPTE_V_HVLOCK))
+	while (!try_lock_hpte(hptep, HPTE_V_HVLOCK)) {
+		/* whoever has it may have been preempted */
+		preempt_enable();
 		cpu_relax();
+		preempt_disable();
+	}
 	hpte.v = hpt_hpte_dword(hptep, 0) & ~HPTE_V_HVLOCK;
 	hpte.r = hpt_hpte_dword(hptep, 1);
 	hpte.guest_r = hpt->rev[index].guest_rpte;
