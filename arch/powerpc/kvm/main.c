@@ -9,6 +9,7 @@
 #include <linux/kvm_host.h>
 #include <linux/module.h>
 #include <linux/of.h>
+#include <linux/utsname.h>
 #include <asm/cputable.h>
 #include <asm/firmware.h>
 #include <asm/kvm_ppc.h>
@@ -122,6 +123,9 @@ static int __init khx_init(void)
 	if (err)
 		return err;
 
+	if (!khx_kernel_is_tested())
+		pr_info("Linux %s has all that is needed, but is none of those that are tested (%s)\n",
+			init_utsname()->release, KHX_TESTED_KERNELS);
 	pr_info("virtual machines created from now on are ours: areas=%d dirty_log=%d notifiers=%d nested=%d paging=%d, invalidations by %s\n",
 		khx_param.areas, khx_param.dirty_log, khx_param.notifiers, khx_param.nested,
 		khx_param.paging, khx_flush_default->name);
