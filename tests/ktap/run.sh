@@ -81,6 +81,7 @@ entry_extremes       stock ours
 entry_pairs          ours
 nested_high          stock ours
 attach               alone
+bpf_traced           alone
 SUITES
 }
 
