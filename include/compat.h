@@ -46,7 +46,7 @@
  * As guests of a hypervisor with the nested API v2 (6.7 and later), vCPU state
  * lives in that hypervisor, which must be told of the VPA (asm/kvm_ppc.h).
  */
-#if __has_include(<asm/guest-state-buffer.h>)
+#ifdef KHX_HAS_NESTED_V2
 #define khx_nested_v2()	kvmhv_is_nestedv2()
 #else
 #define khx_nested_v2()	false

@@ -149,7 +149,7 @@ static int redirect_register_ops(struct ftrace_ops *ops)
 		err = register_ftrace_function(ops);
 		if (err != -EAGAIN)
 			break;
-		msleep(10);
+		msleep(20);
 	}
 	return err;
 }
