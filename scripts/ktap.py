@@ -19,46 +19,54 @@ STAMP = re.compile(r"^\[ *\d+\.\d+\] ?")
 SKIP = re.compile(r"#\s*SKIP", re.I)
 
 
-def main(args):
-    quiet = args[:1] == ["--quiet"]
-    counts = args[1 if quiet else 0]
-    passed = failed = skipped = 0
+def results(lines):
+    """
+    For each line its text; whether it is a result, and of which kind ('passed',
+    'failed', 'skipped'); whether that sums up the subtests before it; and what it is
+    the result of.
+    """
     deepest = []    # indents of results seen since each enclosing result
-    held = []       # diagnostics, shown if their result is not ok
 
-    for line in sys.stdin:
+    for line in lines:
         text = STAMP.sub("", line.rstrip("\r\n"))
         found = RESULT.match(text)
         kunit = KUNIT.match(text)
         if kunit:
             word = {"PASSED": "ok:", "SKIPPED": "ok: # SKIP"}.get(kunit[1], "not ok:")
             found = RESULT.match(word + kunit[2])
-        if not quiet:
-            print(text, flush=True)
-        elif not found:
-            held = (held + [text])[-40:]
         if not found:
+            yield text, None, False, ""
             continue
-
         indent = len(found[1].expandtabs())
         summary = any(i > indent for i in deepest)
         deepest = [i for i in deepest if i <= indent] + [indent]
-        bad = found[2] == "not ok"
-        if quiet and bad:
-            print("\n".join(held + [text]), flush=True)
-        held = []
-        if summary:
-            continue
         if SKIP.search(found[3]):
-            skipped += 1
-        elif bad:
-            failed += 1
+            kind = "skipped"
         else:
-            passed += 1
+            kind = "passed" if found[2] == "ok" else "failed"
+        yield text, kind, summary, found[3].strip()
 
-    with open(counts, "a", encoding="ascii") as out:
-        print(passed, failed, skipped, file=out)
-    return 1 if failed else 0
+
+def main(args):
+    quiet = args[:1] == ["--quiet"]
+    counts = {"passed": 0, "failed": 0, "skipped": 0}
+    held = []       # diagnostics, shown if their result is not ok
+
+    for text, kind, summary, _ in results(sys.stdin):
+        if not quiet:
+            print(text, flush=True)
+        elif not kind:
+            held = (held + [text])[-40:]
+        elif kind == "failed":
+            print("\n".join(held + [text]), flush=True)
+        if kind:
+            held = []
+            if not summary:
+                counts[kind] += 1
+
+    with open(args[quiet], "a", encoding="ascii") as out:
+        print(*counts.values(), file=out)
+    return 1 if counts["failed"] else 0
 
 
 if __name__ == "__main__":
