@@ -21,6 +21,10 @@ HERE = Path(__file__).resolve().parent
 MODULE = "kvm_hv_ext"
 MACHINE = ("pseries,accel=kvm,cap-cfpc=broken,cap-sbbc=broken,cap-ibs=broken,"
            "cap-ccf-assist=off")
+# KVM runs HPT guests with no pages that are larger than those of their memory, and QEMU
+# makes no guest that could have them, nor one that is radix afterwards.
+if os.sysconf("SC_PAGE_SIZE") < 0x10000:
+    MACHINE += ",cap-hpt-max-page-size=4k"
 # A guest that runs guests of its own. QEMU would write what XIVE queues into the memory
 # of a guest of a logical partition, and only QEMU would know.
 NESTED = ",cap-nested-hv=on,ic-mode=xics"
