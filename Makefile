@@ -19,13 +19,16 @@ config := CONFIG_KVM_HV_EXT=m \
 	  $(if $(DEBUG),CONFIG_KVM_HV_EXT_DEBUG=y)
 kbuild := $(MAKE) -C $(KDIR) M=$(top) $(config)
 
-.PHONY: help modules modules_install clean kdir-check demo check kunit style bench
+.PHONY: help modules modules_install clean kdir-check demo check kunit style bench \
+	matrix
 
 help:
 	@echo 'make demo             see a guest migrate on stock and on us, side by side'
 	@echo 'make check            run all tests (emulated hosts; needs no POWER machine)'
 	@echo 'make kunit            only the KUnit suites, on a test kernel'
 	@echo 'make style            only sparse, W=1, checkpatch, coccicheck, shellcheck'
+	@echo 'make matrix           suites on each kernel and kind of host, to docs/matrix.json'
+	@echo '                      (two hours; goes on where it was; CELL=HOST/KERNEL: only that)'
 	@echo 'make bench            measure stock and us, to docs/bench (hours; QUICK=1: less)'
 	@echo 'make modules          build the module; KDIR=dir: kernel to build for,'
 	@echo '                      KUNIT=1: its KUnit tests too, DEBUG=1: with run-time checks'
@@ -62,3 +65,6 @@ style:
 
 bench:
 	tests/bench/bench $(if $(QUICK),--quick)
+
+matrix:
+	set -f; scripts/matrix $(CELL)
