@@ -24,7 +24,8 @@
 #define DTL_PAGE	3
 #define SLB_PAGE	5
 
-#define DTL_LENGTH	(100 * DTL_ENTRY)
+/* an area must not cross a page of the host */
+#define DTL_LENGTH	(80 * DTL_ENTRY)
 #define SLB_LENGTH	256
 
 #define VANISHINGS	300
