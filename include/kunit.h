@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Symbols that the KUnit module needs are exported only where that module is built.
+ * The kernel's EXPORT_SYMBOL_IF_KUNIT(), but only where our KUnit module is
+ * built. The kernel's own exports wherever CONFIG_KUNIT is set: a module built
+ * for a distribution kernel with CONFIG_KUNIT=m would then export its insides.
  */
 #ifndef KHX_KUNIT_H
 #define KHX_KUNIT_H
@@ -10,9 +12,9 @@
 #include <linux/kconfig.h>
 
 #if IS_ENABLED(CONFIG_KVM_HV_EXT_KUNIT_TEST)
-#define EXPORT_SYMBOL_FOR_KUNIT(sym) EXPORT_SYMBOL_GPL(sym)
+#include <kunit/visibility.h>
 #else
-#define EXPORT_SYMBOL_FOR_KUNIT(sym) static_assert(true, #sym)
+#define EXPORT_SYMBOL_IF_KUNIT(symbol) static_assert(true, #symbol)
 #endif
 
 #endif /* KHX_KUNIT_H */

@@ -66,7 +66,7 @@ int khx_areas_vcpu_create(struct khx_vm *vm, struct kvm_vcpu *vcpu)
 		kfree(ext);
 	return err;
 }
-EXPORT_SYMBOL_FOR_KUNIT(khx_areas_vcpu_create);
+EXPORT_SYMBOL_IF_KUNIT(khx_areas_vcpu_create);
 
 /*
  * Pin the page of an area for as long as the guest lives. Memory that cannot
@@ -415,7 +415,7 @@ void khx_hook_update_vpa(struct kvm_vcpu *vcpu, struct kvmppc_vpa *vpap)
 		ext->asked |= BIT(KHX_SLB);
 	areas_update(vcpu, ext);
 }
-EXPORT_SYMBOL_FOR_KUNIT(khx_hook_update_vpa);
+EXPORT_SYMBOL_IF_KUNIT(khx_hook_update_vpa);
 
 void khx_areas_vcpu_free(struct khx_vm *vm, struct kvm_vcpu *vcpu)
 {
@@ -434,7 +434,7 @@ void khx_areas_vcpu_free(struct khx_vm *vm, struct kvm_vcpu *vcpu)
 	}
 	kfree(ext);
 }
-EXPORT_SYMBOL_FOR_KUNIT(khx_areas_vcpu_free);
+EXPORT_SYMBOL_IF_KUNIT(khx_areas_vcpu_free);
 
 int khx_areas_set_reg(struct khx_vm *vm, struct kvm_vcpu *vcpu, u64 id,
 		      const union kvmppc_one_reg *val)
@@ -495,7 +495,7 @@ int khx_areas_set_reg(struct khx_vm *vm, struct kvm_vcpu *vcpu, u64 id,
 	spin_unlock(&vcpu->arch.vpa_update_lock);
 	return err;
 }
-EXPORT_SYMBOL_FOR_KUNIT(khx_areas_set_reg);
+EXPORT_SYMBOL_IF_KUNIT(khx_areas_set_reg);
 
 void khx_areas_invalidate(struct khx_vm *vm, gfn_t gfn, gfn_t end)
 {

@@ -49,7 +49,7 @@ void khx_dirty_log_accumulate(const struct kvm_memory_slot *slot, gfn_t gfn, gfn
 		atomic_long_or(bits, (atomic_long_t *)&slot->dirty_bitmap[word]);
 	}
 }
-EXPORT_SYMBOL_FOR_KUNIT(khx_dirty_log_accumulate);
+EXPORT_SYMBOL_IF_KUNIT(khx_dirty_log_accumulate);
 
 /* Take the accumulated bits. Others set bits in @from all the time. */
 static void log_take_bits(unsigned long *to, unsigned long *from, unsigned long nr)

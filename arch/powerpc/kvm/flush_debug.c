@@ -26,13 +26,13 @@ void khx_flush_debug_init(struct khx_flush_debug *d)
 	xa_init(&d->owed);
 	d->blind = false;
 }
-EXPORT_SYMBOL_FOR_KUNIT(khx_flush_debug_init);
+EXPORT_SYMBOL_IF_KUNIT(khx_flush_debug_init);
 
 void khx_flush_debug_destroy(struct khx_flush_debug *d)
 {
 	xa_destroy(&d->owed);
 }
-EXPORT_SYMBOL_FOR_KUNIT(khx_flush_debug_destroy);
+EXPORT_SYMBOL_IF_KUNIT(khx_flush_debug_destroy);
 
 void khx_flush_debug_owe(struct khx_flush_debug *d, u64 lpid,
 			 unsigned long gpa, unsigned int shift)
@@ -56,7 +56,7 @@ void khx_flush_debug_paid(struct khx_flush_debug *d, u64 lpid,
 	xa_for_each_range(&d->owed, index, entry, first, last)
 		xa_erase(&d->owed, index);
 }
-EXPORT_SYMBOL_FOR_KUNIT(khx_flush_debug_paid);
+EXPORT_SYMBOL_IF_KUNIT(khx_flush_debug_paid);
 
 static bool flush_debug_range_settled(struct khx_flush_debug *d, unsigned long first,
 				      unsigned long last)
@@ -75,7 +75,7 @@ bool khx_flush_debug_settled(struct khx_flush_debug *d)
 {
 	return flush_debug_range_settled(d, 0, ULONG_MAX);
 }
-EXPORT_SYMBOL_FOR_KUNIT(khx_flush_debug_settled);
+EXPORT_SYMBOL_IF_KUNIT(khx_flush_debug_settled);
 
 bool khx_flush_debug_settled_range(struct khx_flush_debug *d, u64 lpid,
 				   unsigned long start, unsigned long end)

@@ -24,7 +24,7 @@ bool khx_hook_called_by_us(const struct pt_regs *regs)
 {
 	return within_module(regs->gpr[0], THIS_MODULE);
 }
-EXPORT_SYMBOL_FOR_KUNIT(khx_hook_called_by_us);
+EXPORT_SYMBOL_IF_KUNIT(khx_hook_called_by_us);
 
 /*
  * Conditions. @vm is the VM of the call, where its subject is one. They read

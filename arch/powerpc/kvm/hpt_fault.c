@@ -31,7 +31,7 @@ bool khx_hpt_fault_congruent(const struct kvm_memory_slot *slot, unsigned long g
 	       (IS_ALIGNED(__gfn_to_hva_memslot(slot, gfn), size) &&
 		gfn + (size >> PAGE_SHIFT) <= slot->base_gfn + slot->npages);
 }
-EXPORT_SYMBOL_FOR_KUNIT(khx_hpt_fault_congruent);
+EXPORT_SYMBOL_IF_KUNIT(khx_hpt_fault_congruent);
 
 /* The page is not pinned yet: the first access faults, and that may sleep. */
 static void hpt_fault_make_absent(struct kvm *kvm, const struct kvm_memory_slot *slot,

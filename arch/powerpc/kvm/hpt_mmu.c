@@ -423,7 +423,7 @@ void khx_hpt_unmap(struct khx_vm *vm, const struct kvm_memory_slot *slot,
 			khx_mmu_lock_yield(kvm);
 	}
 }
-EXPORT_SYMBOL_FOR_KUNIT(khx_hpt_unmap);
+EXPORT_SYMBOL_IF_KUNIT(khx_hpt_unmap);
 
 void khx_hpt_flush_slot(struct khx_vm *vm,
 			const struct kvm_memory_slot *slot)
@@ -445,7 +445,7 @@ void khx_hpt_flush_slot(struct khx_vm *vm,
 		cond_resched();
 	}
 }
-EXPORT_SYMBOL_FOR_KUNIT(khx_hpt_flush_slot);
+EXPORT_SYMBOL_IF_KUNIT(khx_hpt_flush_slot);
 
 static bool hpt_wanted_referenced(const struct hpt_pass *p, unsigned long r)
 {
@@ -474,7 +474,7 @@ bool khx_hpt_age(struct khx_vm *vm, const struct kvm_memory_slot *slot,
 	hpt_gather_range(&p, start, end);
 	return p.seen;
 }
-EXPORT_SYMBOL_FOR_KUNIT(khx_hpt_age);
+EXPORT_SYMBOL_IF_KUNIT(khx_hpt_age);
 
 static bool hpt_chain_referenced(const struct hpt_pass *p, gfn_t gfn, gfn_t reach)
 {
@@ -516,7 +516,7 @@ bool khx_hpt_test_age(struct khx_vm *vm, const struct kvm_memory_slot *slot,
 		seen = hpt_chain_referenced(&p, gfn, gfn);
 	return seen;
 }
-EXPORT_SYMBOL_FOR_KUNIT(khx_hpt_test_age);
+EXPORT_SYMBOL_IF_KUNIT(khx_hpt_test_age);
 
 /*
  * POWER8 has no invalidation of all, which would have made processors write the
@@ -687,7 +687,7 @@ bool khx_hpt_harvest(struct khx_vm *vm, const struct kvm_memory_slot *slot,
 	hpt_collect(&p);
 	return true;
 }
-EXPORT_SYMBOL_FOR_KUNIT(khx_hpt_harvest);
+EXPORT_SYMBOL_IF_KUNIT(khx_hpt_harvest);
 
 void khx_hpt_peek(struct khx_vm *vm, const struct kvm_memory_slot *slot,
 		  unsigned long *map)
@@ -701,7 +701,7 @@ void khx_hpt_peek(struct khx_vm *vm, const struct kvm_memory_slot *slot,
 
 	hpt_collect(&p);
 }
-EXPORT_SYMBOL_FOR_KUNIT(khx_hpt_peek);
+EXPORT_SYMBOL_IF_KUNIT(khx_hpt_peek);
 
 static bool hpt_is_to_clean(const struct hpt_pass *p, gfn_t gfn)
 {
@@ -771,7 +771,7 @@ bool khx_hpt_clean(struct khx_vm *vm, const struct kvm_memory_slot *slot,
 	}
 	return true;
 }
-EXPORT_SYMBOL_FOR_KUNIT(khx_hpt_clean);
+EXPORT_SYMBOL_IF_KUNIT(khx_hpt_clean);
 
 const struct khx_mmu khx_hpt_mmu = {
 	.unmap = khx_hpt_unmap,

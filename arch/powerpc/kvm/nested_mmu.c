@@ -428,7 +428,7 @@ int khx_nested_make_room(struct khx_vm *vm, struct kvm_nested_guest *gp,
 	spin_unlock(&vm->kvm->mmu_lock);
 	return err ? -EAGAIN : 0;
 }
-EXPORT_SYMBOL_FOR_KUNIT(khx_nested_make_room);
+EXPORT_SYMBOL_IF_KUNIT(khx_nested_make_room);
 
 /**
  * struct shadow_fault - a shadow PTE that is to be
@@ -709,7 +709,7 @@ bool khx_nested_insert(struct khx_vm *vm, unsigned long *word,
 	khx_pass_finish(&p);
 	return false;
 }
-EXPORT_SYMBOL_FOR_KUNIT(khx_nested_insert);
+EXPORT_SYMBOL_IF_KUNIT(khx_nested_insert);
 
 /**
  * khx_hook_remove_nest_rmap_range() - kvmhv_remove_nest_rmap_range()
@@ -742,7 +742,7 @@ void khx_hook_remove_nest_rmap_range(struct kvm *kvm, const struct kvm_memory_sl
 	p.own_cleared = true;
 	khx_pass_finish(&p);
 }
-EXPORT_SYMBOL_FOR_KUNIT(khx_hook_remove_nest_rmap_range);
+EXPORT_SYMBOL_IF_KUNIT(khx_hook_remove_nest_rmap_range);
 
 /**
  * khx_hook_update_nest_rmap_rc_list() - kvmhv_update_nest_rmap_rc_list()
@@ -773,7 +773,7 @@ void khx_hook_update_nest_rmap_rc_list(struct kvm *kvm, unsigned long *rmapp,
 	p.own_cleared = true;
 	khx_pass_finish(&p);
 }
-EXPORT_SYMBOL_FOR_KUNIT(khx_hook_update_nest_rmap_rc_list);
+EXPORT_SYMBOL_IF_KUNIT(khx_hook_update_nest_rmap_rc_list);
 
 pte_t *khx_nested_find_for_rc(struct khx_vm *vm, const struct kvm_nested_guest *gp,
 			      bool writing, unsigned long n_gpa, unsigned int *shift)
@@ -797,7 +797,7 @@ pte_t *khx_nested_find_for_rc(struct khx_vm *vm, const struct kvm_nested_guest *
 		return NULL;
 	return shadow.ptep;
 }
-EXPORT_SYMBOL_FOR_KUNIT(khx_nested_find_for_rc);
+EXPORT_SYMBOL_IF_KUNIT(khx_nested_find_for_rc);
 
 /**
  * khx_hook_find_nested_guest_pte() - find_kvm_nested_guest_pte()
@@ -881,7 +881,7 @@ void khx_nested_unmap_pte(struct kvm *kvm, pte_t *ptep, unsigned long n_gpa,
 	}
 	khx_pass_finish(&p);
 }
-EXPORT_SYMBOL_FOR_KUNIT(khx_nested_unmap_pte);
+EXPORT_SYMBOL_IF_KUNIT(khx_nested_unmap_pte);
 
 /**
  * khx_hook_release_all_nested() - kvmhv_release_all_nested()

@@ -26,7 +26,7 @@ void khx_rmap_init(struct khx_nested_rmap *r)
 	r->nodes = 0;
 	r->tables = 0;
 }
-EXPORT_SYMBOL_FOR_KUNIT(khx_rmap_init);
+EXPORT_SYMBOL_IF_KUNIT(khx_rmap_init);
 
 unsigned long khx_rmap_pack(u64 lpid, unsigned long n_gpa)
 {
@@ -35,7 +35,7 @@ unsigned long khx_rmap_pack(u64 lpid, unsigned long n_gpa)
 		return 0;
 	return lpid << RMAP_NESTED_LPID_SHIFT | (n_gpa & RMAP_NESTED_GPA_MASK);
 }
-EXPORT_SYMBOL_FOR_KUNIT(khx_rmap_pack);
+EXPORT_SYMBOL_IF_KUNIT(khx_rmap_pack);
 
 static struct khx_rmap_node *rmap_node(unsigned long word)
 {
@@ -52,7 +52,7 @@ unsigned long khx_rmap_first(unsigned long word)
 	return word & RMAP_NESTED_IS_SINGLE_ENTRY ? word & ~RMAP_NESTED_IS_SINGLE_ENTRY :
 						    rmap_node(word)->entry.rmap;
 }
-EXPORT_SYMBOL_FOR_KUNIT(khx_rmap_first);
+EXPORT_SYMBOL_IF_KUNIT(khx_rmap_first);
 
 /* The word of a page; NULL if its memslot is gone, and the word with it. */
 static unsigned long *rmap_word(struct kvm *kvm, gfn_t gfn)
@@ -74,7 +74,7 @@ struct khx_shadow *khx_rmap_shadow(const struct khx_nested_rmap *r,
 {
 	return xa_load((struct xarray *)&r->shadows, shadow_lpid);
 }
-EXPORT_SYMBOL_FOR_KUNIT(khx_rmap_shadow);
+EXPORT_SYMBOL_IF_KUNIT(khx_rmap_shadow);
 
 struct khx_shadow *khx_rmap_get_shadow(struct khx_nested_rmap *r,
 				       struct kvm_nested_guest *gp)
@@ -149,7 +149,7 @@ bool khx_rmap_crowded(unsigned long word)
 	head->depth = nr;
 	return nr >= KHX_RMAP_MOST;
 }
-EXPORT_SYMBOL_FOR_KUNIT(khx_rmap_crowded);
+EXPORT_SYMBOL_IF_KUNIT(khx_rmap_crowded);
 
 /* Where the index has what a word says. */
 static struct xarray *rmap_pages(const struct khx_nested_rmap *r, unsigned long entry)
@@ -247,7 +247,7 @@ int khx_rmap_insert(struct khx_nested_rmap *r,
 	r->entries++;
 	return 0;
 }
-EXPORT_SYMBOL_FOR_KUNIT(khx_rmap_insert);
+EXPORT_SYMBOL_IF_KUNIT(khx_rmap_insert);
 
 bool khx_rmap_find(const struct khx_nested_rmap *r,
 		   const struct kvm_nested_guest *gp, unsigned long n_gpa,
@@ -260,7 +260,7 @@ bool khx_rmap_find(const struct khx_nested_rmap *r,
 		*gfn = khx_rmap_entry_gfn(entry);
 	return entry;
 }
-EXPORT_SYMBOL_FOR_KUNIT(khx_rmap_find);
+EXPORT_SYMBOL_IF_KUNIT(khx_rmap_find);
 
 /* The entry is out of the index already. */
 static void rmap_forget(struct khx_nested_rmap *r, const struct kvm_nested_guest *gp,
@@ -294,7 +294,7 @@ bool khx_rmap_remove(struct khx_nested_rmap *r,
 		rmap_forget(r, gp, n_gpa >> PAGE_SHIFT, entry);
 	return entry;
 }
-EXPORT_SYMBOL_FOR_KUNIT(khx_rmap_remove);
+EXPORT_SYMBOL_IF_KUNIT(khx_rmap_remove);
 
 void khx_rmap_remove_all(struct khx_nested_rmap *r,
 			 struct khx_shadow *shadow)
@@ -312,4 +312,4 @@ void khx_rmap_remove_all(struct khx_nested_rmap *r,
 	r->tables -= shadow->tables;
 	kfree(shadow);
 }
-EXPORT_SYMBOL_FOR_KUNIT(khx_rmap_remove_all);
+EXPORT_SYMBOL_IF_KUNIT(khx_rmap_remove_all);

@@ -64,7 +64,7 @@ unsigned int khx_fault_bound_leaf(const struct kvm_memory_slot *slot, unsigned l
 	*pte = fault_narrow(*pte, gpa, level, bound);
 	return bound;
 }
-EXPORT_SYMBOL_FOR_KUNIT(khx_fault_bound_leaf);
+EXPORT_SYMBOL_IF_KUNIT(khx_fault_bound_leaf);
 
 /**
  * struct fault - a page fault of a guest, and what it came to
@@ -348,7 +348,7 @@ int khx_radix_map(struct kvm_vcpu *vcpu, unsigned long gpa,
 	}
 	return err;
 }
-EXPORT_SYMBOL_FOR_KUNIT(khx_radix_map);
+EXPORT_SYMBOL_IF_KUNIT(khx_radix_map);
 
 /*
  * kvmppc_book3s_instantiate_page() of tracked VMs. No memslot is read-only on this

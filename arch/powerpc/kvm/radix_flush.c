@@ -104,7 +104,7 @@ static long flush_tlbi_lpid(u64 lpid)
 
 static struct khx_flush_backend this_machine;
 const struct khx_flush_backend *khx_flush_default = &this_machine;
-EXPORT_SYMBOL_FOR_KUNIT(khx_flush_default);
+EXPORT_SYMBOL_IF_KUNIT(khx_flush_default);
 
 static const struct khx_flush_backend backend_bare = {
 	.name = "tlbie",
@@ -197,7 +197,7 @@ void khx_flush_init(struct khx_flush *f, struct khx_flusher *flusher)
 {
 	f->flusher = flusher;
 }
-EXPORT_SYMBOL_FOR_KUNIT(khx_flush_init);
+EXPORT_SYMBOL_IF_KUNIT(khx_flush_init);
 
 void khx_flush_begin(struct khx_flush *f, u64 lpid, unsigned long total)
 {
@@ -210,7 +210,7 @@ void khx_flush_begin(struct khx_flush *f, u64 lpid, unsigned long total)
 	f->requests = 0;
 	f->nr = 0;
 }
-EXPORT_SYMBOL_FOR_KUNIT(khx_flush_begin);
+EXPORT_SYMBOL_IF_KUNIT(khx_flush_begin);
 
 bool khx_flush_lpid(struct khx_flusher *flusher, u64 lpid)
 {
@@ -272,7 +272,7 @@ void khx_flush_issue(struct khx_flush *f)
 	if (!f->whole)
 		flush_issue_ranges(f, true);
 }
-EXPORT_SYMBOL_FOR_KUNIT(khx_flush_issue);
+EXPORT_SYMBOL_IF_KUNIT(khx_flush_issue);
 
 static unsigned long flush_range_requests(const struct khx_flush *f, unsigned int i)
 {
@@ -313,7 +313,7 @@ void khx_flush_add(struct khx_flush *f, unsigned long gpa,
 	if (flush_whole_is_better(f))
 		f->whole = true;
 }
-EXPORT_SYMBOL_FOR_KUNIT(khx_flush_add);
+EXPORT_SYMBOL_IF_KUNIT(khx_flush_add);
 
 void khx_flush_finish(struct khx_flush *f)
 {
@@ -324,4 +324,4 @@ void khx_flush_finish(struct khx_flush *f)
 	f->nr = 0;
 	f->whole = false;
 }
-EXPORT_SYMBOL_FOR_KUNIT(khx_flush_finish);
+EXPORT_SYMBOL_IF_KUNIT(khx_flush_finish);

@@ -168,14 +168,14 @@ bool khx_radix_harvest(struct khx_vm *vm,
 {
 	return radix_collect(vm, slot, map, _PAGE_DIRTY);
 }
-EXPORT_SYMBOL_FOR_KUNIT(khx_radix_harvest);
+EXPORT_SYMBOL_IF_KUNIT(khx_radix_harvest);
 
 void khx_radix_peek(struct khx_vm *vm, const struct kvm_memory_slot *slot,
 		    unsigned long *map)
 {
 	radix_collect(vm, slot, map, 0);
 }
-EXPORT_SYMBOL_FOR_KUNIT(khx_radix_peek);
+EXPORT_SYMBOL_IF_KUNIT(khx_radix_peek);
 
 /*
  * Pages of a bitmap looked at for the next that is named, and pages in a row, before
@@ -234,7 +234,7 @@ void khx_radix_zap(struct khx_vm *vm, const struct kvm_memory_slot *slot,
 				     radix_end_gfn(slot, leaf));
 	khx_pass_finish(&p);
 }
-EXPORT_SYMBOL_FOR_KUNIT(khx_radix_zap);
+EXPORT_SYMBOL_IF_KUNIT(khx_radix_zap);
 
 /* A leaf that is larger than a page is to be split. False if it needs a table first. */
 static bool radix_clean_leaf(struct radix_cleaning *c, struct khx_pass *p,
@@ -346,7 +346,7 @@ bool khx_radix_clean(struct khx_vm *vm, const struct kvm_memory_slot *slot,
 	/* before a log begins nothing is accumulated */
 	return flushed || (c.again && slot->dirty_bitmap);
 }
-EXPORT_SYMBOL_FOR_KUNIT(khx_radix_clean);
+EXPORT_SYMBOL_IF_KUNIT(khx_radix_clean);
 
 void khx_radix_save_dirty(struct khx_vm *vm,
 			  const struct kvm_memory_slot *slot)
@@ -368,7 +368,7 @@ void khx_radix_save_dirty(struct khx_vm *vm,
 		cond_resched();
 	} while (!khx_walk_done(&w));
 }
-EXPORT_SYMBOL_FOR_KUNIT(khx_radix_save_dirty);
+EXPORT_SYMBOL_IF_KUNIT(khx_radix_save_dirty);
 
 static bool radix_is_pinned(struct khx_vm *vm, const struct kvm_memory_slot *slot,
 			    const struct khx_leaf *leaf)
@@ -456,7 +456,7 @@ void khx_radix_unmap(struct khx_vm *vm,
 			khx_mmu_lock_yield(kvm);
 	}
 }
-EXPORT_SYMBOL_FOR_KUNIT(khx_radix_unmap);
+EXPORT_SYMBOL_IF_KUNIT(khx_radix_unmap);
 
 /**
  * khx_hook_unmap_pte() - kvmppc_unmap_pte() of a shadow PTE, or at an address from 2^52 on
@@ -526,7 +526,7 @@ void khx_radix_flush_slot(struct khx_vm *vm,
 		cond_resched();
 	}
 }
-EXPORT_SYMBOL_FOR_KUNIT(khx_radix_flush_slot);
+EXPORT_SYMBOL_IF_KUNIT(khx_radix_flush_slot);
 
 /*
  * R in a range, in the guest's table or any shadow table; cleared if told so. It is a
@@ -561,7 +561,7 @@ bool khx_radix_age(struct khx_vm *vm, const struct kvm_memory_slot *slot,
 {
 	return radix_test_accessed(vm, slot, start, end, _PAGE_ACCESSED);
 }
-EXPORT_SYMBOL_FOR_KUNIT(khx_radix_age);
+EXPORT_SYMBOL_IF_KUNIT(khx_radix_age);
 
 bool khx_radix_test_age(struct khx_vm *vm,
 			const struct kvm_memory_slot *slot,
@@ -569,7 +569,7 @@ bool khx_radix_test_age(struct khx_vm *vm,
 {
 	return radix_test_accessed(vm, slot, start, end, 0);
 }
-EXPORT_SYMBOL_FOR_KUNIT(khx_radix_test_age);
+EXPORT_SYMBOL_IF_KUNIT(khx_radix_test_age);
 
 const struct khx_mmu khx_radix_mmu = {
 	.unmap = khx_radix_unmap,

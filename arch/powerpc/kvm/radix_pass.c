@@ -78,7 +78,7 @@ void khx_pass_changed(struct khx_pass *p, u64 lpid, const struct khx_leaf *leaf,
 	khx_flush_add(own ? p->flush : pass_nested_flush(p, lpid), leaf->gpa, leaf->shift);
 	p->own_cleared |= own;
 }
-EXPORT_SYMBOL_FOR_KUNIT(khx_pass_changed);
+EXPORT_SYMBOL_IF_KUNIT(khx_pass_changed);
 
 /* Leaves appear, or disappear, with the page-table page that they are in. */
 static void count_table(struct kvm *kvm, const pte_t *table, unsigned int level, int change)
@@ -98,7 +98,7 @@ void khx_pass_link(struct khx_pass *p, pte_t *entry, void *table, unsigned int l
 	khx_tree_table_link(entry, table, level);
 	count_table(p->vm->kvm, table, level, 1);
 }
-EXPORT_SYMBOL_FOR_KUNIT(khx_pass_link);
+EXPORT_SYMBOL_IF_KUNIT(khx_pass_link);
 
 pte_t khx_pass_unlink(struct khx_pass *p, pte_t *entry, unsigned int level)
 {
@@ -110,7 +110,7 @@ pte_t khx_pass_unlink(struct khx_pass *p, pte_t *entry, unsigned int level)
 	count_table(p->vm->kvm, khx_tree_table_of(old, level + 1), level, -1);
 	return old;
 }
-EXPORT_SYMBOL_FOR_KUNIT(khx_pass_unlink);
+EXPORT_SYMBOL_IF_KUNIT(khx_pass_unlink);
 
 static void pass_accumulate(struct kvm *kvm, const struct kvm_memory_slot *slot, gfn_t gfn,
 			    gfn_t end)
@@ -188,4 +188,4 @@ void khx_pass_finish(struct khx_pass *p)
 	if (p->own_cleared && p->vm->kvm->arch.nested_enable)
 		p->vm->kvm->mmu_invalidate_seq++;
 }
-EXPORT_SYMBOL_FOR_KUNIT(khx_pass_finish);
+EXPORT_SYMBOL_IF_KUNIT(khx_pass_finish);

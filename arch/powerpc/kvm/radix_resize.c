@@ -114,7 +114,7 @@ bool khx_split_add(struct khx_split *s, struct khx_pass *p,
 	s->nr++;
 	return true;
 }
-EXPORT_SYMBOL_FOR_KUNIT(khx_split_add);
+EXPORT_SYMBOL_IF_KUNIT(khx_split_add);
 
 /* Does the page lose C? */
 static bool split_clears_c(const struct khx_split *s, gfn_t gfn)
@@ -157,7 +157,7 @@ bool khx_split_finish(struct khx_split *s)
 	s->nr = 0;
 	return !s->pass.flush->refused;
 }
-EXPORT_SYMBOL_FOR_KUNIT(khx_split_finish);
+EXPORT_SYMBOL_IF_KUNIT(khx_split_finish);
 
 /* The host's leaf for a guest address, if it is at least of that size. */
 static pte_t join_host_leaf(struct kvm *kvm, const struct kvm_memory_slot *slot,
@@ -206,7 +206,7 @@ unsigned long khx_join_leaf(const pte_t *entry, unsigned int shift, pte_t host)
 		return 0;
 	return first ? (all & ~PTE_RPN_MASK) | (pte_val(host) & PTE_RPN_MASK) : 0;
 }
-EXPORT_SYMBOL_FOR_KUNIT(khx_join_leaf);
+EXPORT_SYMBOL_IF_KUNIT(khx_join_leaf);
 
 /**
  * struct join - large leaves of one size come back
@@ -344,4 +344,4 @@ void khx_join_memslot(struct khx_vm *vm, const struct kvm_memory_slot *slot)
 	join_leaves(vm, slot, PUD_SHIFT);
 	join_set_c(vm, slot);
 }
-EXPORT_SYMBOL_FOR_KUNIT(khx_join_memslot);
+EXPORT_SYMBOL_IF_KUNIT(khx_join_memslot);

@@ -32,13 +32,13 @@ void *khx_tree_table_alloc(unsigned int level)
 	kmemleak_ignore(table);
 	return table;
 }
-EXPORT_SYMBOL_FOR_KUNIT(khx_tree_table_alloc);
+EXPORT_SYMBOL_IF_KUNIT(khx_tree_table_alloc);
 
 void khx_tree_table_free(void *table)
 {
 	kfree(table);
 }
-EXPORT_SYMBOL_FOR_KUNIT(khx_tree_table_free);
+EXPORT_SYMBOL_IF_KUNIT(khx_tree_table_free);
 
 void khx_tree_tables_free(struct khx_tables *t)
 {
@@ -49,7 +49,7 @@ void khx_tree_tables_free(struct khx_tables *t)
 		t->table[level] = NULL;
 	}
 }
-EXPORT_SYMBOL_FOR_KUNIT(khx_tree_tables_free);
+EXPORT_SYMBOL_IF_KUNIT(khx_tree_tables_free);
 
 /* The entry for an address in the page-table page that an entry of @level leads to. */
 static pte_t *tree_lower_entry(pte_t *entry, unsigned int level, unsigned long gpa)
@@ -68,7 +68,7 @@ pte_t *khx_tree_table_of(pte_t entry, unsigned int level)
 {
 	return tree_lower_entry(&entry, level, 0);
 }
-EXPORT_SYMBOL_FOR_KUNIT(khx_tree_table_of);
+EXPORT_SYMBOL_IF_KUNIT(khx_tree_table_of);
 
 void khx_tree_table_link(pte_t *entry, void *table, unsigned int level)
 {
@@ -85,13 +85,13 @@ void khx_tree_table_link(pte_t *entry, void *table, unsigned int level)
 		break;
 	}
 }
-EXPORT_SYMBOL_FOR_KUNIT(khx_tree_table_link);
+EXPORT_SYMBOL_IF_KUNIT(khx_tree_table_link);
 
 pte_t khx_table_unlink(pte_t *entry)
 {
 	return __pte(__radix_pte_update(entry, ~0UL, 0));
 }
-EXPORT_SYMBOL_FOR_KUNIT(khx_table_unlink);
+EXPORT_SYMBOL_IF_KUNIT(khx_table_unlink);
 
 pte_t *khx_tree_entry(pgd_t *root, unsigned long gpa, unsigned int *level,
 		      struct khx_tables *t)
@@ -116,7 +116,7 @@ pte_t *khx_tree_entry(pgd_t *root, unsigned long gpa, unsigned int *level,
 	*level = at;
 	return entry;
 }
-EXPORT_SYMBOL_FOR_KUNIT(khx_tree_entry);
+EXPORT_SYMBOL_IF_KUNIT(khx_tree_entry);
 
 void khx_tree_prune(pte_t entry, unsigned int level)
 {
@@ -128,14 +128,14 @@ void khx_tree_prune(pte_t entry, unsigned int level)
 			khx_tree_prune(table[i], level - 1);
 	khx_tree_table_free(table);
 }
-EXPORT_SYMBOL_FOR_KUNIT(khx_tree_prune);
+EXPORT_SYMBOL_IF_KUNIT(khx_tree_prune);
 
 void khx_tree_move(pgd_t *to, pgd_t *from)
 {
 	memcpy(to, from, PTRS_PER_PGD * sizeof(*from));
 	memset(from, 0, PTRS_PER_PGD * sizeof(*from));
 }
-EXPORT_SYMBOL_FOR_KUNIT(khx_tree_move);
+EXPORT_SYMBOL_IF_KUNIT(khx_tree_move);
 
 void khx_tree_free(pgd_t *root, bool may_sleep)
 {
@@ -157,4 +157,4 @@ void khx_tree_free(pgd_t *root, bool may_sleep)
 		khx_tree_table_free(pud);
 	}
 }
-EXPORT_SYMBOL_FOR_KUNIT(khx_tree_free);
+EXPORT_SYMBOL_IF_KUNIT(khx_tree_free);

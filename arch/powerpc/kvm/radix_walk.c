@@ -19,7 +19,7 @@ void khx_walk_init(struct khx_walk *w, pgd_t *root, unsigned long start,
 		.budget = budget,
 	};
 }
-EXPORT_SYMBOL_FOR_KUNIT(khx_walk_init);
+EXPORT_SYMBOL_IF_KUNIT(khx_walk_init);
 
 static void walk_skip(struct khx_walk *w, unsigned long size)
 {
@@ -104,4 +104,4 @@ bool khx_walk_next(struct khx_walk *w)
 	}
 	return false;
 }
-EXPORT_SYMBOL_FOR_KUNIT(khx_walk_next);
+EXPORT_SYMBOL_IF_KUNIT(khx_walk_next);

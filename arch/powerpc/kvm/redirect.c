@@ -207,7 +207,7 @@ free:
 	ftrace_free_filter(&t->ops);
 	return err;
 }
-EXPORT_SYMBOL_FOR_KUNIT(khx_redirect_register);
+EXPORT_SYMBOL_IF_KUNIT(khx_redirect_register);
 
 void khx_redirect_unregister(struct khx_redirects *t)
 {
@@ -219,4 +219,4 @@ void khx_redirect_unregister(struct khx_redirects *t)
 	}
 	ftrace_free_filter(&t->ops);
 }
-EXPORT_SYMBOL_FOR_KUNIT(khx_redirect_unregister);
+EXPORT_SYMBOL_IF_KUNIT(khx_redirect_unregister);

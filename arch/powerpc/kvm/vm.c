@@ -44,7 +44,7 @@ int khx_vm_init(struct khx_vm *vm, struct kvm *kvm)
 	khx_flush_debug_init(&vm->debug);
 	return 0;
 }
-EXPORT_SYMBOL_FOR_KUNIT(khx_vm_init);
+EXPORT_SYMBOL_IF_KUNIT(khx_vm_init);
 
 void khx_vm_release(struct khx_vm *vm)
 {
@@ -58,7 +58,7 @@ void khx_vm_release(struct khx_vm *vm)
 	khx_flush_debug_destroy(&vm->debug);
 	kvfree(vm->hptes);
 }
-EXPORT_SYMBOL_FOR_KUNIT(khx_vm_release);
+EXPORT_SYMBOL_IF_KUNIT(khx_vm_release);
 
 void khx_vm_publish(struct khx_vm *vm)
 {
@@ -66,7 +66,7 @@ void khx_vm_publish(struct khx_vm *vm)
 	hash_add_rcu(vms, &vm->node, (unsigned long)vm->kvm);
 	spin_unlock(&vms_lock);
 }
-EXPORT_SYMBOL_FOR_KUNIT(khx_vm_publish);
+EXPORT_SYMBOL_IF_KUNIT(khx_vm_publish);
 
 void khx_vm_unpublish(struct khx_vm *vm)
 {
@@ -74,7 +74,7 @@ void khx_vm_unpublish(struct khx_vm *vm)
 	hash_del_rcu(&vm->node);
 	spin_unlock(&vms_lock);
 }
-EXPORT_SYMBOL_FOR_KUNIT(khx_vm_unpublish);
+EXPORT_SYMBOL_IF_KUNIT(khx_vm_unpublish);
 
 notrace struct khx_vm *khx_vm_find(const struct kvm *kvm)
 {
