@@ -10,6 +10,7 @@
 
 set -u
 
+here=$(cd "$(dirname "$0")" && pwd) || exit 2
 MODULE_NAME=kvm_hv_ext
 MODULE=/lab/modules/kvm-hv-ext.ko
 
@@ -39,50 +40,8 @@ $(suites | sed 's/^/  /')
 USAGE
 }
 
-# The suites, and what each runs on: stock and ours, or alone. Stock does not
-# survive slot_rmap.
 suites() {
-	cat <<SUITES
-dirty_log_errors     stock ours
-dirty_log_clear      stock ours
-log_cost             stock ours
-dirty_log_diff       stock ours
-dirty_log_running    stock ours
-dirty_log_counts     stock ours
-dirty_log_modeswitch stock ours
-nested_dirty         stock ours
-nested_cases         stock ours
-nested_tlbie         stock ours
-nested_remap         stock ours
-nested_memory        stock ours
-nested_many          stock ours
-nested_life          ours
-nested_bogus         stock ours
-areas                stock ours
-areas_dirty          stock ours
-areas_memory         stock ours
-areas_stress         stock ours
-slot_bounds          stock ours
-slot_rmap            ours
-paging_counts        stock ours
-paging_age           stock ours
-paging_pinned        ours
-hpt_bounds           stock ours
-hpt_life             ours
-paging_cases         stock ours
-paging_race          stock ours
-log_switched         stock ours
-hooks_cold           ours
-tables_charged       stock ours
-invalidate_refused   stock ours
-slot_high            stock ours
-slot_ioctls          stock ours
-entry_extremes       stock ours
-entry_pairs          ours
-nested_high          stock ours
-attach               alone
-bpf_traced           alone
-SUITES
+	sed '/^#/d' "$here/suites"
 }
 
 # subjects_of SUITE[.SUBJECT]
@@ -210,7 +169,7 @@ for suite; do
 	done
 done
 
-cd "$(dirname "$0")" || exit 2
+cd "$here" || exit 2
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
 KTAP_MODULE=$MODULE
