@@ -378,8 +378,8 @@ static void run_round(struct round *r, unsigned int nr_vcpus, enum backing backi
 
 	if (*limit && r->mib >= *limit)
 		return;
-	r->l = logged_vm_create(&config, r->mib * MIB / page_size(), backing, &why);
-	if (!r->l) {
+	why = logged_vm_create(&r->l, &config, r->mib * MIB / page_size(), backing);
+	if (why) {
 		not_there(r, limit, why);
 		return;
 	}

@@ -67,11 +67,8 @@ static __u64 gpa_of(const struct _test_data_areas *self, size_t page)
 FIXTURE_SETUP(areas)
 {
 	struct vm_config config = { .nr_vcpus = NR_VCPUS, .mmu = variant->mmu };
-	const char *why;
 
-	self->l = logged_vm_create(&config, NR_PAGES, BACKING_SMALL, &why);
-	if (!self->l)
-		SKIP(return, "%s", why);
+	SKIP_IF(return, logged_vm_create(&self->l, &config, NR_PAGES, BACKING_SMALL));
 	self->vm = self->l->vm;
 	self->vcpu = &self->vm->vcpu[0];
 

@@ -52,11 +52,8 @@ FIXTURE_VARIANT_ADD(dirty, hpt) { VM_MMU_HPT, BACKING_SMALL, "hpt" };
 FIXTURE_SETUP(dirty)
 {
 	struct vm_config config = { .nr_vcpus = NR_VCPUS, .mmu = variant->mmu };
-	const char *why;
 
-	self->l = logged_vm_create(&config, NR_PAGES, variant->backing, &why);
-	if (!self->l)
-		SKIP(return, "%s", why);
+	SKIP_IF(return, logged_vm_create(&self->l, &config, NR_PAGES, variant->backing));
 	self->vm = self->l->vm;
 	self->vcpu = &self->vm->vcpu[0];
 	record_open(&self->record, self->vm->ours, "areas_dirty.%s.%s",

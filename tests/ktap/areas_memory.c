@@ -54,11 +54,8 @@ FIXTURE_VARIANT_ADD(memory, hpt) { VM_MMU_HPT, BACKING_SMALL };
 FIXTURE_SETUP(memory)
 {
 	struct vm_config config = { .nr_vcpus = NR_VCPUS, .mmu = variant->mmu };
-	const char *why;
 
-	self->l = logged_vm_create(&config, NR_PAGES, variant->backing, &why);
-	if (!self->l)
-		SKIP(return, "%s", why);
+	SKIP_IF(return, logged_vm_create(&self->l, &config, NR_PAGES, variant->backing));
 	self->vm = self->l->vm;
 	self->vcpu = &self->vm->vcpu[0];
 	self->vpa = self->l->memory + VPA_PAGE * self->l->page;
@@ -429,15 +426,13 @@ TEST_F_TIMEOUT(memory, no_pin_left, TIMEOUT)
 	unsigned long vms = scaled(VMS), i;
 	long before = count_pins();
 	struct _test_data_memory other;
-	const char *why;
 	long during;
 
 	if (!self->vm->ours)
 		SKIP(return, "stock's references to pages are not counted");
 	for (i = 0; i < vms; i++) {
-		other.l = logged_vm_create(&config, NR_PAGES, variant->backing,
-					   &why);
-		ASSERT_NE(NULL, other.l);
+		ASSERT_EQ(NULL, logged_vm_create(&other.l, &config, NR_PAGES,
+						 variant->backing));
 		other.vm = other.l->vm;
 		set_areas(&other, &other.vm->vcpu[0]);
 		set_areas(&other, &other.vm->vcpu[1]);
@@ -470,7 +465,6 @@ TEST_F_TIMEOUT(memory, no_pin_left_when_killed, TIMEOUT)
 	__u64 random = option("KTAP_SEED", 1);
 	long before = count_pins();
 	struct _test_data_memory other;
-	const char *why;
 	pid_t child;
 
 	if (!self->vm->ours)
@@ -479,8 +473,7 @@ TEST_F_TIMEOUT(memory, no_pin_left_when_killed, TIMEOUT)
 		child = fork();
 		ASSERT_LE(0, child);
 		if (!child) {
-			other.l = logged_vm_create(&config, NR_PAGES,
-						   variant->backing, &why);
+			logged_vm_create(&other.l, &config, NR_PAGES, variant->backing);
 			other.vm = other.l->vm;
 			vcpu_start(&other.vm->vcpu[1], GUEST_SERVE);
 			for (;;) {

@@ -56,11 +56,8 @@ FIXTURE_VARIANT_ADD(stress, hpt) { VM_MMU_HPT };
 FIXTURE_SETUP(stress)
 {
 	struct vm_config config = { .nr_vcpus = NR_VCPUS, .mmu = variant->mmu };
-	const char *why;
 
-	self->l = logged_vm_create(&config, NR_PAGES, BACKING_SMALL, &why);
-	if (!self->l)
-		SKIP(return, "%s", why);
+	SKIP_IF(return, logged_vm_create(&self->l, &config, NR_PAGES, BACKING_SMALL));
 	self->vm = self->l->vm;
 	self->stride = self->l->page / 2;
 	self->copy = calloc(1, self->l->size);

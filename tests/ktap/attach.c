@@ -31,10 +31,7 @@ FIXTURE(attach) {
 
 FIXTURE_SETUP(attach)
 {
-	const char *why = vm_mmu_missing(VM_MMU_RADIX);
-
-	if (why)
-		SKIP(return, "%s", why);
+	SKIP_IF(return, vm_mmu_missing(VM_MMU_RADIX));
 	ASSERT_FALSE(module_loaded());
 }
 
@@ -47,11 +44,10 @@ FIXTURE_TEARDOWN(attach)
 static struct logged_vm *create(void)
 {
 	struct vm_config config = { .mmu = VM_MMU_RADIX };
-	const char *why;
-	struct logged_vm *l = logged_vm_create(&config, NR_PAGES, BACKING_SMALL,
-					       &why);
+	struct logged_vm *l;
+	const char *why = logged_vm_create(&l, &config, NR_PAGES, BACKING_SMALL);
 
-	if (!l)
+	if (why)
 		die("%s", why);
 	return l;
 }

@@ -47,11 +47,8 @@ FIXTURE_VARIANT_ADD(clear, hpt) { VM_MMU_HPT, BACKING_SMALL };
 FIXTURE_SETUP(clear)
 {
 	struct vm_config config = { .mmu = variant->mmu };
-	const char *why;
 
-	self->l = logged_vm_create(&config, NPAGES, variant->backing, &why);
-	if (!self->l)
-		SKIP(return, "%s", why);
+	SKIP_IF(return, logged_vm_create(&self->l, &config, NPAGES, variant->backing));
 	self->vm = self->l->vm;
 	self->vcpu = &self->vm->vcpu[0];
 	memset(self->all, 0xff, sizeof(self->all));

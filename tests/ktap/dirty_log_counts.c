@@ -52,12 +52,9 @@ FIXTURE(counts) {
 FIXTURE_SETUP(counts)
 {
 	struct vm_config config = { .mmu = VM_MMU_RADIX };
-	const char *why = tlb_count_missing();
 
-	if (!why)
-		self->l = logged_vm_create(&config, NR_PAGES, BACKING_SMALL, &why);
-	if (!self->l)
-		SKIP(return, "%s", why);
+	SKIP_IF(return, tlb_count_missing());
+	SKIP_IF(return, logged_vm_create(&self->l, &config, NR_PAGES, BACKING_SMALL));
 	vcpu_store_pages(&self->l->vm->vcpu[0], VM_DATA_GPA, self->l->page,
 			 NR_PAGES, 1);
 	ASSERT_EQ(0, logged_vm_collect(self->l));

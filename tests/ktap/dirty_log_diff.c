@@ -513,12 +513,11 @@ static FILE *open_record(enum vm_mmu mmu, enum backing backing, bool compare)
 FIXTURE_SETUP(script)
 {
 	struct vm_config config = { .nr_vcpus = NR_VCPUS, .mmu = variant->mmu };
-	const char *why = vm_mmu_missing(variant->mmu);
 	struct script *s = &self->s;
+	const char *why;
 	unsigned int i;
 
-	if (why)
-		SKIP(return, "%s", why);
+	SKIP_IF(return, vm_mmu_missing(variant->mmu));
 	s->page = page_size();
 	s->unit = variant->backing == BACKING_THP ? THP_SIZE / s->page : 1;
 	s->random = option("KTAP_SEED", 1);

@@ -42,9 +42,7 @@ FIXTURE_SETUP(errors)
 	const char *why;
 	char *pages;
 
-	self->l = logged_vm_create(&config, NPAGES, variant->backing, &why);
-	if (!self->l)
-		SKIP(return, "%s", why);
+	SKIP_IF(return, logged_vm_create(&self->l, &config, NPAGES, variant->backing));
 	self->vm = self->l->vm;
 	self->vcpu = &self->vm->vcpu[0];
 	ASSERT_EQ(0, vm_set_slot(self->vm, UNLOGGED_SLOT, 2 * VM_DATA_GPA,

@@ -27,12 +27,9 @@ FIXTURE(modeswitch) {
 FIXTURE_SETUP(modeswitch)
 {
 	struct vm_config config = { .mmu = VM_MMU_RADIX };
-	const char *why = vm_mmu_missing(VM_MMU_HPT);
 
-	if (!why)
-		self->l = logged_vm_create(&config, NR_PAGES, BACKING_SMALL, &why);
-	if (!self->l)
-		SKIP(return, "%s", why);
+	SKIP_IF(return, vm_mmu_missing(VM_MMU_HPT));
+	SKIP_IF(return, logged_vm_create(&self->l, &config, NR_PAGES, BACKING_SMALL));
 	self->vcpu = &self->l->vm->vcpu[0];
 	self->random = option("KTAP_SEED", 1);
 }

@@ -47,12 +47,9 @@ FIXTURE_VARIANT_ADD(running, hpt_stolen) { VM_MMU_HPT, BACKING_SMALL, true };
 FIXTURE_SETUP(running)
 {
 	struct vm_config config = { .nr_vcpus = NR_VCPUS, .mmu = variant->mmu };
-	const char *why;
 
 	stuck_watch(TIMEOUT / 3);
-	self->l = logged_vm_create(&config, NR_PAGES, variant->backing, &why);
-	if (!self->l)
-		SKIP(return, "%s", why);
+	SKIP_IF(return, logged_vm_create(&self->l, &config, NR_PAGES, variant->backing));
 	self->random = option("KTAP_SEED", 1);
 	self->judged = !variant->stolen || judges_theft(self->l->vm);
 	if (variant->stolen) {
@@ -205,17 +202,13 @@ FIXTURE_VARIANT_ADD(updated, hpt) { VM_MMU_HPT, BACKING_SMALL };
 FIXTURE_SETUP(updated)
 {
 	struct vm_config config = { .mmu = variant->mmu };
-	const char *why;
 
-	self->l = logged_vm_create(&config, UPDATED_PAGES, variant->backing, &why);
-	if (!self->l)
-		SKIP(return, "%s", why);
+	SKIP_IF(return, logged_vm_create(&self->l, &config, UPDATED_PAGES, variant->backing));
 }
 
 FIXTURE_TEARDOWN(updated)
 {
-	if (self->l)
-		logged_vm_destroy(self->l);
+	logged_vm_destroy(self->l);
 }
 
 /*

@@ -47,11 +47,8 @@ FIXTURE_VARIANT_ADD(extremes, hpt) { VM_MMU_HPT, "hpt" };
 FIXTURE_SETUP(extremes)
 {
 	struct vm_config config = { .mmu = variant->mmu };
-	const char *why;
 
-	self->l = logged_vm_create(&config, NPAGES, BACKING_SMALL, &why);
-	if (!self->l)
-		SKIP(return, "%s", why);
+	SKIP_IF(return, logged_vm_create(&self->l, &config, NPAGES, BACKING_SMALL));
 	self->vm = self->l->vm;
 	self->vcpu = &self->vm->vcpu[0];
 	self->page = self->l->page;
@@ -531,12 +528,10 @@ static struct nested *nested_start(struct _test_data_extremes *self, struct l2 *
 		.cap = KVM_CAP_PPC_ENABLE_HCALL,
 		.args = { H_RPT_INVALIDATE, 1 },
 	};
-	const char *why;
 	struct nested *n;
 	struct vm *vm;
 
-	vm = self->vm->mmu == VM_MMU_RADIX ? nested_vm_create(1, &why) : NULL;
-	if (!vm)
+	if (self->vm->mmu != VM_MMU_RADIX || nested_vm_create(&vm, 1))
 		return NULL;
 	if (call(vm->fd, KVM_ENABLE_CAP, &rpt))
 		die("KVM_CAP_PPC_ENABLE_HCALL");

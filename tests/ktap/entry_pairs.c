@@ -40,11 +40,8 @@ FIXTURE_VARIANT_ADD(pairs, hpt) { VM_MMU_HPT };
 FIXTURE_SETUP(pairs)
 {
 	struct vm_config config = { .mmu = variant->mmu };
-	const char *why;
 
-	self->l = logged_vm_create(&config, NPAGES, BACKING_SMALL, &why);
-	if (!self->l)
-		SKIP(return, "%s", why);
+	SKIP_IF(return, logged_vm_create(&self->l, &config, NPAGES, BACKING_SMALL));
 	self->page = self->l->page;
 }
 
@@ -79,13 +76,11 @@ static void *get_hpt(void *arg)
 TEST_F(pairs, first_hpts)
 {
 	struct vm_config config = { .mmu = variant->mmu };
-	const char *why = vm_mmu_missing(VM_MMU_HPT);
 	pthread_t thread[NR_FIRST];
 	struct vm *vm[NR_FIRST];
 	unsigned int i;
 
-	if (why)
-		SKIP(return, "%s", why);
+	SKIP_IF(return, vm_mmu_missing(VM_MMU_HPT));
 	for (i = 0; i < NR_FIRST; i++)
 		vm[i] = vm_create(&config);
 	for (i = 0; i < NR_FIRST; i++)

@@ -31,13 +31,10 @@ FIXTURE(cold) {
 FIXTURE_SETUP(cold)
 {
 	struct vm_config config = { 0 };
-	const char *why;
 
 	if (!module_built(HELPER_FILE))
 		SKIP(return, HELPER_FILE " is not there");
-	self->l = logged_vm_create(&config, TIMES, BACKING_SMALL, &why);
-	if (!self->l)
-		SKIP(return, "%s", why);
+	SKIP_IF(return, logged_vm_create(&self->l, &config, TIMES, BACKING_SMALL));
 	self->vcpu = &self->l->vm->vcpu[0];
 	vcpu_store_pages(self->vcpu, self->l->gpa, self->l->page, TIMES / 2, 1);
 	ASSERT_EQ(0, logged_vm_collect(self->l));
@@ -55,8 +52,7 @@ FIXTURE_TEARDOWN(cold)
 	module_remove_name(HELPER);
 	if (self->counting)
 		write_file(TRACEFS "kprobe_events", "");
-	if (self->l)
-		logged_vm_destroy(self->l);
+	logged_vm_destroy(self->l);
 }
 
 static unsigned long calls(void)

@@ -44,11 +44,9 @@ FIXTURE_VARIANT_ADD(hpt, one_page) { 0x10000 };
 FIXTURE_SETUP(hpt)
 {
 	struct vm_config config = { .mmu = VM_MMU_HPT };
-	const char *why = vm_mmu_missing(VM_MMU_HPT);
 	size_t i;
 
-	if (why)
-		SKIP(return, "%s", why);
+	SKIP_IF(return, vm_mmu_missing(VM_MMU_HPT));
 	if (access(HUGE, W_OK))
 		SKIP(return, "the host has no huge pages of 16 MiB");
 	write_file(HUGE, "2");
@@ -66,8 +64,6 @@ FIXTURE_SETUP(hpt)
 
 FIXTURE_TEARDOWN(hpt)
 {
-	if (!self->vm)
-		return;
 	vm_destroy(self->vm);
 	munmap(self->memory, NR_LARGE * LARGE);
 }

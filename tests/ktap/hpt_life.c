@@ -111,10 +111,7 @@ FIXTURE_SETUP(life)
 		.mmu = VM_MMU_HPT,
 		.system_size = GUEST_SYS_SIZE + NR_PAGES * page_size(),
 	};
-	const char *why = vm_mmu_missing(VM_MMU_HPT);
-
-	if (why)
-		SKIP(return, "%s", why);
+	SKIP_IF(return, vm_mmu_missing(VM_MMU_HPT));
 	self->page = page_size();
 	self->vm = vm_create(&config);
 	enable_hcall(self->vm, H_CLEAR_MOD);
@@ -129,8 +126,6 @@ FIXTURE_SETUP(life)
 
 FIXTURE_TEARDOWN(life)
 {
-	if (!self->vm)
-		return;
 	vm_destroy(self->vm);
 	mem_free(self->places, NR_PLACES * self->page);
 	free(self->bitmap);
@@ -574,14 +569,12 @@ TEST_F_TIMEOUT(life, new_while_read, TIMEOUT)
 /* A radix guest has none, and one that was becomes a new one. */
 TEST_F_TIMEOUT(life, gone_while_read, TIMEOUT)
 {
-	const char *why = vm_mmu_missing(VM_MMU_RADIX);
 	time_t end = time(NULL) + scaled(SECONDS);
 	unsigned long times = 0;
 	struct vm *other;
 	pthread_t reader;
 
-	if (why)
-		SKIP(return, "%s", why);
+	SKIP_IF(return, vm_mmu_missing(VM_MMU_RADIX));
 	other = other_vm(self);
 	ASSERT_EQ(0, new_hpt(self, SMALL));
 	reader = start(read_always, self);

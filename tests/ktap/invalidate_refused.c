@@ -105,7 +105,6 @@ FIXTURE_VARIANT_ADD(refused, below_thp) { 0, false, BACKING_THP };
 FIXTURE_SETUP(refused)
 {
 	struct vm_config config = { 0 };
-	const char *why;
 	char parameters[64];
 	bool below;
 
@@ -127,9 +126,7 @@ FIXTURE_SETUP(refused)
 
 	self->log = kernel_log_open();
 	self->log_again = kernel_log_open();
-	self->l = logged_vm_create(&config, NPAGES, variant->backing, &why);
-	if (!self->l)
-		SKIP(return, "%s", why);
+	SKIP_IF(return, logged_vm_create(&self->l, &config, NPAGES, variant->backing));
 	self->vm = self->l->vm;
 	self->vcpu = &self->vm->vcpu[0];
 	self->value = 1;
@@ -137,8 +134,7 @@ FIXTURE_SETUP(refused)
 
 FIXTURE_TEARDOWN(refused)
 {
-	if (self->l)
-		logged_vm_destroy(self->l);
+	logged_vm_destroy(self->l);
 	module_remove_name(HELPER);
 }
 
@@ -319,12 +315,11 @@ TEST_F_TIMEOUT(refused, several_vms, TIMEOUT)
 {
 	struct vm_config config = { 0 };
 	struct logged_vm *first = self->l;
-	const char *missing;
 	unsigned int vm, time;
 
 	for (vm = 0; vm < 3; vm++) {
 		if (vm)
-			self->l = logged_vm_create(&config, NPAGES, variant->backing, &missing);
+			logged_vm_create(&self->l, &config, NPAGES, variant->backing);
 		self->vcpu = &self->l->vm->vcpu[0];
 		for (time = 0; time < scaled(TIMES); time++) {
 			store_some(self, 0);

@@ -13,6 +13,17 @@
 #error "KSRC must be a kernel source tree whose kselftest_harness.h knows XFAIL (6.12 does)"
 #endif
 
+/*
+ * Skip a test, or what is left of its setup, where there is a reason to; NULL is
+ * none. After a setup that skips no teardown runs.
+ */
+#define SKIP_IF(statement, reason) do {					\
+	const char *skip_reason = (reason);				\
+									\
+	if (skip_reason)						\
+		SKIP(statement, "%s", skip_reason);			\
+} while (0)
+
 /* A failure that is known and is stock's: reported as such, and not hidden. */
 #define XFAIL(statement, fmt, ...) do { \
 	snprintf(_metadata->results->reason, \

@@ -40,11 +40,8 @@ FIXTURE_VARIANT_ADD(cost, hpt) { VM_MMU_HPT, BACKING_SMALL };
 FIXTURE_SETUP(cost)
 {
 	struct vm_config config = { .mmu = variant->mmu };
-	const char *why;
 
-	self->l = logged_vm_create(&config, SIZE / page_size(), variant->backing, &why);
-	if (!self->l)
-		SKIP(return, "%s", why);
+	SKIP_IF(return, logged_vm_create(&self->l, &config, SIZE / page_size(), variant->backing));
 	ASSERT_EQ(0, logged_vm_set_log(self->l, false));
 	vcpu_store_pages(&self->l->vm->vcpu[0], self->l->gpa, self->l->page,
 			 self->l->pages, 1);
@@ -61,8 +58,7 @@ FIXTURE_TEARDOWN(cost)
 {
 	if (self->counting)
 		write_file(TRACEFS "kprobe_events", "");
-	if (self->l)
-		logged_vm_destroy(self->l);
+	logged_vm_destroy(self->l);
 }
 
 /* Page faults of an access to each page. */

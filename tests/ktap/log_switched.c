@@ -28,11 +28,8 @@ FIXTURE(log) {
 FIXTURE_SETUP(log)
 {
 	struct vm_config config = { .nr_vcpus = NR_VCPUS, .mmu = VM_MMU_RADIX };
-	const char *why;
 
-	self->l = logged_vm_create(&config, SIZE / page_size(), BACKING_THP, &why);
-	if (!self->l)
-		SKIP(return, "%s", why);
+	SKIP_IF(return, logged_vm_create(&self->l, &config, SIZE / page_size(), BACKING_THP));
 	write_file(TRACEFS "kprobe_events",
 		   "p:" PROBE " kvm_hv:kvmppc_unmap_pte gpa=%gpr5");
 	snprintf(self->trigger, sizeof(self->trigger),
@@ -43,11 +40,9 @@ FIXTURE_SETUP(log)
 
 FIXTURE_TEARDOWN(log)
 {
-	if (self->l) {
-		logged_vm_destroy(self->l);
-		/* Opened for writing, it forgets all of them. */
-		write_file(TRACEFS "kprobe_events", "");
-	}
+	logged_vm_destroy(self->l);
+	/* Opened for writing, it forgets all of them. */
+	write_file(TRACEFS "kprobe_events", "");
 }
 
 TEST_F_TIMEOUT(log, switched_under_load, TIMEOUT)

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "nested.h"
 #include "options.h"
 
 /* The memory is not less than a huge page, whatever the page size is. */
@@ -16,23 +17,26 @@ static size_t memory_size(const struct logged_vm *l)
 	return l->size < THP_SIZE ? THP_SIZE : l->size;
 }
 
-struct logged_vm *logged_vm_create(const struct vm_config *config, size_t pages,
-				   enum backing backing, const char **why)
+const char *logged_vm_create(struct logged_vm **vm, const struct vm_config *config,
+			     size_t pages, enum backing backing)
 {
-	struct logged_vm *l = calloc(1, sizeof(*l));
+	const char *why = config->nested ? nested_missing() : NULL;
+	struct logged_vm *l;
 	int ret;
 
-	*why = vm_mmu_missing(config->mmu);
-	if (*why)
-		return NULL;
+	if (!why)
+		why = vm_mmu_missing(config->mmu);
+	if (why)
+		return why;
+	l = calloc(1, sizeof(*l));
 	l->slot = LOGGED_SLOT;
 	l->gpa = VM_DATA_GPA;
 	l->page = page_size();
 	l->pages = pages;
 	l->size = pages * l->page;
-	l->memory = mem_alloc(memory_size(l), backing, why);
+	l->memory = mem_alloc(memory_size(l), backing, &why);
 	if (!l->memory)
-		return NULL;
+		return why;
 	l->bitmap_bytes = bitmap_size(l->size);
 	l->bitmap = calloc(1, l->bitmap_bytes);
 	l->vm = vm_create(config);
@@ -49,7 +53,8 @@ struct logged_vm *logged_vm_create(const struct vm_config *config, size_t pages,
 	/* tests begin with pages that are not dirty */
 	if (l->manual && logged_vm_collect(l))
 		die("clear a new memslot: %s", strerror(errno));
-	return l;
+	*vm = l;
+	return NULL;
 }
 
 void logged_vm_destroy(struct logged_vm *l)

@@ -37,11 +37,11 @@ struct logged_vm {
 };
 
 /*
- * NULL, with a reason in *why, where the host cannot have such a VM. The slot is
- * LOGGED_SLOT, at VM_DATA_GPA.
+ * Why the host cannot have such a VM; NULL, and the VM in *vm, where it can. The
+ * slot is LOGGED_SLOT, at VM_DATA_GPA.
  */
-struct logged_vm *logged_vm_create(const struct vm_config *config, size_t pages,
-				   enum backing backing, const char **why);
+const char *logged_vm_create(struct logged_vm **vm, const struct vm_config *config,
+			     size_t pages, enum backing backing);
 void logged_vm_destroy(struct logged_vm *l);
 
 int logged_vm_set_log(struct logged_vm *l, bool on);

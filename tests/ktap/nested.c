@@ -66,16 +66,18 @@ static __u64 *table_at(struct nested *n, __u64 gpa)
 	return (__u64 *)(n->tables + (gpa - NESTED_TABLES_GPA));
 }
 
-struct vm *nested_vm_create(unsigned int nr_vcpus, const char **why)
+const char *nested_vm_create(struct vm **vm, unsigned int nr_vcpus)
 {
 	struct vm_config config = {
 		.nr_vcpus = nr_vcpus,
 		.mmu = VM_MMU_RADIX,
 		.nested = true,
 	};
+	const char *why = nested_missing();
 
-	*why = nested_missing();
-	return *why ? NULL : vm_create(&config);
+	if (!why)
+		*vm = vm_create(&config);
+	return why;
 }
 
 struct nested *nested_create(struct vm *vm)

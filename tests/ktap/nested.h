@@ -61,8 +61,8 @@ struct nested {
 /* Why the host cannot run nested guests; NULL when it can. */
 const char *nested_missing(void);
 
-/* A VM that may have nested guests; NULL, with a reason in *why, where none can. */
-struct vm *nested_vm_create(unsigned int nr_vcpus, const char **why);
+/* A VM that may have nested guests, in *vm; the same. */
+const char *nested_vm_create(struct vm **vm, unsigned int nr_vcpus);
 
 /* The VM must have been created with config.nested. */
 struct nested *nested_create(struct vm *vm);

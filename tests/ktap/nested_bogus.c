@@ -42,12 +42,9 @@ FIXTURE(bogus) {
 
 FIXTURE_SETUP(bogus)
 {
-	const char *why;
 	unsigned int i;
 
-	self->vm = nested_vm_create(NR_L2, &why);
-	if (!self->vm)
-		SKIP(return, "%s", why);
+	SKIP_IF(return, nested_vm_create(&self->vm, NR_L2));
 	self->pages = mem_alloc(SIZE, BACKING_SMALL, NULL);
 	self->before = mem_alloc(SIZE, BACKING_SMALL, NULL);
 	ASSERT_EQ(0, vm_set_slot(self->vm, SLOT, VM_DATA_GPA, SIZE, self->pages, 0));
@@ -62,8 +59,6 @@ FIXTURE_SETUP(bogus)
 
 FIXTURE_TEARDOWN(bogus)
 {
-	if (!self->vm)
-		return;
 	vm_destroy(self->vm);
 	nested_destroy(self->n);
 	mem_free(self->pages, SIZE);

@@ -29,10 +29,7 @@ FIXTURE_VARIANT_ADD(cases, memfd) { BACKING_MEMFD };
 
 FIXTURE_SETUP(cases)
 {
-	const char *why = nested_pages_create(&self->p, variant->backing);
-
-	if (why)
-		SKIP(return, "%s", why);
+	SKIP_IF(return, nested_pages_create(&self->p, variant->backing));
 }
 
 FIXTURE_TEARDOWN(cases)
@@ -149,10 +146,7 @@ TEST_F(cases, emptied_reaches_guests)
 
 TEST_F(cases, paged_out_reaches_guests)
 {
-	const char *why = thief_swap_missing();
-
-	if (why)
-		SKIP(return, "%s", why);
+	SKIP_IF(return, thief_swap_missing());
 	thief_swap_on();
 	use_after(_metadata, &self->p, variant->backing, PAGE_OUT);
 }

@@ -35,13 +35,8 @@ FIXTURE_VARIANT_ADD(nested, memfd) { BACKING_MEMFD };
 FIXTURE_SETUP(nested)
 {
 	struct vm_config config = { .mmu = VM_MMU_RADIX, .nested = true };
-	const char *why = nested_missing();
 
-	if (!why)
-		self->l = logged_vm_create(&config, NR_PAGES, variant->backing,
-					   &why);
-	if (!self->l)
-		SKIP(return, "%s", why);
+	SKIP_IF(return, logged_vm_create(&self->l, &config, NR_PAGES, variant->backing));
 	self->n = nested_create_one(self->l->vm, &self->l2, LPID);
 	nested_map(self->n, LPID, VM_DATA_GPA, VM_DATA_GPA, self->l->size,
 		   NESTED_READ | NESTED_WRITE);

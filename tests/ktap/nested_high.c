@@ -68,10 +68,7 @@ static unsigned long kernel_reports(void)
 
 FIXTURE_SETUP(high)
 {
-	const char *why = nested_pages_create(&self->p, BACKING_SMALL);
-
-	if (why)
-		SKIP(return, "%s", why);
+	SKIP_IF(return, nested_pages_create(&self->p, BACKING_SMALL));
 	self->l2 = &self->p.l2[0];
 	self->reports = kernel_reports();
 	nested_populate(&self->p);

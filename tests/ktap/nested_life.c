@@ -67,12 +67,9 @@ static void set_up_guests(struct _test_data_life *self, unsigned int i, bool run
 
 FIXTURE_SETUP(life)
 {
-	const char *why;
 	unsigned int i;
 
-	self->vm = nested_vm_create(NR_VCPUS, &why);
-	if (!self->vm)
-		SKIP(return, "%s", why);
+	SKIP_IF(return, nested_vm_create(&self->vm, NR_VCPUS));
 	self->n = nested_create(self->vm);
 	nested_add_guest(self->n, LAST_LPID);
 	self->entry = nested_guest_entry(self->n, LAST_LPID);
@@ -84,8 +81,6 @@ FIXTURE_SETUP(life)
 
 FIXTURE_TEARDOWN(life)
 {
-	if (!self->vm)
-		return;
 	vm_destroy(self->vm);
 	nested_destroy(self->n);
 }

@@ -72,14 +72,9 @@ FIXTURE_SETUP(many)
 		.mmu = VM_MMU_RADIX,
 		.nested = true,
 	};
-	const char *why = nested_missing();
 	unsigned int i;
 
-	if (!why)
-		self->l = logged_vm_create(&config, SIZE / page_size(),
-					   variant->backing, &why);
-	if (!self->l)
-		SKIP(return, "%s", why);
+	SKIP_IF(return, logged_vm_create(&self->l, &config, SIZE / page_size(), variant->backing));
 	self->n = nested_create(self->l->vm);
 	for (i = 0; i < NR_L2; i++) {
 		if (!i || lpid_of[i] != lpid_of[i - 1]) {
@@ -96,8 +91,6 @@ FIXTURE_SETUP(many)
 
 FIXTURE_TEARDOWN(many)
 {
-	if (!self->l)
-		return;
 	logged_vm_destroy(self->l);
 	nested_destroy(self->n);
 	mem_free(self->copy, SIZE);

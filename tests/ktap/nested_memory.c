@@ -65,10 +65,7 @@ static void destroy(struct _test_data_memory *self)
 
 FIXTURE_SETUP(memory)
 {
-	const char *why = nested_missing();
-
-	if (why)
-		SKIP(return, "%s", why);
+	SKIP_IF(return, nested_missing());
 	self->pages = mem_alloc(SIZE, BACKING_SMALL, NULL);
 	memset(self->pages, 1, SIZE);
 	create(self);
@@ -76,8 +73,6 @@ FIXTURE_SETUP(memory)
 
 FIXTURE_TEARDOWN(memory)
 {
-	if (!self->vm)
-		return;
 	destroy(self);
 	mem_free(self->pages, SIZE);
 }
@@ -154,11 +149,9 @@ static long growth_of(struct __test_metadata *_metadata,
 
 TEST_F_TIMEOUT(memory, flat_while_rotating, TIMEOUT)
 {
-	const char *why = slab_missing();
 	long growth;
 
-	if (why)
-		SKIP(return, "%s", why);
+	SKIP_IF(return, slab_missing());
 	growth = growth_of(_metadata, self, true);
 	if (growth > OBJECTS && may_xfail(self->vm))
 		XFAIL(return, "stock has %ld objects for what was mapped once", growth);
@@ -167,12 +160,9 @@ TEST_F_TIMEOUT(memory, flat_while_rotating, TIMEOUT)
 
 TEST_F_TIMEOUT(memory, flat_while_rotating_untold, TIMEOUT)
 {
-	const char *why = slab_missing();
-
-	if (!why && !self->vm->ours)
-		why = "stock would store to pages that are not L1's";
-	if (why)
-		SKIP(return, "%s", why);
+	SKIP_IF(return, slab_missing());
+	if (!self->vm->ours)
+		SKIP(return, "stock would store to pages that are not L1's");
 	EXPECT_LE(growth_of(_metadata, self, false), OBJECTS);
 }
 
@@ -180,11 +170,9 @@ TEST_F_TIMEOUT(memory, flat_while_rotating_untold, TIMEOUT)
 TEST_F_TIMEOUT(memory, none_left_after_end, TIMEOUT)
 {
 	unsigned long cycles = scaled(CYCLES), cycle;
-	const char *why = slab_missing();
 	long before = 0, growth;
 
-	if (why)
-		SKIP(return, "%s", why);
+	SKIP_IF(return, slab_missing());
 	for (cycle = 0; cycle <= cycles; cycle++) {
 		/* what is allocated once only is, in the first cycle */
 		if (cycle == 1)

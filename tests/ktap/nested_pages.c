@@ -20,13 +20,10 @@ const char *nested_pages_create(struct nested_pages *p, enum backing backing)
 		.nested = true,
 	};
 	const unsigned int access = NESTED_READ | NESTED_WRITE;
-	const char *why = nested_missing();
+	const char *why = logged_vm_create(&p->l, &config, SIZE / page_size(), backing);
 	unsigned int i;
 
 	if (why)
-		return why;
-	p->l = logged_vm_create(&config, SIZE / page_size(), backing, &why);
-	if (!p->l)
 		return why;
 	p->n = nested_create(p->l->vm);
 	for (i = 0; i < NESTED_NR_L2; i++) {
@@ -51,8 +48,6 @@ const char *nested_pages_create(struct nested_pages *p, enum backing backing)
 
 void nested_pages_destroy(struct nested_pages *p)
 {
-	if (!p->l)
-		return;
 	logged_vm_destroy(p->l);
 	nested_destroy(p->n);
 }

@@ -302,13 +302,9 @@ FIXTURE_VARIANT_ADD(remap, large_high) { true, true };
 FIXTURE_SETUP(remap)
 {
 	struct vm_config config = { .mmu = VM_MMU_RADIX, .nested = true };
-	const char *why = nested_missing();
 
-	if (!why)
-		why = variant->large ? arena_create_large(&self->a) :
-		      arena_create(&self->a);
-	if (why)
-		SKIP(return, "%s", why);
+	SKIP_IF(return, nested_missing());
+	SKIP_IF(return, variant->large ? arena_create_large(&self->a) : arena_create(&self->a));
 	self->vm = vm_create(&config);
 	ASSERT_EQ(0, vm_set_slot(self->vm, SLOT, VM_DATA_GPA,
 				 self->a.nr_owned * NESTED_PAGE, self->a.owned, 0));
@@ -321,8 +317,6 @@ FIXTURE_SETUP(remap)
 
 FIXTURE_TEARDOWN(remap)
 {
-	if (!self->vm)
-		return;
 	vm_destroy(self->vm);
 	nested_destroy(self->n);
 }

@@ -37,10 +37,8 @@ FIXTURE_SETUP(tlbie)
 		if (large)
 			mem_free(large, THP_SIZE);
 	}
-	if (!why)
-		why = nested_pages_create(&self->p, BACKING_SMALL);
-	if (why)
-		SKIP(return, "%s", why);
+	SKIP_IF(return, why);
+	SKIP_IF(return, nested_pages_create(&self->p, BACKING_SMALL));
 }
 
 FIXTURE_TEARDOWN(tlbie)

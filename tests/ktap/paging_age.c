@@ -57,16 +57,12 @@ static void find_pages(struct logged_vm *l, __u64 *pfn)
 FIXTURE_SETUP(age)
 {
 	struct vm_config config = { .mmu = variant->mmu };
-	const char *why = tlb_count_missing();
 
 	self->idle = idle_open();
 	if (self->idle < 0)
 		SKIP(return, "the host does not track idle pages (CONFIG_IDLE_PAGE_TRACKING)");
-	if (!why)
-		self->l = logged_vm_create(&config, SIZE / page_size(),
-					   variant->backing, &why);
-	if (!self->l)
-		SKIP(return, "%s", why);
+	SKIP_IF(return, tlb_count_missing());
+	SKIP_IF(return, logged_vm_create(&self->l, &config, SIZE / page_size(), variant->backing));
 	ASSERT_EQ(0, logged_vm_set_log(self->l, false));
 	memset(self->l->memory, 1, self->l->size);
 	touch(self->l);
@@ -78,8 +74,6 @@ FIXTURE_SETUP(age)
 
 FIXTURE_TEARDOWN(age)
 {
-	if (!self->l)
-		return;
 	free(self->pfn);
 	logged_vm_destroy(self->l);
 	close(self->idle);

@@ -59,11 +59,8 @@ FIXTURE_SETUP(cases)
 	struct vm_config config = { .nr_vcpus = NR_VCPUS, .mmu = variant->mmu };
 	bool hugetlb = variant->backing == BACKING_HUGETLB;
 	size_t size = hugetlb ? HUGETLB_SIZE : SIZE;
-	const char *why;
 
-	self->l = logged_vm_create(&config, size / page_size(), variant->backing, &why);
-	if (!self->l)
-		SKIP(return, "%s", why);
+	SKIP_IF(return, logged_vm_create(&self->l, &config, size / page_size(), variant->backing));
 	/*
 	 * A private page of hugetlbfs that is read first becomes writable, and
 	 * soft-dirty, where it is: see paging_race.c.

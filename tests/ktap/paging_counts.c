@@ -51,13 +51,9 @@ static void map_all(struct logged_vm *l)
 FIXTURE_SETUP(counts)
 {
 	struct vm_config config = { .mmu = variant->mmu };
-	const char *why = tlb_count_missing();
 
-	if (!why)
-		self->l = logged_vm_create(&config, SIZE / page_size(), BACKING_SMALL,
-					   &why);
-	if (!self->l)
-		SKIP(return, "%s", why);
+	SKIP_IF(return, tlb_count_missing());
+	SKIP_IF(return, logged_vm_create(&self->l, &config, SIZE / page_size(), BACKING_SMALL));
 	ASSERT_EQ(0, logged_vm_set_log(self->l, false));
 	map_all(self->l);
 	self->unit = count_advice(_metadata, self->l, 1, MADV_DONTNEED);

@@ -86,10 +86,9 @@ FIXTURE_SETUP(pinned)
 	if (module_refcnt() < 0)
 		SKIP(return, "stock pages all guests");
 	write_file(PAGING, "0");
-	self->l = logged_vm_create(&config, NR_PAGES, variant->backing, &why);
+	why = logged_vm_create(&self->l, &config, NR_PAGES, variant->backing);
 	write_file(PAGING, "1");
-	if (!self->l)
-		SKIP(return, "%s", why);
+	SKIP_IF(return, why);
 	self->vcpu = &self->l->vm->vcpu[0];
 	/* what the guest itself needs comes first */
 	vcpu_load(self->vcpu, GUEST_AREA(0));
@@ -98,8 +97,6 @@ FIXTURE_SETUP(pinned)
 
 FIXTURE_TEARDOWN(pinned)
 {
-	if (!self->l)
-		return;
 	logged_vm_destroy(self->l);
 	EXPECT_EQ(0, locked_pages());
 }
@@ -313,15 +310,12 @@ TEST_F_TIMEOUT(pinned, waits_alone, TIMEOUT)
 {
 	struct vcpu *waiting = self->vcpu, *other = &self->l->vm->vcpu[1];
 	struct logged_vm *l = self->l;
-	const char *why;
 	bool gets_on;
 	int fd;
 
 	if (variant->backing == BACKING_THP)
 		SKIP(return, "all huge pages are there");
-	why = hold_up(l->memory, l->page, &fd);
-	if (why)
-		SKIP(return, "%s", why);
+	SKIP_IF(return, hold_up(l->memory, l->page, &fd));
 	area_list(waiting->area, VM_DATA_GPA, 0, 1, VALUE);
 	vcpu_start(waiting, GUEST_STORE);
 	await_held_up(fd);
@@ -475,17 +469,15 @@ FIXTURE(pinned_nested) {
 FIXTURE_SETUP(pinned_nested)
 {
 	struct vm_config config = { .mmu = VM_MMU_RADIX, .nested = true };
-	const char *why = nested_missing();
+	const char *why;
 
 	if (module_refcnt() < 0)
 		SKIP(return, "stock pages all guests");
 	write_file(PAGING, "0");
-	if (!why)
-		self->l = logged_vm_create(&config, NR_PAGES * NESTED_PAGE / page_size(),
-					   BACKING_SMALL, &why);
+	why = logged_vm_create(&self->l, &config, NR_PAGES * NESTED_PAGE / page_size(),
+			       BACKING_SMALL);
 	write_file(PAGING, "1");
-	if (!self->l)
-		SKIP(return, "%s", why);
+	SKIP_IF(return, why);
 	self->n = nested_create_one(self->l->vm, &self->l2, LPID);
 	nested_map(self->n, LPID, VM_DATA_GPA, VM_DATA_GPA, self->l->size,
 		   NESTED_READ | NESTED_WRITE);
@@ -495,8 +487,6 @@ FIXTURE_SETUP(pinned_nested)
 
 FIXTURE_TEARDOWN(pinned_nested)
 {
-	if (!self->l)
-		return;
 	logged_vm_destroy(self->l);
 	nested_destroy(self->n);
 	EXPECT_EQ(0, locked_pages());

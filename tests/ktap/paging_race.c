@@ -55,15 +55,11 @@ FIXTURE_VARIANT_ADD(race, hpt_memfd) { VM_MMU_HPT, BACKING_MEMFD };
 FIXTURE_SETUP(race)
 {
 	struct vm_config config = { .nr_vcpus = NR_VCPUS, .mmu = variant->mmu };
-	const char *why = NULL;
 
 	self->idle = idle_open();
 	if (self->idle < 0)
-		why = "the host does not track idle pages (CONFIG_IDLE_PAGE_TRACKING)";
-	if (!why)
-		self->l = logged_vm_create(&config, NR_PAGES, variant->backing, &why);
-	if (!self->l)
-		SKIP(return, "%s", why);
+		SKIP(return, "the host does not track idle pages (CONFIG_IDLE_PAGE_TRACKING)");
+	SKIP_IF(return, logged_vm_create(&self->l, &config, NR_PAGES, variant->backing));
 	/*
 	 * An anonymous page that is read from swap may be mapped for reading
 	 * only, by a host PTE that is not soft-dirty; a store then makes it

@@ -36,10 +36,9 @@ FIXTURE_VARIANT_ADD(bounds, hugetlb) { BACKING_HUGETLB };
 FIXTURE_SETUP(bounds)
 {
 	const struct vm_config config = { .mmu = VM_MMU_RADIX };
-	const char *why = vm_mmu_missing(VM_MMU_RADIX);
+	const char *why;
 
-	if (why)
-		SKIP(return, "%s", why);
+	SKIP_IF(return, vm_mmu_missing(VM_MMU_RADIX));
 	self->page = page_size();
 	self->arena = mem_alloc(ARENA, variant->backing, &why);
 	if (!self->arena)
@@ -53,12 +52,10 @@ FIXTURE_SETUP(bounds)
 
 FIXTURE_TEARDOWN(bounds)
 {
-	if (self->vm) {
-		vm_destroy(self->vm);
-		mem_free(self->other, THP_SIZE);
-		mem_free(self->arena, ARENA);
-		free(self->before);
-	}
+	vm_destroy(self->vm);
+	mem_free(self->other, THP_SIZE);
+	mem_free(self->arena, ARENA);
+	free(self->before);
 }
 
 /* Guest addresses have the offset in a huge page that their memory has. */

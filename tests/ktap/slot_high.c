@@ -97,11 +97,10 @@ static int delete_slot(struct _test_data_high *self)
 FIXTURE_SETUP(high)
 {
 	const struct vm_config config = { .mmu = VM_MMU_RADIX };
-	const char *why = vm_mmu_missing(VM_MMU_RADIX);
+	const char *why;
 	size_t i;
 
-	if (why)
-		SKIP(return, "%s", why);
+	SKIP_IF(return, vm_mmu_missing(VM_MMU_RADIX));
 	self->page = page_size();
 	self->gpa = variant->gpa;
 	self->size = variant->size;
@@ -125,8 +124,6 @@ FIXTURE_SETUP(high)
 
 FIXTURE_TEARDOWN(high)
 {
-	if (!self->vm)
-		return;
 	vm_destroy(self->vm);
 	mem_free(self->memory, SIZE);
 	free(self->bitmap);
@@ -526,10 +523,8 @@ static int set_hpt_slot(struct _test_data_hpt *self, __u64 gpa, size_t size, __u
 FIXTURE_SETUP(hpt)
 {
 	const struct vm_config config = { .mmu = VM_MMU_HPT };
-	const char *why = vm_mmu_missing(VM_MMU_HPT);
 
-	if (why)
-		SKIP(return, "%s", why);
+	SKIP_IF(return, vm_mmu_missing(VM_MMU_HPT));
 	self->page = page_size();
 	self->pages = SIZE / self->page;
 	self->memory = mem_alloc(SIZE, BACKING_SMALL, NULL);
@@ -542,8 +537,6 @@ FIXTURE_SETUP(hpt)
 
 FIXTURE_TEARDOWN(hpt)
 {
-	if (!self->vm)
-		return;
 	vm_destroy(self->vm);
 	mem_free(self->memory, SIZE);
 	free(self->bitmap);

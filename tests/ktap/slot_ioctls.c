@@ -58,10 +58,7 @@ FIXTURE_VARIANT_ADD(ioctls, hpt_last_large) { VM_MMU_HPT, 0, -LARGE - 1, LARGE }
 
 FIXTURE_SETUP(ioctls)
 {
-	const char *why = vm_mmu_missing(variant->mmu);
-
-	if (why)
-		SKIP(return, "%s", why);
+	SKIP_IF(return, vm_mmu_missing(variant->mmu));
 }
 
 FIXTURE_TEARDOWN(ioctls)

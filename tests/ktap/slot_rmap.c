@@ -28,10 +28,9 @@ FIXTURE(rmap) {
 FIXTURE_SETUP(rmap)
 {
 	const struct vm_config config = { .mmu = VM_MMU_RADIX };
-	const char *why = vm_mmu_missing(VM_MMU_RADIX);
+	const char *why;
 
-	if (why)
-		SKIP(return, "%s", why);
+	SKIP_IF(return, vm_mmu_missing(VM_MMU_RADIX));
 	self->page = page_size();
 	self->size = self->page / sizeof(__u64) * self->page;
 	self->memory = mem_alloc(self->size + THP_SIZE, BACKING_THP, &why);
@@ -48,10 +47,8 @@ FIXTURE_SETUP(rmap)
 
 FIXTURE_TEARDOWN(rmap)
 {
-	if (self->vm) {
-		vm_destroy(self->vm);
-		mem_free(self->memory, self->size + THP_SIZE);
-	}
+	vm_destroy(self->vm);
+	mem_free(self->memory, self->size + THP_SIZE);
 }
 
 TEST_F(rmap, unmapped)

@@ -55,14 +55,12 @@ TEST(charged_and_given_back)
 {
 	long before, with, without, tables = NR_TABLES * (STRIDE / page_size()) * 8;
 	struct vm_config config = { 0 };
-	const char *why = enter_group();
 	struct vm *vm;
 	unsigned int i;
 	void *memory;
 
-	if (why)
-		SKIP(return, "%s", why);
-	memory = mem_alloc(SIZE, BACKING_SMALL, &why);
+	SKIP_IF(return, enter_group());
+	memory = mem_alloc(SIZE, BACKING_SMALL, NULL);
 	vm = vm_create(&config);
 	ASSERT_EQ(0, vm_set_slot(vm, SLOT, VM_DATA_GPA, SIZE, memory, 0));
 
