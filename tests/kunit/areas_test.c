@@ -12,6 +12,7 @@
 #include "areas.h"
 #include "compat.h"
 #include "hooks.h"
+#include "table.h"
 #include "vm.h"
 
 #define GPA	0x10000UL
@@ -27,14 +28,6 @@ struct fixture {
 	struct kvm_memory_slot *slot;	/* the only one, at 0, logged */
 };
 
-static void *must(struct kunit *test, size_t size)
-{
-	void *p = kunit_kzalloc(test, size, GFP_KERNEL);
-
-	KUNIT_ASSERT_NOT_NULL(test, p);
-	return p;
-}
-
 static void add_slot(struct kvm *kvm, struct kvm_memory_slot *slot)
 {
 	struct kvm_memslots *slots = &kvm->__memslots[0][0];
@@ -46,15 +39,15 @@ static void add_slot(struct kvm *kvm, struct kvm_memory_slot *slot)
 
 static int fixture_init(struct kunit *test)
 {
-	struct fixture *f = must(test, sizeof(*f));
+	struct fixture *f = test_zalloc(test, sizeof(*f));
 
-	f->kvm = must(test, sizeof(*f->kvm));
-	f->vcpu = must(test, sizeof(*f->vcpu));
-	f->vm = must(test, sizeof(*f->vm));
-	f->slot = must(test, sizeof(*f->slot));
+	f->kvm = test_zalloc(test, sizeof(*f->kvm));
+	f->vcpu = test_zalloc(test, sizeof(*f->vcpu));
+	f->vm = test_zalloc(test, sizeof(*f->vm));
+	f->slot = test_zalloc(test, sizeof(*f->slot));
 	f->slot->npages = SLOT_PAGES;
 	f->slot->flags = KVM_MEMSLOT_INVALID;	/* nothing is pinned there */
-	f->slot->dirty_bitmap = must(test, 2 * SLOT_PAGES / 8);
+	f->slot->dirty_bitmap = test_zalloc(test, 2 * SLOT_PAGES / 8);
 	KUNIT_ASSERT_EQ(test, init_srcu_struct(&f->kvm->srcu), 0);
 	test->priv = f;
 	add_slot(f->kvm, f->slot);

@@ -15,6 +15,7 @@
 #include "hpt_fault.h"
 #include "hpt_mmu.h"
 #include "mmu.h"
+#include "table.h"
 #include "vm.h"
 
 #define LPID		5
@@ -95,35 +96,27 @@ static void forget(void)
 	seen.late = -1UL;
 }
 
-static void *must(struct kunit *test, size_t size)
-{
-	void *p = kunit_kzalloc(test, size, GFP_KERNEL);
-
-	KUNIT_ASSERT_NOT_NULL(test, p);
-	return p;
-}
-
 static int fixture_init(struct kunit *test)
 {
-	struct fixture *f = must(test, sizeof(*f));
+	struct fixture *f = test_zalloc(test, sizeof(*f));
 
-	f->kvm = must(test, sizeof(*f->kvm));
-	f->vm = must(test, sizeof(*f->vm));
-	f->slot = must(test, sizeof(*f->slot));
-	f->map = must(test, SLOT_PAGES / 8);
+	f->kvm = test_zalloc(test, sizeof(*f->kvm));
+	f->vm = test_zalloc(test, sizeof(*f->vm));
+	f->slot = test_zalloc(test, sizeof(*f->slot));
+	f->map = test_zalloc(test, SLOT_PAGES / 8);
 
 	mutex_init(&f->kvm->arch.mmu_setup_lock);
 	mutex_init(&f->kvm->slots_lock);
 	spin_lock_init(&f->kvm->mmu_lock);
 	f->kvm->arch.lpid = LPID;
 	f->kvm->arch.hpt.order = ORDER;
-	f->kvm->arch.hpt.virt = (unsigned long)must(test, 1UL << ORDER);
-	f->kvm->arch.hpt.rev = must(test, NR_HPTES * sizeof(struct revmap_entry));
+	f->kvm->arch.hpt.virt = (unsigned long)test_zalloc(test, 1UL << ORDER);
+	f->kvm->arch.hpt.rev = test_zalloc(test, NR_HPTES * sizeof(struct revmap_entry));
 
 	f->slot->base_gfn = SLOT_GFN;
 	f->slot->npages = SLOT_PAGES;
-	f->slot->arch.rmap = must(test, SLOT_PAGES * sizeof(unsigned long));
-	f->slot->dirty_bitmap = must(test, 2 * SLOT_PAGES / 8);
+	f->slot->arch.rmap = test_zalloc(test, SLOT_PAGES * sizeof(unsigned long));
+	f->slot->dirty_bitmap = test_zalloc(test, 2 * SLOT_PAGES / 8);
 
 	KUNIT_ASSERT_EQ(test, 0, khx_vm_init(f->vm, f->kvm));
 	if (!f->vm->hptes)
@@ -544,7 +537,7 @@ static void clean_named(struct kunit *test)
 	unsigned long other = enter(f, 3, PAGE_SHIFT, RC);
 	unsigned long behind = enter(f, 70, PAGE_SHIFT, RC);
 	unsigned long large = enter(f, LARGE_PAGES, LARGE, RC);
-	unsigned long *pages = must(test, SLOT_PAGES / 8), page;
+	unsigned long *pages = test_zalloc(test, SLOT_PAGES / 8), page;
 
 	__set_bit_le(2, pages);
 	__set_bit_le(70, pages);
@@ -580,7 +573,7 @@ static void clean_late_c(struct kunit *test)
 static void clean_nothing(struct kunit *test)
 {
 	struct fixture *f = test->priv;
-	unsigned long *pages = must(test, SLOT_PAGES / 8);
+	unsigned long *pages = test_zalloc(test, SLOT_PAGES / 8);
 
 	enter(f, 2, PAGE_SHIFT, RC);
 	clean(f, pages, 0, SLOT_PAGES);

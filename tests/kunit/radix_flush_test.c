@@ -144,10 +144,9 @@ static void many_ranges(struct kunit *test)
 
 static void random_sets(struct kunit *test)
 {
-	unsigned long *pages = kunit_kzalloc(test, BITS_TO_LONGS(4096) * sizeof(long), GFP_KERNEL);
+	unsigned long *pages = test_zalloc(test, BITS_TO_LONGS(4096) * sizeof(long));
 	unsigned int round;
 
-	KUNIT_ASSERT_NOT_NULL(test, pages);
 	for (round = 0; round < 100; round++) {
 		unsigned int density = 1 + get_random_u32() % 100;
 		unsigned long page, nr = 0;

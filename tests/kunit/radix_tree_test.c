@@ -97,12 +97,11 @@ static void expect_leaves(struct kunit *test, pgd_t *root, struct model *m)
 
 static void random_leaves(struct kunit *test)
 {
-	struct model *m = kunit_kzalloc(test, sizeof(*m), GFP_KERNEL);
+	struct model *m = test_zalloc(test, sizeof(*m));
 	pgd_t *root = test_table(test), *other_root = test_table(test);
 	unsigned int i, level;
 	pte_t *entry;
 
-	KUNIT_ASSERT_NOT_NULL(test, m);
 	for (i = 0; i < NR_LEAVES; i++) {
 		struct leaf l = random_leaf();
 		const struct leaf *other = overlapping(m, &l);
@@ -142,12 +141,11 @@ static void random_leaves(struct kunit *test)
 /* A large leaf takes the place of what is below an entry, and nothing else goes. */
 static void prune(struct kunit *test)
 {
-	struct model *m = kunit_kzalloc(test, sizeof(*m), GFP_KERNEL);
+	struct model *m = test_zalloc(test, sizeof(*m));
 	pgd_t *root = test_table(test);
 	unsigned int level, at, i;
 	pte_t *entry, old;
 
-	KUNIT_ASSERT_NOT_NULL(test, m);
 	for (level = 1; level < KHX_LEVELS; level++) {
 		for (i = 0; i < 40; i++) {
 			unsigned long gpa = 3 * PUD_SIZE + get_random_u64() % PUD_SIZE;

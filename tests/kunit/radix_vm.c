@@ -12,14 +12,6 @@
 #include "radix_mmu.h"
 #include "radix_vm.h"
 
-void *test_zalloc(struct kunit *test, size_t size)
-{
-	void *p = kunit_kzalloc(test, size, GFP_KERNEL);
-
-	KUNIT_ASSERT_NOT_NULL(test, p);
-	return p;
-}
-
 void test_vm_backend(struct test_vm *f, const struct khx_flush_backend *b)
 {
 	f->vm->flusher.backend = b;

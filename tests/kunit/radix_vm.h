@@ -33,9 +33,6 @@ struct test_vm {
 int test_vm_init(struct kunit *test);
 void test_vm_exit(struct kunit *test);
 
-/* Zeroed memory that is freed with the test. */
-void *test_zalloc(struct kunit *test, size_t size);
-
 /* Who is asked for invalidations. test_backend_ranges, if this is not called. */
 void test_vm_backend(struct test_vm *f, const struct khx_flush_backend *b);
 

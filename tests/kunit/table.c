@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What the suites share: tables and recorded requests.
+ * What the suites share: memory, tables and recorded requests.
  */
 #include <kunit/resource.h>
 #include <linux/slab.h>
@@ -8,6 +8,14 @@
 #include "compat.h"
 #include "radix_tree.h"
 #include "table.h"
+
+void *test_zalloc(struct kunit *test, size_t size)
+{
+	void *p = kunit_kzalloc(test, size, GFP_KERNEL);
+
+	KUNIT_ASSERT_NOT_NULL(test, p);
+	return p;
+}
 
 static int make_root(struct kunit_resource *resource, void *unused)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Partition-scoped tables that a test builds, and a backend that remembers
- * the invalidations it is asked for.
+ * What the suites share: zeroed memory, partition-scoped tables that a test
+ * builds, and backends that remember the invalidations they are asked for.
  */
 #ifndef KHX_TEST_TABLE_H
 #define KHX_TEST_TABLE_H
@@ -10,6 +10,9 @@
 #include <linux/pgtable.h>
 
 #include "radix_flush.h"
+
+/* Zeroed memory that is freed with the test. */
+void *test_zalloc(struct kunit *test, size_t size);
 
 /* An empty tree, freed with the test. Skips the test on a hash MMU. */
 pgd_t *test_table(struct kunit *test);
