@@ -23,9 +23,6 @@
 #define TIMEOUT		900
 #define CHURNERS	2
 
-#define LIVEPATCH	"kvm_hv_ext_livepatch"
-#define LIVEPATCH_FILE	"kvm-hv-ext-livepatch.ko"
-
 FIXTURE(attach) {
 };
 
@@ -251,20 +248,6 @@ TEST_F_TIMEOUT(attach, dirty_log_off, TIMEOUT)
 	EXPECT_EQ(0, module_remove());
 }
 
-static char read_parameter(const char *name)
-{
-	char path[128], value = 0;
-	int fd;
-
-	snprintf(path, sizeof(path), "/sys/module/" MODULE_NAME "/parameters/%s",
-		 name);
-	fd = open(path, O_RDONLY);
-	if (fd < 0 || read(fd, &value, 1) != 1)
-		die("read %s: %m", path);
-	close(fd);
-	return value;
-}
-
 TEST_F_TIMEOUT(attach, parameters, TIMEOUT)
 {
 	static const char path[] = "/sys/module/" MODULE_NAME
@@ -274,25 +257,14 @@ TEST_F_TIMEOUT(attach, parameters, TIMEOUT)
 	EXPECT_FALSE(module_loaded());
 
 	ASSERT_EQ(0, module_insert("dirty_log=0"));
-	EXPECT_EQ('N', read_parameter("dirty_log"));
+	EXPECT_EQ('N', module_parameter("dirty_log"));
 	EXPECT_EQ(-1, open(path, O_WRONLY));
 	ASSERT_EQ(0, module_remove());
 
 	ASSERT_EQ(0, module_insert(""));
-	EXPECT_EQ('Y', read_parameter("dirty_log"));
+	EXPECT_EQ('Y', module_parameter("dirty_log"));
 	EXPECT_EQ(-1, open(path, O_WRONLY));
 	EXPECT_EQ(0, module_remove());
-}
-
-static void disable_livepatch(void)
-{
-	static const char dir[] = "/sys/kernel/livepatch/" LIVEPATCH;
-
-	write_file("/sys/kernel/livepatch/" LIVEPATCH "/enabled", "0");
-	while (!access(dir, F_OK))
-		usleep(10000);
-	while (module_remove_name(LIVEPATCH))
-		usleep(10000);
 }
 
 /* One owner per function: who comes second is refused, whole. */
@@ -305,7 +277,7 @@ TEST_F_TIMEOUT(attach, function_held_by_live_patch, TIMEOUT)
 	ASSERT_EQ(0, module_insert_file(LIVEPATCH_FILE, ""));
 	EXPECT_EQ(-EBUSY, module_insert(""));
 	EXPECT_FALSE(module_loaded());
-	disable_livepatch();
+	module_remove_livepatch();
 
 	ASSERT_EQ(0, module_insert(""));
 	EXPECT_EQ(-EBUSY, module_insert_file(LIVEPATCH_FILE, ""));

@@ -15,6 +15,10 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "vm.h"
+
+#define LIVEPATCH	"kvm_hv_ext_livepatch"
+
 static const char *module_path(void)
 {
 	return getenv("KTAP_MODULE") ?: "/lab/modules/kvm-hv-ext.ko";
@@ -67,6 +71,31 @@ int module_remove(void)
 bool module_loaded(void)
 {
 	return access("/sys/module/" MODULE_NAME, F_OK) == 0;
+}
+
+char module_parameter(const char *name)
+{
+	char path[128], value = 0;
+	int fd;
+
+	snprintf(path, sizeof(path), "/sys/module/" MODULE_NAME "/parameters/%s", name);
+	fd = open(path, O_RDONLY);
+	if (fd < 0 || read(fd, &value, 1) != 1)
+		die("read %s: %m", path);
+	close(fd);
+	return value;
+}
+
+/* A patch that is applied cannot be removed; and it is not given up at once. */
+void module_remove_livepatch(void)
+{
+	static const char dir[] = "/sys/kernel/livepatch/" LIVEPATCH;
+
+	write_file("/sys/kernel/livepatch/" LIVEPATCH "/enabled", "0");
+	while (!access(dir, F_OK))
+		usleep(10000);
+	while (module_remove_name(LIVEPATCH))
+		usleep(10000);
 }
 
 bool module_built(const char *file)

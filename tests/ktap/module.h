@@ -17,6 +17,13 @@ int module_remove(void);
 
 bool module_loaded(void);
 
+/* The first letter of a parameter of the module that is loaded: Y or N of a bool. */
+char module_parameter(const char *name);
+
+/* A live patch of a function that the module redirects; the patch may not be there. */
+#define LIVEPATCH_FILE	"kvm-hv-ext-livepatch.ko"
+void module_remove_livepatch(void);
+
 /* Is there such a file in the directory of the module? */
 bool module_built(const char *file);
 

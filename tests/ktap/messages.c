@@ -1,0 +1,330 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What the module logs when it is loaded, refuses to be, and is unloaded: all of
+ * it, and to the letter
+ *
+ * An operator greps for these messages. Whoever changes one changes the table here.
+ */
+#include "ktap.h"
+
+#include <stdarg.h>
+#include <sys/auxv.h>
+
+#include "kernel_log.h"
+#include "module.h"
+
+#define LOADED \
+	"virtual machines created from now on are ours: areas=%d dirty_log=%d notifiers=%d nested=%d paging=%d, invalidations by %s"
+#define UNLOADED \
+	"kvm-hv is as it was"
+
+/* Before LOADED, on some machines. */
+#define AREAS_NESTED_V2 \
+	"areas=0: the hypervisor below owns them (nested API v2)"
+#define AREAS_SECURE \
+	"areas=0: this machine can run secure guests"
+#define SERVES_NEITHER \
+	"the hypervisor serves neither H_RPT_INVALIDATE nor H_TLB_INVALIDATE (-2): all CPUs leave their guests instead"
+
+/* Refusals. */
+#define SWITCHED_OFF \
+	"not loaded: kvm_hv_ext=off is on the kernel command line"
+#define PAGING_IMPOSSIBLE \
+	"paging=0 needs notifiers=1 and a POWER9 or later"
+#define NO_KVM_HV \
+	"kvm-hv is not loaded, or this machine cannot run HV guests: try 'modprobe kvm-hv' first"
+#define OPERATION_HELD \
+	"cannot replace an operation of kvm-hv: another module has done so already, with %s"
+#define FUNCTION_HELD \
+	"cannot redirect %s: it is held by another owner (a live patch?) or kernel.ftrace_enabled is 0"
+
+/* The kernel's own, about a parameter that it or we do not take. */
+#define PARAMETER_INVALID \
+	"`%s' invalid for parameter `%s'"
+
+/* How TLBs are invalidated, see LOADED. */
+#define BY_TLBIE	"tlbie"
+#define BY_RPT		"H_RPT_INVALIDATE"
+#define BY_TLB		"H_TLB_INVALIDATE"
+#define BY_NEITHER	"entry into the guest"
+
+/* The first function that is redirected, and that which the live patch holds. */
+#define FIRST_FUNCTION	"khx_self_test"
+#define HELD_FUNCTION	"kvmppc_free_radix"
+
+/* What the helper module puts into kvm-hv's table, see modules/member.c. */
+#define HELD_BY		"held_init_vm [kvm_hv_ext_member]"
+
+#define MEMBER		"kvm_hv_ext_member"
+#define MEMBER_FILE	"kvm-hv-ext-member.ko"
+#define REFUSE		"kvm_hv_ext_refuse"
+#define REFUSE_FILE	"kvm-hv-ext-refuse.ko"
+
+#define FTRACE_ENABLED	"/proc/sys/kernel/ftrace_enabled"
+
+static bool file_has(const char *path, const char *text)
+{
+	char content[4096];
+	FILE *file = fopen(path, "r");
+	size_t size, at;
+
+	if (!file)
+		return false;
+	size = fread(content, 1, sizeof(content), file);
+	fclose(file);
+	for (at = 0; at + strlen(text) <= size; at++)
+		if (!memcmp(content + at, text, strlen(text)))
+			return true;
+	return false;
+}
+
+static bool booted_off(void)
+{
+	return file_has("/proc/cmdline", "kvm_hv_ext=off");
+}
+
+/* Does the hypervisor know no H_TLB_INVALIDATE? */
+static bool tlb_unknown(void)
+{
+	bool unknown;
+
+	module_remove_name(REFUSE);
+	if (module_insert_file(REFUSE_FILE, ""))
+		die("insert " REFUSE_FILE);
+	unknown = file_has("/sys/module/" REFUSE "/parameters/below", "-2\n");
+	module_remove_name(REFUSE);
+	return unknown;
+}
+
+static const char *invalidations_by(void)
+{
+	if (!host_is_lpar())
+		return BY_TLBIE;
+	if (file_has("/proc/device-tree/rtas/ibm,hypertas-functions", "hcall-rpt-invalidate"))
+		return BY_RPT;
+	return tlb_unknown() ? BY_NEITHER : BY_TLB;
+}
+
+FIXTURE(messages) {
+	int log;
+	const char *by;		/* how this machine invalidates */
+	const char *no_areas;	/* why it leaves areas to kvm-hv; NULL: it does not */
+	char expected[2048];
+};
+
+static void expect(struct _test_data_messages *self, const char *format, ...)
+{
+	size_t used = strlen(self->expected);
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(self->expected + used, sizeof(self->expected) - used, format, args);
+	va_end(args);
+	strcat(self->expected, "\n");
+}
+
+/* Nothing else has been logged, since the last time. */
+static void check(struct __test_metadata *_metadata, struct _test_data_messages *self)
+{
+	char logged[4096];
+
+	kernel_log_read(self->log, MODULE_NAME ": ", logged, sizeof(logged));
+	EXPECT_STREQ(self->expected, logged);
+	self->expected[0] = 0;
+}
+
+/* Said whenever areas are asked for, even if the load is refused later. */
+static void expect_areas(struct _test_data_messages *self)
+{
+	if (self->no_areas)
+		expect(self, "%s", self->no_areas);
+}
+
+/* Said by a load whose parameters are right, even if it is refused later. */
+static void expect_invalidations(struct _test_data_messages *self)
+{
+	if (!strcmp(self->by, BY_NEITHER))
+		expect(self, SERVES_NEITHER);
+}
+
+/* The module is inserted once before, which shows what this machine is. */
+FIXTURE_SETUP(messages)
+{
+	ASSERT_FALSE(module_loaded());
+	if (booted_off())
+		SKIP(return, "the module is switched off");
+	self->by = invalidations_by();
+	ASSERT_EQ(0, module_insert(""));
+	if (module_parameter("areas") == 'N')
+		self->no_areas = access("/proc/device-tree/ibm,ultravisor", F_OK) ?
+				 AREAS_NESTED_V2 : AREAS_SECURE;
+	ASSERT_EQ(0, module_remove());
+	self->log = kernel_log_open();
+}
+
+FIXTURE_TEARDOWN(messages)
+{
+	close(self->log);
+	if (module_loaded())
+		EXPECT_EQ(0, module_remove());
+}
+
+static const struct {
+	const char *parameters;
+	bool areas, dirty_log, notifiers, nested, paging;
+} loads[] = {
+	{ "",				true, true, true, true, true },
+	{ "areas=0",			false, true, true, true, true },
+	{ "dirty_log=0",		true, false, true, true, true },
+	{ "notifiers=0",		true, true, false, true, true },
+	{ "nested=0",			true, true, true, false, true },
+	{ "paging=0",			true, true, true, true, false },
+	{ "flush_ceiling=1",		true, true, true, true, true },
+	{ "areas=n dirty_log=n notifiers=n nested=n", false, false, false, false, true },
+};
+
+TEST_F(messages, loaded_and_unloaded)
+{
+	bool power8 = !(getauxval(AT_HWCAP2) & PPC_FEATURE2_ARCH_3_00);
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(loads); i++) {
+		TH_LOG("parameters '%s'", loads[i].parameters);
+		if (power8 && !loads[i].paging) {
+			expect(self, PARAMETER_INVALID, "0", "paging");
+			EXPECT_EQ(-EOPNOTSUPP, module_insert(loads[i].parameters));
+			check(_metadata, self);
+			continue;
+		}
+		if (loads[i].areas)
+			expect_areas(self);
+		expect_invalidations(self);
+		expect(self, LOADED, loads[i].areas && !self->no_areas, loads[i].dirty_log,
+		       loads[i].notifiers, loads[i].nested, loads[i].paging, self->by);
+		ASSERT_EQ(0, module_insert(loads[i].parameters));
+		check(_metadata, self);
+		expect(self, UNLOADED);
+		ASSERT_EQ(0, module_remove());
+		check(_metadata, self);
+	}
+}
+
+TEST_F(messages, loaded_already)
+{
+	ASSERT_EQ(0, module_insert(""));
+	expect_areas(self);
+	expect_invalidations(self);
+	expect(self, LOADED, !self->no_areas, true, true, true, true, self->by);
+	check(_metadata, self);
+	EXPECT_EQ(-EEXIST, module_insert(""));
+	check(_metadata, self);
+}
+
+/* A VM holds the module; the kernel refuses to remove it, and we have no say. */
+TEST_F(messages, in_use)
+{
+	struct vm_config config = { .mmu = VM_MMU_RADIX };
+	struct vm *vm;
+
+	if (vm_mmu_missing(VM_MMU_RADIX))
+		config.mmu = VM_MMU_HPT;
+	ASSERT_EQ(0, module_insert(""));
+	vm = vm_create(&config);
+	expect_areas(self);
+	expect_invalidations(self);
+	expect(self, LOADED, !self->no_areas, true, true, true, true, self->by);
+	EXPECT_EQ(-EWOULDBLOCK, module_remove());
+	check(_metadata, self);
+	vm_destroy(vm);
+	expect(self, UNLOADED);
+	EXPECT_EQ(0, module_remove());
+	check(_metadata, self);
+}
+
+TEST_F(messages, invalid_parameters)
+{
+	expect(self, PARAMETER_INVALID, "perhaps", "dirty_log");
+	EXPECT_EQ(-EINVAL, module_insert("dirty_log=perhaps"));
+	check(_metadata, self);
+
+	expect(self, PARAMETER_INVALID, "0", "paging");
+	EXPECT_EQ(-EOPNOTSUPP, module_insert("notifiers=0 paging=0"));
+	check(_metadata, self);
+
+	if (!(getauxval(AT_HWCAP2) & PPC_FEATURE2_ARCH_3_00))
+		return;
+	/* each is valid when it is read, but not both */
+	expect_areas(self);
+	expect(self, PAGING_IMPOSSIBLE);
+	EXPECT_EQ(-EOPNOTSUPP, module_insert("paging=0 notifiers=0"));
+	check(_metadata, self);
+}
+
+/* A load that got so far, and was refused with one message. */
+static void refused(struct __test_metadata *_metadata, struct _test_data_messages *self,
+		    int err)
+{
+	EXPECT_EQ(err, module_insert(""));
+	EXPECT_FALSE(module_loaded());
+	check(_metadata, self);
+}
+
+TEST_F(messages, operation_held)
+{
+	if (!module_built(MEMBER_FILE))
+		SKIP(return, MEMBER_FILE " is not there");
+	expect_areas(self);
+	expect_invalidations(self);
+	expect(self, OPERATION_HELD, HELD_BY);
+	ASSERT_EQ(0, module_insert_file(MEMBER_FILE, ""));
+	refused(_metadata, self, -EBUSY);
+	EXPECT_EQ(0, module_remove_name(MEMBER));
+}
+
+TEST_F(messages, function_held)
+{
+	if (!module_built(LIVEPATCH_FILE))
+		SKIP(return, "the kernel has no live patching (CONFIG_LIVEPATCH)");
+	expect_areas(self);
+	expect_invalidations(self);
+	expect(self, FUNCTION_HELD, HELD_FUNCTION);
+	ASSERT_EQ(0, module_insert_file(LIVEPATCH_FILE, ""));
+	refused(_metadata, self, -EBUSY);
+	module_remove_livepatch();
+}
+
+TEST_F(messages, ftrace_disabled)
+{
+	if (access(FTRACE_ENABLED, W_OK))
+		SKIP(return, "ftrace cannot be disabled");
+	expect_areas(self);
+	expect_invalidations(self);
+	expect(self, FUNCTION_HELD, FIRST_FUNCTION);
+	write_file(FTRACE_ENABLED, "0");
+	refused(_metadata, self, -EBUSY);
+	write_file(FTRACE_ENABLED, "1");
+}
+
+TEST_F(messages, no_kvm_hv)
+{
+	if (module_remove_name("kvm_hv"))
+		SKIP(return, "kvm-hv is in use, or built in");
+	expect_areas(self);
+	expect_invalidations(self);
+	expect(self, NO_KVM_HV);
+	refused(_metadata, self, -ENODEV);
+	EXPECT_EQ(0, system("modprobe kvm-hv"));
+}
+
+/* In a boot of its own. */
+TEST(switched_off)
+{
+	struct _test_data_messages data = { .log = kernel_log_open() };
+
+	if (!booted_off())
+		SKIP(return, "the kernel was not booted with kvm_hv_ext=off");
+	expect(&data, SWITCHED_OFF);
+	refused(_metadata, &data, -EPERM);
+}
+
+TEST_HARNESS_MAIN
