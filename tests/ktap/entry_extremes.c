@@ -331,7 +331,7 @@ TEST_F(extremes, hpt_orders)
  */
 TEST_F(extremes, hpt_order_0)
 {
-	if (!self->vm->ours)
+	if (may_xfail(self->vm))
 		SKIP(return, "stock does not survive it");
 	if (vm_mmu_missing(VM_MMU_HPT)) {
 		EXPECT_EQ(-EOPNOTSUPP, allocate(self->vm, 0));
