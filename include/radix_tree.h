@@ -112,14 +112,14 @@ pte_t *khx_tree_table_of(pte_t entry, unsigned int level);
 void khx_tree_table_link(pte_t *entry, void *table, unsigned int level);
 
 /**
- * khx_table_unlink() - make an entry absent that leads to a page-table page
+ * khx_tree_table_unlink() - make an entry absent that leads to a page-table page
  * @entry:	the entry
  *
  * Context: as khx_tree_table_link(). The caller invalidates what hardware has cached
  * of the table before anything else may use the entry.
  * Return: the entry as it was, for khx_tree_table_link() or khx_tree_prune().
  */
-pte_t khx_table_unlink(pte_t *entry);
+pte_t khx_tree_table_unlink(pte_t *entry);
 
 /**
  * khx_tree_entry() - descend to the entry for an address, and link tables above it

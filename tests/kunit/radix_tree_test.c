@@ -160,7 +160,7 @@ static void prune(struct kunit *test)
 		at = level;
 		entry = entry_for(test, root, 3 * PUD_SIZE, &at);
 		KUNIT_ASSERT_EQ(test, at, level);
-		old = khx_table_unlink(entry);
+		old = khx_tree_table_unlink(entry);
 		KUNIT_ASSERT_TRUE(test, pte_none(*entry));
 		*entry = __pte(BITS);
 		if (khx_tree_is_table(old))

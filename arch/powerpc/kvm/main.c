@@ -43,17 +43,17 @@ MODULE_PARM_DESC(nested, "Own the reverse map of nested guests and what is done 
  * Without our notifiers pages could not be kept where they are; and on POWER8 the
  * guest maps pages in real mode, past everything that could pin them.
  */
-static bool paging_possible(bool paging)
+static bool param_paging_possible(bool paging)
 {
 	return paging || (khx_param.notifiers && cpu_has_feature(CPU_FTR_ARCH_300));
 }
 
-static int set_paging(const char *val, const struct kernel_param *kp)
+static int param_set_paging(const char *val, const struct kernel_param *kp)
 {
 	bool paging;
 	int err = kstrtobool(val, &paging);
 
-	if (!err && !paging_possible(paging))
+	if (!err && !param_paging_possible(paging))
 		err = -EOPNOTSUPP;
 	if (!err)
 		WRITE_ONCE(khx_param.paging, paging);
@@ -61,7 +61,7 @@ static int set_paging(const char *val, const struct kernel_param *kp)
 }
 
 static const struct kernel_param_ops paging_ops = {
-	.set = set_paging,
+	.set = param_set_paging,
 	.get = param_get_bool,
 };
 
@@ -76,7 +76,7 @@ MODULE_PARM_DESC(flush_ceiling, "TLB invalidations in one go above which all of 
  * otherwise. A module is not given the command line, but firmware passed it
  * in the device tree.
  */
-static bool switched_off(void)
+static bool khx_switched_off(void)
 {
 	static const char word[] = "kvm_hv_ext=off";
 	const char *args, *p;
@@ -97,7 +97,7 @@ static int __init khx_init(void)
 {
 	int err;
 
-	if (switched_off()) {
+	if (khx_switched_off()) {
 		pr_info("not loaded: kvm_hv_ext=off is on the kernel command line\n");
 		return -EPERM;
 	}
@@ -112,7 +112,7 @@ static int __init khx_init(void)
 		khx_param.areas = false;
 	}
 
-	if (!paging_possible(khx_param.paging)) {
+	if (!param_paging_possible(khx_param.paging)) {
 		pr_err("paging=0 needs notifiers=1 and a POWER9 or later\n");
 		return -EOPNOTSUPP;
 	}

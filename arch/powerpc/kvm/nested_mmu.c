@@ -64,14 +64,14 @@ static bool nested_find_leaf(pgd_t *root, unsigned long gpa, struct khx_leaf *le
 }
 
 /* Do two leaves that map one page map the same memory, where they overlap? */
-static bool same_memory(const struct khx_leaf *one, const struct khx_leaf *two)
+static bool nested_same_memory(const struct khx_leaf *one, const struct khx_leaf *two)
 {
 	return !nested_align((pte_val(one->old) ^ pte_val(two->old)) & PTE_RPN_MASK,
 			     max(one->shift, two->shift));
 }
 
 /* Zap a shadow PTE, and remove its entry. */
-static void zap(struct khx_pass *p, u64 lpid, const struct khx_leaf *leaf)
+static void nested_zap(struct khx_pass *p, u64 lpid, const struct khx_leaf *leaf)
 {
 	struct khx_shadow *shadow = khx_rmap_shadow(&p->vm->rmap, lpid);
 	unsigned long old = khx_pass_write(p, lpid, leaf, KHX_PASS_ALL, 0);
@@ -86,7 +86,7 @@ static void zap(struct khx_pass *p, u64 lpid, const struct khx_leaf *leaf)
 }
 
 /* Has the pass looked for as many shadow PTEs as it may? */
-static bool seen_enough(const struct khx_pass *p)
+static bool nested_seen_enough(const struct khx_pass *p)
 {
 	return p->most_visits && p->visits >= p->most_visits;
 }
@@ -95,18 +95,18 @@ static bool seen_enough(const struct khx_pass *p)
  * The shadow PTE that an entry names, if it maps (part of) what the leaf maps or
  * the leaf maps part of what it does.
  */
-static bool find_shadow(struct khx_pass *p, struct kvm_nested_guest *gp,
-			unsigned long entry, const struct khx_leaf *leaf,
-			struct khx_leaf *shadow)
+static bool nested_find_shadow(struct khx_pass *p, struct kvm_nested_guest *gp,
+			       unsigned long entry, const struct khx_leaf *leaf,
+			       struct khx_leaf *shadow)
 {
 	p->visits++;
 	return gp && nested_find_leaf(gp->shadow_pgtable, khx_rmap_gpa(entry), shadow) &&
-	       same_memory(shadow, leaf);
+	       nested_same_memory(shadow, leaf);
 }
 
 /* The shadow PTEs of a page. Where one is zapped, its entry is removed. */
-static unsigned long visit_entries(struct khx_pass *p, unsigned long *word,
-				   const struct khx_leaf *leaf, unsigned long clear)
+static unsigned long nested_visit_entries(struct khx_pass *p, unsigned long *word,
+					  const struct khx_leaf *leaf, unsigned long clear)
 {
 	struct kvm_nested_guest *gp;
 	struct khx_leaf shadow;
@@ -118,7 +118,7 @@ again:
 	node = (struct llist_node *)*word;
 	for_each_nest_rmap_safe(cursor, node, &entry) {
 		gp = nested_rmap_guest(p->vm, entry);
-		if (find_shadow(p, gp, entry, leaf, &shadow)) {
+		if (nested_find_shadow(p, gp, entry, leaf, &shadow)) {
 			seen |= khx_pass_write(p, gp->shadow_lpid, &shadow, clear, 0);
 			if (clear == KHX_PASS_ALL) {
 				khx_rmap_remove(&p->vm->rmap, gp, shadow.gpa);
@@ -129,7 +129,7 @@ again:
 					goto again;
 			}
 		}
-		if (seen_enough(p))
+		if (nested_seen_enough(p))
 			break;
 	}
 	return seen;
@@ -139,8 +139,8 @@ again:
  * The same for kvm-hv's list (nested=0), which no index leads to: where shadow PTEs
  * are zapped, all of it is freed.
  */
-static unsigned long visit_stock_list(struct khx_pass *p, unsigned long *word,
-				      const struct khx_leaf *leaf, unsigned long clear)
+static unsigned long nested_visit_stock_list(struct khx_pass *p, unsigned long *word,
+					     const struct khx_leaf *leaf, unsigned long clear)
 {
 	struct llist_node *node = (struct llist_node *)*word;
 	struct kvm_nested_guest *gp;
@@ -154,11 +154,11 @@ static unsigned long visit_stock_list(struct khx_pass *p, unsigned long *word,
 		/* kvm-hv's entries have the LPID that L1 gave the nested guest */
 		gp = idr_find(&p->vm->kvm->arch.kvm_nested_guest_idr,
 			      khx_rmap_lpid(entry));
-		if (find_shadow(p, gp, entry, leaf, &shadow))
+		if (nested_find_shadow(p, gp, entry, leaf, &shadow))
 			seen |= khx_pass_write(p, gp->shadow_lpid, &shadow, clear, 0);
 		if (clear == KHX_PASS_ALL)
 			kfree(cursor);
-		else if (seen_enough(p))
+		else if (nested_seen_enough(p))
 			break;
 	}
 	return seen;
@@ -168,8 +168,8 @@ static unsigned long nested_visit_word(struct khx_pass *p, unsigned long *word,
 				       const struct khx_leaf *leaf, unsigned long clear)
 {
 	if (khx_param.nested)
-		return visit_entries(p, word, leaf, clear);
-	return visit_stock_list(p, word, leaf, clear);
+		return nested_visit_entries(p, word, leaf, clear);
+	return nested_visit_stock_list(p, word, leaf, clear);
 }
 
 unsigned long khx_nested_visit(struct khx_pass *p,
@@ -182,7 +182,7 @@ unsigned long khx_nested_visit(struct khx_pass *p,
 			slot->base_gfn + slot->npages);
 	unsigned long seen = 0;
 
-	for (; gfn < end && !seen_enough(p); gfn++)
+	for (; gfn < end && !nested_seen_enough(p); gfn++)
 		seen |= nested_visit_word(p, &slot->arch.rmap[gfn - slot->base_gfn], leaf, clear);
 	return seen;
 }
@@ -406,7 +406,7 @@ int khx_nested_make_room(struct khx_vm *vm, struct kvm_nested_guest *gp,
 		while (khx_walk_next(&w))
 			if (w.leaf.shift != shift ||
 			    (pte_val(w.leaf.old) ^ pte_val(pte)) & ~NESTED_MAY_DIFFER)
-				zap(&p, gp->shadow_lpid, &w.leaf);
+				nested_zap(&p, gp->shadow_lpid, &w.leaf);
 		khx_pass_finish(&p);
 		if (khx_walk_done(&w))
 			break;
@@ -491,7 +491,7 @@ static int nested_map_locked(struct shadow_fault *f)
 			break;
 		if (khx_tree_is_table(leaf.old)) {
 			/* with nested=0 there may be leaves in it */
-			khx_table_unlink(leaf.ptep);
+			khx_tree_table_unlink(leaf.ptep);
 			khx_flush_lpid(&f->vm->flusher, lpid);
 			khx_tree_prune(leaf.old, level);
 			continue;
@@ -586,7 +586,7 @@ int khx_hook_create_pte(struct kvm *kvm, pgd_t *root, pte_t pte, unsigned long n
  * Zap the first shadow PTE of a word, and remove its entry. False if its table is being
  * freed: nested_free_tables() removes the entry then, and keeps what the PTE knows of stores.
  */
-static bool zap_first(struct khx_vm *vm, unsigned long *word)
+static bool nested_zap_first(struct khx_vm *vm, unsigned long *word)
 {
 	unsigned long entry = khx_rmap_first(*word), n_gpa = khx_rmap_gpa(entry);
 	struct khx_shadow *shadow = khx_rmap_shadow(&vm->rmap, khx_rmap_lpid(entry));
@@ -600,7 +600,7 @@ static bool zap_first(struct khx_vm *vm, unsigned long *word)
 	if (shadow->goes)
 		return false;
 	if (nested_find_leaf(shadow->gp->shadow_pgtable, n_gpa, &leaf))
-		zap(&p, shadow->gp->shadow_lpid, &leaf);
+		nested_zap(&p, shadow->gp->shadow_lpid, &leaf);
 	khx_rmap_remove(&vm->rmap, shadow->gp, n_gpa);
 	khx_pass_finish(&p);
 	return true;
@@ -621,7 +621,7 @@ void khx_nested_drop_memslot(struct khx_vm *vm, const struct kvm_memory_slot *sl
 		spin_lock(&kvm->mmu_lock);
 		/* the words of an HPT guest are something else */
 		while (kvm_is_radix(kvm) && *word) {
-			if (!zap_first(vm, word))
+			if (!nested_zap_first(vm, word))
 				khx_mmu_lock_yield(kvm);
 			else if (IS_ENABLED(CONFIG_KVM_HV_EXT_DEBUG))
 				/* stock's notifiers have taken leaves in other memslots' names */
@@ -689,7 +689,7 @@ static int nested_insert_entry(struct khx_vm *vm, unsigned long *word,
 	word = &slot->arch.rmap[gfn - slot->base_gfn];
 	/* a page that has as many as it may loses one */
 	if (khx_rmap_crowded(*word))
-		zap_first(vm, word);
+		nested_zap_first(vm, word);
 	return khx_rmap_insert(&vm->rmap, slot, gfn, gp, shadow->gpa);
 }
 
@@ -793,7 +793,7 @@ pte_t *khx_nested_find_for_rc(struct khx_vm *vm, const struct kvm_nested_guest *
 		return NULL;
 
 	if (!nested_find_leaf(vm->kvm->arch.pgtable, gfn << PAGE_SHIFT, &leaf) ||
-	    bits & ~pte_val(leaf.old) || !same_memory(&shadow, &leaf))
+	    bits & ~pte_val(leaf.old) || !nested_same_memory(&shadow, &leaf))
 		return NULL;
 	return shadow.ptep;
 }
@@ -822,8 +822,8 @@ pte_t *khx_hook_find_nested_guest_pte(struct kvm *kvm, unsigned long l1_lpid, un
 }
 
 /* Zap a shadow PTE that no address leads to: its entry tells where it is. */
-static void zap_by_entry(struct khx_pass *p, struct khx_shadow *shadow,
-			 const pte_t *ptep)
+static void nested_zap_by_entry(struct khx_pass *p, struct khx_shadow *shadow,
+				const pte_t *ptep)
 {
 	struct khx_leaf leaf;
 	unsigned long index;
@@ -832,13 +832,13 @@ static void zap_by_entry(struct khx_pass *p, struct khx_shadow *shadow,
 	xa_for_each(&shadow->pages, index, entry) {
 		if (nested_find_leaf(shadow->gp->shadow_pgtable, index << PAGE_SHIFT, &leaf) &&
 		    leaf.ptep == ptep) {
-			zap(p, shadow->gp->shadow_lpid, &leaf);
+			nested_zap(p, shadow->gp->shadow_lpid, &leaf);
 			return;
 		}
 	}
 }
 
-static bool is_there(const pte_t *ptep)
+static bool nested_is_mapped(const pte_t *ptep)
 {
 	return pte_present(READ_ONCE(*ptep));
 }
@@ -856,18 +856,18 @@ void khx_nested_unmap_pte(struct kvm *kvm, pte_t *ptep, unsigned long n_gpa,
 
 	n_gpa = khx_tree_address(n_gpa);
 	if (shadow && nested_find_leaf(shadow->gp->shadow_pgtable, n_gpa, &leaf))
-		zap(&p, lpid, &leaf);
+		nested_zap(&p, lpid, &leaf);
 
 	/* Another nested guest has the number now by which kvm-hv has looked. */
 	xa_for_each(&p.vm->rmap.shadows, other_lpid, other) {
-		if (!is_there(ptep))
+		if (!nested_is_mapped(ptep))
 			break;
 		if (nested_find_leaf(other->gp->shadow_pgtable, n_gpa, &leaf) && leaf.ptep == ptep)
-			zap(&p, other_lpid, &leaf);
+			nested_zap(&p, other_lpid, &leaf);
 	}
 	/* kvm-hv frees the table that it is in: it must not stay, whatever it maps. */
-	if (shadow && is_there(ptep))
-		zap_by_entry(&p, shadow, ptep);
+	if (shadow && nested_is_mapped(ptep))
+		nested_zap_by_entry(&p, shadow, ptep);
 	leaf = (struct khx_leaf){
 		.ptep = ptep,
 		.old = READ_ONCE(*ptep),

@@ -162,7 +162,7 @@ static bool fault_occupied(struct kvm *kvm, unsigned long gpa, unsigned int leve
 /* Empty page-table pages, where small leaves were, give way to a large one. */
 static void fault_remove_tables(struct khx_vm *vm, pte_t *entry, unsigned int level)
 {
-	pte_t table = khx_table_unlink(entry);
+	pte_t table = khx_tree_table_unlink(entry);
 
 	khx_flush_lpid(&vm->flusher, vm->kvm->arch.lpid);
 	khx_tree_prune(table, level);

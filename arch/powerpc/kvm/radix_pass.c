@@ -52,7 +52,7 @@ static struct khx_flush *pass_nested_flush(struct khx_pass *p, u64 lpid)
 }
 
 /* The VM's statistics of large leaves. */
-static void count(struct kvm *kvm, unsigned int shift, int change)
+static void pass_count_leaf(struct kvm *kvm, unsigned int shift, int change)
 {
 	if (shift == PMD_SHIFT)
 		kvm->stat.num_2M_pages += change;
@@ -69,7 +69,7 @@ void khx_pass_changed(struct khx_pass *p, u64 lpid, const struct khx_leaf *leaf,
 	lockdep_assert_held(&kvm->mmu_lock);
 
 	if (own && (old ^ new) & _PAGE_PRESENT)
-		count(kvm, leaf->shift, new & _PAGE_PRESENT ? 1 : -1);
+		pass_count_leaf(kvm, leaf->shift, new & _PAGE_PRESENT ? 1 : -1);
 	/* what was only set needs no flush */
 	if (!(old & ~new))
 		return;
@@ -81,14 +81,14 @@ void khx_pass_changed(struct khx_pass *p, u64 lpid, const struct khx_leaf *leaf,
 EXPORT_SYMBOL_IF_KUNIT(khx_pass_changed);
 
 /* Leaves appear, or disappear, with the page-table page that they are in. */
-static void count_table(struct kvm *kvm, const pte_t *table, unsigned int level, int change)
+static void pass_count_table(struct kvm *kvm, const pte_t *table, unsigned int level, int change)
 {
 	unsigned int i;
 
 	/* single pages are not counted */
 	for (i = 0; level && i < PTRS_PER_PMD; i++)
 		if (pte_present(READ_ONCE(table[i])))
-			count(kvm, khx_tree_level_shift(level), change);
+			pass_count_leaf(kvm, khx_tree_level_shift(level), change);
 }
 
 void khx_pass_link(struct khx_pass *p, pte_t *entry, void *table, unsigned int level)
@@ -96,7 +96,7 @@ void khx_pass_link(struct khx_pass *p, pte_t *entry, void *table, unsigned int l
 	lockdep_assert_held(&p->vm->kvm->mmu_lock);
 
 	khx_tree_table_link(entry, table, level);
-	count_table(p->vm->kvm, table, level, 1);
+	pass_count_table(p->vm->kvm, table, level, 1);
 }
 EXPORT_SYMBOL_IF_KUNIT(khx_pass_link);
 
@@ -106,8 +106,8 @@ pte_t khx_pass_unlink(struct khx_pass *p, pte_t *entry, unsigned int level)
 
 	lockdep_assert_held(&p->vm->kvm->mmu_lock);
 
-	old = khx_table_unlink(entry);
-	count_table(p->vm->kvm, khx_tree_table_of(old, level + 1), level, -1);
+	old = khx_tree_table_unlink(entry);
+	pass_count_table(p->vm->kvm, khx_tree_table_of(old, level + 1), level, -1);
 	return old;
 }
 EXPORT_SYMBOL_IF_KUNIT(khx_pass_unlink);

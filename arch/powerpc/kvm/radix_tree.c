@@ -87,11 +87,11 @@ void khx_tree_table_link(pte_t *entry, void *table, unsigned int level)
 }
 EXPORT_SYMBOL_IF_KUNIT(khx_tree_table_link);
 
-pte_t khx_table_unlink(pte_t *entry)
+pte_t khx_tree_table_unlink(pte_t *entry)
 {
 	return __pte(__radix_pte_update(entry, ~0UL, 0));
 }
-EXPORT_SYMBOL_IF_KUNIT(khx_table_unlink);
+EXPORT_SYMBOL_IF_KUNIT(khx_tree_table_unlink);
 
 pte_t *khx_tree_entry(pgd_t *root, unsigned long gpa, unsigned int *level,
 		      struct khx_tables *t)
@@ -153,7 +153,7 @@ void khx_tree_free(pgd_t *root, bool may_sleep)
 			if (may_sleep)
 				cond_resched();
 		}
-		khx_table_unlink(entry);
+		khx_tree_table_unlink(entry);
 		khx_tree_table_free(pud);
 	}
 }
