@@ -20,6 +20,7 @@
 #define KHX_AREAS_H
 
 #include <linux/kvm_host.h>
+#include <linux/xarray.h>
 #include <asm/kvm_ppc.h>
 
 struct khx_vm;
@@ -64,7 +65,7 @@ struct khx_area_state {
 };
 
 /**
- * struct khx_vcpu - our part of a vCPU; vcpu->arch.vpa_update_lock
+ * struct khx_vcpu_areas - areas of a vCPU; vcpu->arch.vpa_update_lock
  * @area:	indexed by enum khx_area
  * @asked:	areas with a request that kvm-hv has noted, as bits
  * @look:	areas whose memory has changed or gone, as bits
@@ -73,7 +74,7 @@ struct khx_area_state {
  * @dtl_ptr:	what kvm-hv changes after its call for the DTL
  * @dtl_index:	the same
  */
-struct khx_vcpu {
+struct khx_vcpu_areas {
 	struct khx_area_state area[KHX_NR_AREAS];
 	unsigned long asked;
 	unsigned long look;
@@ -84,16 +85,29 @@ struct khx_vcpu {
 };
 
 /**
- * khx_areas_vcpu_create() - prepare our part of a new vCPU
- * @vm:		a VM of ours
- * @vcpu:	the vCPU
- *
- * Return: 0 or -ENOMEM.
+ * struct khx_vm_areas - where the areas of a VM's vCPUs are
+ * @pages:	number of areas by gfn, for those that are registered or requested
+ * @anywhere:	no memory was left to note a gfn in @pages
  */
-int khx_areas_vcpu_create(struct khx_vm *vm, struct kvm_vcpu *vcpu);
+struct khx_vm_areas {
+	struct xarray pages;
+	bool anywhere;
+};
 
 /**
- * khx_areas_vcpu_free() - unpin everything, keep dirty state, free our part
+ * khx_areas_init() - prepare the areas of a VM
+ * @areas:	zeroed
+ */
+void khx_areas_init(struct khx_vm_areas *areas);
+
+/**
+ * khx_areas_destroy() - free what @areas has allocated
+ * @areas:	those of a VM without vCPUs
+ */
+void khx_areas_destroy(struct khx_vm_areas *areas);
+
+/**
+ * khx_areas_vcpu_free() - unpin all areas of a vCPU, and keep their dirty state
  * @vm:		a VM of ours
  * @vcpu:	a vCPU that will not run again
  *

@@ -6,8 +6,13 @@
 #ifndef KHX_HPT_MMU_H
 #define KHX_HPT_MMU_H
 
-#include <linux/kvm_types.h>
+#include <linux/kvm_host.h>
+#include <asm/kvm_book3s.h>
 
+#include "hpt_flush.h"
+#include "hpt_life.h"
+
+struct kvm;
 struct khx_vm;
 struct kvm_hpt_info;
 struct kvm_memory_slot;
@@ -24,6 +29,48 @@ struct khx_hptes {
 	unsigned int nr;
 	u32 index[KHX_HPTES];
 };
+
+/**
+ * struct khx_vm_hpt - the HPT of a VM
+ * @backend:	invalidates translations of HPTEs
+ * @life:	protects the HPT when it is replaced
+ * @locked:	HPTEs that a pass has locked, NULL where no HPT guest can run;
+ *		kvm->mmu_lock
+ */
+struct khx_vm_hpt {
+	const struct khx_hpt_flush_backend *backend;
+	struct khx_hpt_life life;
+	struct khx_hptes *locked;
+};
+
+/**
+ * khx_hpt_init() - prepare a VM for an HPT
+ * @hpt:	zeroed
+ *
+ * Context: may sleep. khx_hpt_destroy() undoes it.
+ * Return: 0 or -ENOMEM.
+ */
+int khx_hpt_init(struct khx_vm_hpt *hpt);
+
+/**
+ * khx_hpt_destroy() - free what khx_hpt_init() has allocated
+ * @hpt:	that of a VM which no longer has an HPT
+ */
+void khx_hpt_destroy(struct khx_vm_hpt *hpt);
+
+/**
+ * khx_hpt_guests_possible() - can HPT guests run on this host?
+ *
+ * The hypercalls by which an LPAR runs guests are for radix guests only
+ * (H_SET_PARTITION_TABLE, Linux 4.20).
+ *
+ * Context: any.
+ * Return: false in an LPAR.
+ */
+static inline bool khx_hpt_guests_possible(void)
+{
+	return !kvmhv_on_pseries();
+}
 
 /**
  * struct khx_hpte - an HPTE as it was, in the format that guests enter

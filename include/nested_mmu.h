@@ -19,12 +19,59 @@
 #define KHX_NESTED_MMU_H
 
 #include <linux/kvm_host.h>
+#include <linux/mutex.h>
 #include <linux/pgtable.h>
+
+#include "nested_rmap.h"
+#include "radix_flush.h"
 
 struct khx_leaf;
 struct khx_pass;
 struct khx_vm;
 struct rmap_nested;
+
+/* Shadow LPIDs whose invalidations one chunk of a harvest gathers side by side. */
+#define KHX_NESTED_FLUSHES	8
+
+/* The root of a radix table, in bytes. */
+#define KHX_ROOT_SIZE	(PTRS_PER_PGD * sizeof(pgd_t))
+
+/**
+ * struct khx_vm_nested - the nested guests of a VM
+ * @rmap:	their reverse map; kvm->mmu_lock
+ * @flush:	gathers invalidations of shadow LPIDs; kvm->mmu_lock
+ * @spare_lock:	for @spare_root; a nested guest found under it stays
+ * @spare_root:	takes the root of a shadow table while that is freed; NULL before
+ *		nested guests are allowed
+ */
+struct khx_vm_nested {
+	struct khx_nested_rmap rmap;
+	struct khx_flush flush[KHX_NESTED_FLUSHES];
+	struct mutex spare_lock;	/* see above */
+	pgd_t *spare_root;
+};
+
+/**
+ * khx_nested_init() - prepare a VM for nested guests
+ * @nested:	zeroed
+ * @flusher:	issues invalidations for the VM
+ */
+void khx_nested_init(struct khx_vm_nested *nested, struct khx_flusher *flusher);
+
+/**
+ * khx_nested_destroy() - free what @nested has allocated
+ * @nested:	that of a VM whose nested guests have ended
+ */
+void khx_nested_destroy(struct khx_vm_nested *nested);
+
+/**
+ * khx_nested_allow() - a VM may have nested guests from now on
+ * @nested:	of the VM
+ *
+ * Context: may sleep; any number of times, also concurrently.
+ * Return: 0 or -ENOMEM.
+ */
+int khx_nested_allow(struct khx_vm_nested *nested);
 
 /**
  * khx_nested_visit() - clear bits of all shadow PTEs of a leaf

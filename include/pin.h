@@ -26,14 +26,12 @@ struct khx_vm;
  * struct khx_pins - what is pinned for a VM
  * @on:		the VM is one whose pages are pinned; constant
  * @notifier:	is told of protection that changes
- * @run_error:	what KVM_RUN is to return, by vcpu_idx; the vCPU's own thread
  * @lock:	serialises changes
  * @pages:	struct page by guest page number
  */
 struct khx_pins {
 	bool on;
 	struct mmu_notifier notifier;
-	short *run_error;
 	struct mutex lock;	/* changes of what follows */
 	struct xarray pages;
 };

@@ -5,12 +5,40 @@
 #ifndef KHX_RADIX_MMU_H
 #define KHX_RADIX_MMU_H
 
-#include <linux/kvm_types.h>
+#include <linux/kvm_host.h>
 #include <linux/pgtable.h>
+
+#include "radix_flush.h"
+#include "radix_pass.h"
+#include "radix_resize.h"
 
 struct khx_leaf;
 struct khx_vm;
 struct kvm_memory_slot;
+
+/**
+ * struct khx_vm_radix - what works on the partition-scoped table of a VM
+ * @flush:	gathers invalidations of a collection; kvm->slots_lock
+ * @notifier_flush: the same, for leaves that are zapped or aged; kvm->mmu_lock
+ * @dirty:	dirty pages that a pass has found; kvm->mmu_lock
+ * @spare:	page-table pages to split leaves with; kvm->slots_lock
+ * @fill_spare:	fills @spare, khx_spare_fill() but in tests: 0 or an error; may
+ *		sleep
+ */
+struct khx_vm_radix {
+	struct khx_flush flush;
+	struct khx_flush notifier_flush;
+	struct khx_pass_dirty dirty;
+	struct khx_spare spare;
+	int (*fill_spare)(struct khx_vm *vm);
+};
+
+/**
+ * khx_radix_init() - prepare a VM for a radix tree
+ * @radix:	zeroed
+ * @flusher:	issues invalidations for the VM
+ */
+void khx_radix_init(struct khx_vm_radix *radix, struct khx_flusher *flusher);
 
 /**
  * khx_radix_harvest() - collect and clear C bits of a memslot

@@ -51,7 +51,7 @@ struct khx_pass_dirty {
  * @flush_later: the caller finishes @flush; such a pass accumulates nothing
  * @most_visits: how many shadow PTEs to look for at most; 0: all of them
  * @visits:	shadow PTEs looked for
- * @nested_used: gatherers of @vm->nested in use
+ * @nested_used: gatherers of @vm->nested.flush in use
  * @own_cleared: something was cleared in the guest's own table
  * @refused:	the hypervisor refused to invalidate a shadow LPID
  */

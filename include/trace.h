@@ -31,8 +31,8 @@ TRACE_EVENT(khx_dirty_log_get,
 			   __entry->slot = slot->id;
 			   __entry->npages = slot->npages;
 			   __entry->dirty = bitmap_weight(map, slot->npages);
-			   __entry->cleaned = vm->flush.pages;
-			   __entry->requests = vm->flush.requests;
+			   __entry->cleaned = vm->radix.flush.pages;
+			   __entry->requests = vm->radix.flush.requests;
 			   __entry->err = err;),
 
 	    TP_printk("vm=%d slot=%d npages=%lu dirty=%lu cleaned=%lu requests=%lu err=%d",
@@ -58,8 +58,8 @@ TRACE_EVENT(khx_dirty_log_clear,
 			   __entry->npages = log->num_pages;
 			   __entry->named = bitmap_weight(named + log->first_page / BITS_PER_LONG,
 							  log->num_pages);
-			   __entry->cleaned = vm->flush.pages;
-			   __entry->requests = vm->flush.requests;),
+			   __entry->cleaned = vm->radix.flush.pages;
+			   __entry->requests = vm->radix.flush.requests;),
 	    TP_printk("vm=%d slot=%d first=%lu npages=%lu named=%lu cleaned=%lu requests=%lu",
 		      __entry->vm, __entry->slot, __entry->first, __entry->npages,
 		      __entry->named, __entry->cleaned, __entry->requests)

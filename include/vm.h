@@ -14,85 +14,51 @@
 #include <linux/xarray.h>
 #include <asm/kvm_ppc.h>
 
+#include "areas.h"
 #include "flush_debug.h"
-#include "hpt_flush.h"
-#include "hpt_life.h"
 #include "hpt_mmu.h"
-#include "nested_rmap.h"
+#include "nested_mmu.h"
 #include "pin.h"
 #include "radix_flush.h"
-#include "radix_pass.h"
-#include "radix_resize.h"
-
-/* Shadow LPIDs whose invalidations one chunk of a harvest gathers side by side. */
-#define KHX_NESTED_FLUSHES	8
-
-/* The root of a radix table, in bytes. */
-#define KHX_ROOT_SIZE	(PTRS_PER_PGD * sizeof(pgd_t))
+#include "radix_mmu.h"
 
 /**
- * struct khx_vm - what we keep for a VM of ours
+ * struct khx_vm - a tracked VM
  * @node:	in the table of VMs, looked up under RCU
  * @rcu:	frees the structure after the last look-up
  * @kvm:	the VM
+ * @vcpus:	its vCPUs (struct khx_vcpu) by address
  * @flusher:	issues all invalidations of radix tables
- * @flush:	gathers invalidations of the VM's own LPID; kvm->slots_lock
- * @notifier_flush: the same, for leaves that go or are aged; kvm->mmu_lock
- * @nested:	the same for shadow LPIDs of its nested guests; kvm->mmu_lock
- * @dirty:	dirty pages that a pass has found; kvm->mmu_lock
- * @rmap:	the reverse map of its nested guests; kvm->mmu_lock
- * @spare_root:	root of a shadow table that is being freed, NULL before nested
- *		guests are allowed
- * @spare_lock:	for @spare_root; a nested guest found under it stays
- * @spare:	page-table pages that leaves can be split with; kvm->slots_lock
- * @more_tables: fills @spare, khx_spare_fill() but in tests: 0 or an error; may sleep
- * @hpt_backend: invalidates translations of HPTEs
- * @hpt_life:	protects the HPT when it is replaced
- * @hptes:	HPTEs that a pass has locked, NULL where there are no HPT guests;
- *		kvm->mmu_lock
+ * @debug:	cleared R/C bits that no flush has covered yet (debug builds)
+ * @radix:	its own table, while it is a radix guest
+ * @nested:	its nested guests
+ * @hpt:	its HPT, while it is an HPT guest
+ * @areas:	areas of its vCPUs
  * @pins:	pages that are pinned, if the guest is not paged
- * @vcpus:	our part of each vCPU (struct khx_vcpu), by address
- * @area_pages:	pages where areas are or are to be: how many, by guest page number
- * @areas_anywhere: there was no memory to note such a page in @area_pages
- * @debug:	cleared R/C bits not yet covered by a flush (debug builds)
  */
 struct khx_vm {
 	struct hlist_node node;
 	struct rcu_head rcu;
 	struct kvm *kvm;
-	struct khx_flusher flusher;
-	struct khx_flush flush;
-	struct khx_flush notifier_flush;
-	struct khx_flush nested[KHX_NESTED_FLUSHES];
-	struct khx_pass_dirty dirty;
-	struct khx_nested_rmap rmap;
-	pgd_t *spare_root;
-	struct mutex spare_lock; /* see @spare_root */
-	struct khx_spare spare;
-	int (*more_tables)(struct khx_vm *vm);
-	const struct khx_hpt_flush_backend *hpt_backend;
-	struct khx_hpt_life hpt_life;
-	struct khx_hptes *hptes;
-	struct khx_pins pins;
 	struct xarray vcpus;
-	struct xarray area_pages;
-	bool areas_anywhere;
+	struct khx_flusher flusher;
 	struct khx_flush_debug debug;
+	struct khx_vm_radix radix;
+	struct khx_vm_nested nested;
+	struct khx_vm_hpt hpt;
+	struct khx_vm_areas areas;
+	struct khx_pins pins;
 };
 
 /**
- * khx_hpt_guests_possible() - can HPT guests run on this host?
- *
- * The hypercalls by which a partition runs guests are for radix guests only
- * (H_SET_PARTITION_TABLE, Linux 4.20).
- *
- * Context: any.
- * Return: false in a partition.
+ * struct khx_vcpu - a vCPU of a tracked VM
+ * @areas:	its areas, if the module has them
+ * @run_error:	what KVM_RUN is to return; the vCPU's own thread
  */
-static inline bool khx_hpt_guests_possible(void)
-{
-	return !kvmhv_on_pseries();
-}
+struct khx_vcpu {
+	struct khx_vcpu_areas areas;
+	int run_error;
+};
 
 /**
  * khx_mmu_lock_yield() - let others have kvm->mmu_lock in the middle of a long work
@@ -135,6 +101,36 @@ int khx_vm_init(struct khx_vm *vm, struct kvm *kvm);
  * @vm:		our part of a VM nobody else uses any more
  */
 void khx_vm_release(struct khx_vm *vm);
+
+/**
+ * khx_vcpu_create() - prepare a new vCPU
+ * @vm:		a tracked VM
+ * @vcpu:	the vCPU
+ *
+ * Context: may sleep.
+ * Return: 0 or -ENOMEM.
+ */
+int khx_vcpu_create(struct khx_vm *vm, struct kvm_vcpu *vcpu);
+
+/**
+ * khx_vcpu_free() - undo khx_vcpu_create()
+ * @vm:		a tracked VM
+ * @vcpu:	a vCPU that will not run again, without areas
+ */
+void khx_vcpu_free(struct khx_vm *vm, struct kvm_vcpu *vcpu);
+
+/**
+ * khx_vcpu_find() - look a vCPU up
+ * @vm:		a tracked VM
+ * @vcpu:	the vCPU
+ *
+ * Context: any.
+ * Return: the vCPU, or NULL between khx_vcpu_free() and the end of the VM.
+ */
+static inline struct khx_vcpu *khx_vcpu_find(struct khx_vm *vm, struct kvm_vcpu *vcpu)
+{
+	return xa_load(&vm->vcpus, (unsigned long)vcpu);
+}
 
 /**
  * khx_vm_publish() - from now on khx_vm_find() finds a VM

@@ -24,7 +24,7 @@ struct fixture {
 	struct kvm *kvm;
 	struct kvm_vcpu *vcpu;
 	struct khx_vm *vm;
-	struct khx_vcpu *ext;
+	struct khx_vcpu_areas *ext;
 	struct kvm_memory_slot *slot;	/* the only one, at 0, logged */
 };
 
@@ -56,9 +56,8 @@ static int fixture_init(struct kunit *test)
 	spin_lock_init(&f->vcpu->arch.vpa_update_lock);
 	KUNIT_ASSERT_EQ(test, 0, khx_vm_init(f->vm, f->kvm));
 	khx_vm_publish(f->vm);
-	KUNIT_ASSERT_EQ(test, khx_areas_vcpu_create(f->vm, f->vcpu), 0);
-	f->ext = xa_load(&f->vm->vcpus, (unsigned long)f->vcpu);
-	KUNIT_ASSERT_NOT_NULL(test, f->ext);
+	KUNIT_ASSERT_EQ(test, khx_vcpu_create(f->vm, f->vcpu), 0);
+	f->ext = &khx_vcpu_find(f->vm, f->vcpu)->areas;
 	return 0;
 }
 
@@ -70,6 +69,7 @@ static void fixture_exit(struct kunit *test)
 		return;
 	if (f->ext) {
 		khx_areas_vcpu_free(f->vm, f->vcpu);
+		khx_vcpu_free(f->vm, f->vcpu);
 		khx_vm_unpublish(f->vm);
 		synchronize_rcu();
 		khx_vm_release(f->vm);
@@ -277,7 +277,7 @@ static void one_request_at_a_time(struct kunit *test)
 			KUNIT_EXPECT_FALSE(test, apply(f));
 			for (a = 0; a < KHX_NR_AREAS; a++)
 				expect_gone(test, pages[a]);
-			KUNIT_EXPECT_TRUE(test, xa_empty(&f->vm->area_pages));
+			KUNIT_EXPECT_TRUE(test, xa_empty(&f->vm->areas.pages));
 		}
 	}
 }
@@ -291,7 +291,7 @@ static void looked_at_again(struct kunit *test)
 
 	for (a = 0; a < KHX_NR_AREAS; a++) {
 		pages[a] = pin(test, a);
-		xa_store(&f->vm->area_pages, GPA >> PAGE_SHIFT, xa_mk_value(a + 1), GFP_KERNEL);
+		xa_store(&f->vm->areas.pages, GPA >> PAGE_SHIFT, xa_mk_value(a + 1), GFP_KERNEL);
 	}
 	KUNIT_EXPECT_FALSE(test, apply(f));
 	for (a = 0; a < KHX_NR_AREAS; a++)

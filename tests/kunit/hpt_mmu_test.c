@@ -119,10 +119,10 @@ static int fixture_init(struct kunit *test)
 	f->slot->dirty_bitmap = test_zalloc(test, 2 * SLOT_PAGES / 8);
 
 	KUNIT_ASSERT_EQ(test, 0, khx_vm_init(f->vm, f->kvm));
-	if (!f->vm->hptes)
-		f->vm->hptes = kvzalloc(sizeof(*f->vm->hptes), GFP_KERNEL);
-	KUNIT_ASSERT_NOT_NULL(test, f->vm->hptes);
-	f->vm->hpt_backend = &power9;
+	if (!f->vm->hpt.locked)
+		f->vm->hpt.locked = kvzalloc(sizeof(*f->vm->hpt.locked), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, f->vm->hpt.locked);
+	f->vm->hpt.backend = &power9;
 	forget();
 	test->priv = f;
 	return 0;
@@ -467,7 +467,7 @@ static void harvest_power8(struct kunit *test)
 	struct fixture *f = test->priv;
 	unsigned long nr = KHX_HPTES + 5, i, read_only;
 
-	f->vm->hpt_backend = &power8;
+	f->vm->hpt.backend = &power8;
 	for (i = 0; i < nr; i++)
 		enter(f, 2, PAGE_SHIFT, HPTE_R_R);
 	read_only = enter(f, 3, PAGE_SHIFT, HPTE_R_R | PP_RXRX);
@@ -518,7 +518,7 @@ static void peek_power8(struct kunit *test)
 	unsigned long late = enter(f, 2, PAGE_SHIFT, HPTE_R_R);
 	unsigned long dirty = enter(f, 3, PAGE_SHIFT, RC);
 
-	f->vm->hpt_backend = &power8;
+	f->vm->hpt.backend = &power8;
 	atomic_set(&f->kvm->arch.vcpus_running, 1);
 	KUNIT_EXPECT_EQ(test, 1, peek(f));
 	atomic_set(&f->kvm->arch.vcpus_running, 0);

@@ -92,7 +92,7 @@ static void clear_truth_table(struct kunit *test)
 			test_unmap(f, s->own_page, s->own_page + 1);
 			KUNIT_ASSERT_FALSE(test, pte_present(*own) || pte_present(*shadow));
 			KUNIT_ASSERT_TRUE(test, test_request_covers(2, n_gpa_of(s)));
-			KUNIT_ASSERT_EQ(test, f->vm->rmap.entries, 0);
+			KUNIT_ASSERT_EQ(test, f->vm->nested.rmap.entries, 0);
 			KUNIT_ASSERT_EQ(test, test_count_rmap(f, s->shadow_page), 0);
 		}
 		/* tables of another size are built anew */
@@ -265,7 +265,7 @@ static void enters_not(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, enter(f, 3, large));
 	KUNIT_EXPECT_FALSE(test, pte_present(*ptep));
 
-	KUNIT_EXPECT_EQ(test, f->vm->rmap.entries, 0);
+	KUNIT_EXPECT_EQ(test, f->vm->nested.rmap.entries, 0);
 }
 
 static void make_room(struct test_vm *f, struct kvm_nested_guest *gp,
@@ -297,7 +297,7 @@ static void room_for_another_page(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, pte_present(*ptep));
 	KUNIT_EXPECT_TRUE(test, test_request_covers(2, N_GPA));
 	KUNIT_EXPECT_EQ(test, test_requests_of(9), 0);
-	KUNIT_EXPECT_EQ(test, f->vm->rmap.entries, 0);
+	KUNIT_EXPECT_EQ(test, f->vm->nested.rmap.entries, 0);
 	KUNIT_EXPECT_TRUE(test, test_bit_le(1, f->slot->dirty_bitmap));
 	KUNIT_EXPECT_EQ(test, bitmap_weight(f->slot->dirty_bitmap, TEST_SLOT_PAGES), 1);
 }
@@ -320,7 +320,7 @@ static void room_for_another_size(struct kunit *test)
 		KUNIT_EXPECT_TRUE(test, test_request_covers(2, N_GPA + (i << PAGE_SHIFT)));
 		KUNIT_EXPECT_EQ(test, !!test_bit_le(i, f->slot->dirty_bitmap), i % 2);
 	}
-	KUNIT_EXPECT_EQ(test, f->vm->rmap.entries, 0);
+	KUNIT_EXPECT_EQ(test, f->vm->nested.rmap.entries, 0);
 
 	gp->shadow_pgtable = test_table(test);
 	large = test_map_nested(test, 0, gp, N_GPA, PMD_SHIFT, TEST_RC);
@@ -328,7 +328,7 @@ static void room_for_another_size(struct kunit *test)
 	make_room(f, gp, PAGE_SHIFT, *large);
 	KUNIT_EXPECT_FALSE(test, pte_present(*large));
 	KUNIT_EXPECT_TRUE(test, test_request_covers(2, N_GPA + PMD_SIZE - PAGE_SIZE));
-	KUNIT_EXPECT_EQ(test, f->vm->rmap.entries, 0);
+	KUNIT_EXPECT_EQ(test, f->vm->nested.rmap.entries, 0);
 	KUNIT_EXPECT_EQ(test, bitmap_weight(f->slot->dirty_bitmap, TEST_SLOT_PAGES),
 			TEST_PMD_PAGES);
 }
@@ -375,7 +375,7 @@ static void unmap_shadow_pte_by_wrong_address(struct kunit *test)
 		khx_nested_unmap_pte(f->kvm, ptep, wrong[i], 0, NULL, 2);
 		spin_unlock(&f->kvm->mmu_lock);
 		KUNIT_EXPECT_FALSE(test, pte_present(*ptep));
-		KUNIT_EXPECT_EQ(test, f->vm->rmap.entries, 0);
+		KUNIT_EXPECT_EQ(test, f->vm->nested.rmap.entries, 0);
 		KUNIT_EXPECT_TRUE(test, test_request_covers(2, N_GPA));
 		KUNIT_EXPECT_TRUE(test, test_bit_le(1, f->slot->dirty_bitmap));
 	}
@@ -411,7 +411,7 @@ static void crowded_page(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, enter(f, 1, gp));
 	KUNIT_EXPECT_TRUE(test, pte_present(*newest));
 	KUNIT_EXPECT_EQ(test, test_count_rmap(f, 1), KHX_RMAP_MOST);
-	KUNIT_EXPECT_EQ(test, f->vm->rmap.entries, KHX_RMAP_MOST);
+	KUNIT_EXPECT_EQ(test, f->vm->nested.rmap.entries, KHX_RMAP_MOST);
 	/* the one that was entered last, with what it knew */
 	KUNIT_EXPECT_TRUE(test, test_request_covers(2, base + ((i - 1) << PAGE_SHIFT)));
 	KUNIT_EXPECT_TRUE(test, test_bit_le(1, f->slot->dirty_bitmap));
@@ -419,7 +419,7 @@ static void crowded_page(struct kunit *test)
 	/* removals in the middle are not forgotten */
 	spin_lock(&f->kvm->mmu_lock);
 	for (i = 1; i < 64; i++)
-		khx_rmap_remove(&f->vm->rmap, gp, base + (i << PAGE_SHIFT));
+		khx_rmap_remove(&f->vm->nested.rmap, gp, base + (i << PAGE_SHIFT));
 	KUNIT_EXPECT_FALSE(test, khx_rmap_crowded(f->slot->arch.rmap[1]));
 	spin_unlock(&f->kvm->mmu_lock);
 }
@@ -444,7 +444,7 @@ static void unmap_shadow_pte_of_namesake(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, pte_present(*other));
 	KUNIT_EXPECT_TRUE(test, test_request_covers(2, N_GPA));
 	KUNIT_EXPECT_TRUE(test, test_request_covers(3, N_GPA));
-	KUNIT_EXPECT_EQ(test, f->vm->rmap.entries, 1);
+	KUNIT_EXPECT_EQ(test, f->vm->nested.rmap.entries, 1);
 	KUNIT_EXPECT_TRUE(test, test_bit_le(2, f->slot->dirty_bitmap));
 
 	/* it is found as long as it runs, whatever number it has */
@@ -473,7 +473,7 @@ static void leaf_replaced(struct kunit *test)
 	spin_unlock(&f->kvm->mmu_lock);
 	KUNIT_EXPECT_FALSE(test, pte_present(*inside) || pte_present(*last));
 	KUNIT_EXPECT_TRUE(test, pte_present(*outside));
-	KUNIT_EXPECT_EQ(test, f->vm->rmap.entries, 1);
+	KUNIT_EXPECT_EQ(test, f->vm->nested.rmap.entries, 1);
 	KUNIT_EXPECT_TRUE(test, test_bit_le(1, f->slot->dirty_bitmap));
 	KUNIT_EXPECT_FALSE(test, test_bit_le(TEST_PMD_PAGES, f->slot->dirty_bitmap));
 	/* nested faults that have seen the leaf try again */

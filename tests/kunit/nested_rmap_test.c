@@ -46,7 +46,7 @@ static int insert(struct test_vm *f, unsigned long page,
 	int err;
 
 	spin_lock(&f->kvm->mmu_lock);
-	err = khx_rmap_insert(&f->vm->rmap, f->slot, TEST_SLOT_GFN + page, gp,
+	err = khx_rmap_insert(&f->vm->nested.rmap, f->slot, TEST_SLOT_GFN + page, gp,
 			      n_page << PAGE_SHIFT);
 	spin_unlock(&f->kvm->mmu_lock);
 	return err;
@@ -58,7 +58,7 @@ static bool remove(struct test_vm *f, struct kvm_nested_guest *gp,
 	bool was;
 
 	spin_lock(&f->kvm->mmu_lock);
-	was = khx_rmap_remove(&f->vm->rmap, gp, n_page << PAGE_SHIFT);
+	was = khx_rmap_remove(&f->vm->nested.rmap, gp, n_page << PAGE_SHIFT);
 	spin_unlock(&f->kvm->mmu_lock);
 	return was;
 }
@@ -69,7 +69,7 @@ static long find(struct test_vm *f, struct kvm_nested_guest *gp,
 {
 	gfn_t gfn;
 
-	return khx_rmap_find(&f->vm->rmap, gp, n_page << PAGE_SHIFT, &gfn) ?
+	return khx_rmap_find(&f->vm->nested.rmap, gp, n_page << PAGE_SHIFT, &gfn) ?
 	       (long)(gfn - TEST_SLOT_GFN) : -1;
 }
 
@@ -99,20 +99,20 @@ static void states(struct kunit *test)
 
 	KUNIT_EXPECT_EQ(test, insert(f, 7, gp, 3), 0);
 	KUNIT_EXPECT_EQ(test, *word, single);
-	KUNIT_EXPECT_EQ(test, f->vm->rmap.nodes, 0);
+	KUNIT_EXPECT_EQ(test, f->vm->nested.rmap.nodes, 0);
 	KUNIT_EXPECT_EQ(test, khx_rmap_first(*word), single & ~1UL);
 
 	/* again: nothing happens */
 	KUNIT_EXPECT_EQ(test, insert(f, 7, gp, 3), 0);
 	KUNIT_EXPECT_EQ(test, *word, single);
-	KUNIT_EXPECT_EQ(test, f->vm->rmap.entries, 1);
+	KUNIT_EXPECT_EQ(test, f->vm->nested.rmap.entries, 1);
 
 	KUNIT_EXPECT_EQ(test, insert(f, 7, gp, 4), 0);
 	KUNIT_EXPECT_EQ(test, *word & RMAP_NESTED_IS_SINGLE_ENTRY, 0);
 	KUNIT_EXPECT_EQ(test, test_count_rmap(f, 7), 2);
 	KUNIT_EXPECT_TRUE(test, listed(f, 7, gp, 3));
 	KUNIT_EXPECT_TRUE(test, listed(f, 7, gp, 4));
-	KUNIT_EXPECT_EQ(test, f->vm->rmap.nodes, 2);
+	KUNIT_EXPECT_EQ(test, f->vm->nested.rmap.nodes, 2);
 
 	KUNIT_EXPECT_EQ(test, insert(f, 7, gp, 4), 0);
 	KUNIT_EXPECT_EQ(test, insert(f, 7, gp, 5), 0);
@@ -124,13 +124,13 @@ static void states(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, test_count_rmap(f, 7), 2);
 	KUNIT_EXPECT_TRUE(test, remove(f, gp, 5));
 	KUNIT_EXPECT_EQ(test, *word, single);
-	KUNIT_EXPECT_EQ(test, f->vm->rmap.nodes, 0);
+	KUNIT_EXPECT_EQ(test, f->vm->nested.rmap.nodes, 0);
 	KUNIT_EXPECT_EQ(test, find(f, gp, 3), 7);
 
 	KUNIT_EXPECT_TRUE(test, remove(f, gp, 3));
 	KUNIT_EXPECT_EQ(test, *word, 0);
 	KUNIT_EXPECT_EQ(test, find(f, gp, 3), -1);
-	KUNIT_EXPECT_EQ(test, f->vm->rmap.entries, 0);
+	KUNIT_EXPECT_EQ(test, f->vm->nested.rmap.entries, 0);
 }
 
 /* What a shadow PTE mapped before is forgotten. */
@@ -143,7 +143,7 @@ static void moved(struct kunit *test)
 	for (page = 0; page < 100; page++) {
 		KUNIT_EXPECT_EQ(test, insert(f, page, gp, 0), 0);
 		KUNIT_EXPECT_EQ(test, find(f, gp, 0), page);
-		KUNIT_EXPECT_EQ(test, f->vm->rmap.entries, 1);
+		KUNIT_EXPECT_EQ(test, f->vm->nested.rmap.entries, 1);
 		if (page)
 			KUNIT_EXPECT_EQ(test, f->slot->arch.rmap[page - 1], 0);
 	}
@@ -158,8 +158,8 @@ static void refused(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, insert(f, 1, zero, 1), -EINVAL);
 	KUNIT_EXPECT_EQ(test, insert(f, 1, large, 1), -EINVAL);
 	KUNIT_EXPECT_EQ(test, f->slot->arch.rmap[1], 0);
-	KUNIT_EXPECT_EQ(test, f->vm->rmap.entries, 0);
-	KUNIT_EXPECT_TRUE(test, xa_empty(&f->vm->rmap.shadows));
+	KUNIT_EXPECT_EQ(test, f->vm->nested.rmap.entries, 0);
+	KUNIT_EXPECT_TRUE(test, xa_empty(&f->vm->nested.rmap.shadows));
 }
 
 #define MODEL_GUESTS	3
@@ -192,8 +192,8 @@ static void model_check(struct kunit *test, const struct model *m)
 		KUNIT_ASSERT_EQ(test, test_count_rmap(f, n), count[n]);
 		nodes += count[n] > 1 ? count[n] : 0;
 	}
-	KUNIT_ASSERT_EQ(test, f->vm->rmap.entries, entries);
-	KUNIT_ASSERT_EQ(test, f->vm->rmap.nodes, nodes);
+	KUNIT_ASSERT_EQ(test, f->vm->nested.rmap.entries, entries);
+	KUNIT_ASSERT_EQ(test, f->vm->nested.rmap.nodes, nodes);
 }
 
 #define MODEL_BATCH	1000
@@ -203,7 +203,7 @@ static unsigned int model_steps(struct test_vm *f, struct model *m, unsigned lon
 				bool mostly_in)
 {
 	unsigned int wrong = 0, step, what, g, n;
-	struct khx_nested_rmap *r = &f->vm->rmap;
+	struct khx_nested_rmap *r = &f->vm->nested.rmap;
 	long *page;
 
 	spin_lock(&f->kvm->mmu_lock);
@@ -266,11 +266,11 @@ static void guest_ends(struct kunit *test)
 			KUNIT_ASSERT_EQ(test, insert(f, n % 4, two, n), 0);
 	}
 	spin_lock(&f->kvm->mmu_lock);
-	khx_rmap_remove_all(&f->vm->rmap, khx_rmap_shadow(&f->vm->rmap, 2));
+	khx_rmap_remove_all(&f->vm->nested.rmap, khx_rmap_shadow(&f->vm->nested.rmap, 2));
 	spin_unlock(&f->kvm->mmu_lock);
-	KUNIT_EXPECT_NULL(test, khx_rmap_shadow(&f->vm->rmap, 2));
-	KUNIT_EXPECT_EQ(test, f->vm->rmap.entries, 5);
-	KUNIT_EXPECT_EQ(test, f->vm->rmap.nodes, 2);
+	KUNIT_EXPECT_NULL(test, khx_rmap_shadow(&f->vm->nested.rmap, 2));
+	KUNIT_EXPECT_EQ(test, f->vm->nested.rmap.entries, 5);
+	KUNIT_EXPECT_EQ(test, f->vm->nested.rmap.nodes, 2);
 	for (n = 0; n < 5; n++)
 		KUNIT_EXPECT_TRUE(test, listed(f, n % 4, two, n));
 }
@@ -295,8 +295,8 @@ static void aliases(struct kunit *test)
 	}
 	kunit_info(test, "insert: %llu ns each for 100, %llu for %lu", few / 100,
 		   (ktime_get_ns() - begin) / ALIASES, ALIASES);
-	KUNIT_EXPECT_EQ(test, f->vm->rmap.entries, ALIASES);
-	KUNIT_EXPECT_EQ(test, f->vm->rmap.nodes, ALIASES);
+	KUNIT_EXPECT_EQ(test, f->vm->nested.rmap.entries, ALIASES);
+	KUNIT_EXPECT_EQ(test, f->vm->nested.rmap.nodes, ALIASES);
 
 	/* in another order than they came, which a list would have to search */
 	begin = ktime_get_ns();
@@ -307,8 +307,8 @@ static void aliases(struct kunit *test)
 	}
 	kunit_info(test, "remove: %llu ns each", (ktime_get_ns() - begin) / ALIASES);
 	KUNIT_EXPECT_EQ(test, f->slot->arch.rmap[1], 0);
-	KUNIT_EXPECT_EQ(test, f->vm->rmap.entries, 0);
-	KUNIT_EXPECT_EQ(test, f->vm->rmap.nodes, 0);
+	KUNIT_EXPECT_EQ(test, f->vm->nested.rmap.entries, 0);
+	KUNIT_EXPECT_EQ(test, f->vm->nested.rmap.nodes, 0);
 }
 
 static struct kunit_case cases[] = {

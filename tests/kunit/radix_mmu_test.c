@@ -65,7 +65,7 @@ static void random_leaves(struct kunit *test)
 			KUNIT_ASSERT_TRUE(test, pte_present(*t->leaf[page]));
 		}
 	}
-	KUNIT_EXPECT_EQ(test, f->vm->flush.pages, bitmap_weight(t->dirty, TEST_SLOT_PAGES));
+	KUNIT_EXPECT_EQ(test, f->vm->radix.flush.pages, bitmap_weight(t->dirty, TEST_SLOT_PAGES));
 
 	/* nothing is left for a second harvest */
 	test_requests_reset();
@@ -322,7 +322,7 @@ static bool leaf_went_first;
 
 static void watch_shadows(u64 lpid)
 {
-	unsigned long left = watched->vm->rmap.entries;
+	unsigned long left = watched->vm->nested.rmap.entries;
 
 	if (lpid == TEST_LPID)
 		return;
@@ -373,7 +373,7 @@ static void unmap_many_shadows(struct kunit *test)
 	leaf_went_first = false;
 	most_at_once = 0;
 	flushes = 0;
-	left_over = f->vm->rmap.entries;
+	left_over = f->vm->nested.rmap.entries;
 	KUNIT_ASSERT_EQ(test, left_over, nr);
 	test_vm_backend(f, &watching_shadows);
 
@@ -384,7 +384,7 @@ static void unmap_many_shadows(struct kunit *test)
 	spin_unlock(&f->kvm->mmu_lock);
 	KUNIT_EXPECT_FALSE(test, pte_present(*leaf));
 	KUNIT_EXPECT_FALSE(test, leaf_went_first);
-	KUNIT_EXPECT_EQ(test, f->vm->rmap.entries, 0);
+	KUNIT_EXPECT_EQ(test, f->vm->nested.rmap.entries, 0);
 	KUNIT_EXPECT_GE(test, flushes, 3);
 	KUNIT_EXPECT_LT(test, most_at_once, nr / 2);
 	KUNIT_EXPECT_EQ(test, bitmap_weight(f->slot->dirty_bitmap, TEST_SLOT_PAGES),

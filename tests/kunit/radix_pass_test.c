@@ -26,7 +26,7 @@ static struct khx_leaf leaf_at(pte_t *ptep, unsigned long page, unsigned int shi
 static unsigned long write_leaf(struct test_vm *f, u64 lpid, const struct khx_leaf *leaf,
 				unsigned long clear, unsigned long set)
 {
-	struct khx_pass p = { .vm = f->vm, .flush = &f->vm->notifier_flush };
+	struct khx_pass p = { .vm = f->vm, .flush = &f->vm->radix.notifier_flush };
 	unsigned long old;
 
 	test_requests_reset();

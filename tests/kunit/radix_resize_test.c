@@ -172,7 +172,7 @@ static void clean_without_memory(struct kunit *test)
 	unsigned long page;
 	unsigned int shift;
 
-	f->vm->more_tables = no_tables;
+	f->vm->radix.fill_spare = no_tables;
 	test_map_page(test, 0, PMD_SHIFT, TEST_RC);
 	test_map_page(test, TEST_PMD_PAGES, PMD_SHIFT, TEST_R);
 	test_map_page(test, 2 * TEST_PMD_PAGES, PAGE_SHIFT, TEST_RC);

@@ -71,11 +71,11 @@ void test_vm_exit(struct kunit *test)
 	if (!f)
 		return;
 	spin_lock(&f->kvm->mmu_lock);
-	xa_for_each(&f->vm->rmap.shadows, lpid, shadow)
-		khx_rmap_remove_all(&f->vm->rmap, shadow);
+	xa_for_each(&f->vm->nested.rmap.shadows, lpid, shadow)
+		khx_rmap_remove_all(&f->vm->nested.rmap, shadow);
 	spin_unlock(&f->kvm->mmu_lock);
-	KUNIT_EXPECT_EQ(test, f->vm->rmap.entries, 0);
-	KUNIT_EXPECT_EQ(test, f->vm->rmap.nodes, 0);
+	KUNIT_EXPECT_EQ(test, f->vm->nested.rmap.entries, 0);
+	KUNIT_EXPECT_EQ(test, f->vm->nested.rmap.nodes, 0);
 	idr_destroy(&f->kvm->arch.kvm_nested_guest_idr);
 	khx_vm_unpublish(f->vm);
 	synchronize_rcu();
@@ -115,7 +115,7 @@ pte_t *test_map_nested(struct kunit *test, unsigned long page,
 	int err;
 
 	spin_lock(&f->kvm->mmu_lock);
-	err = khx_rmap_insert(&f->vm->rmap, f->slot, TEST_SLOT_GFN + page, gp, n_gpa);
+	err = khx_rmap_insert(&f->vm->nested.rmap, f->slot, TEST_SLOT_GFN + page, gp, n_gpa);
 	spin_unlock(&f->kvm->mmu_lock);
 	KUNIT_ASSERT_EQ(test, err, 0);
 	return test_map(test, gp->shadow_pgtable, n_gpa, shift, test_hpa(page), bits);

@@ -35,6 +35,7 @@
 #include "dirty_log.h"
 #include "hooks.h"
 #include "kunit.h"
+#include "params.h"
 #include "vm.h"
 
 static struct kvmppc_vpa *area_of(struct kvm_vcpu *vcpu, enum khx_area a)
@@ -49,24 +50,23 @@ static struct kvmppc_vpa *area_of(struct kvm_vcpu *vcpu, enum khx_area a)
 	}
 }
 
-static struct khx_vcpu *areas_vcpu(struct khx_vm *vm, struct kvm_vcpu *vcpu)
+/* NULL where kvm-hv has them. */
+static struct khx_vcpu_areas *areas_vcpu(struct khx_vm *vm, struct kvm_vcpu *vcpu)
 {
-	return xa_load(&vm->vcpus, (unsigned long)vcpu);
+	struct khx_vcpu *ext = khx_vcpu_find(vm, vcpu);
+
+	return ext && khx_param.areas ? &ext->areas : NULL;
 }
 
-int khx_areas_vcpu_create(struct khx_vm *vm, struct kvm_vcpu *vcpu)
+void khx_areas_init(struct khx_vm_areas *areas)
 {
-	struct khx_vcpu *ext = kzalloc(sizeof(*ext), GFP_KERNEL_ACCOUNT);
-	int err;
-
-	if (!ext)
-		return -ENOMEM;
-	err = xa_insert(&vm->vcpus, (unsigned long)vcpu, ext, GFP_KERNEL_ACCOUNT);
-	if (err)
-		kfree(ext);
-	return err;
+	xa_init_flags(&areas->pages, XA_FLAGS_ACCOUNT);
 }
-EXPORT_SYMBOL_IF_KUNIT(khx_areas_vcpu_create);
+
+void khx_areas_destroy(struct khx_vm_areas *areas)
+{
+	xa_destroy(&areas->pages);
+}
 
 /*
  * Pin the page of an area for as long as the guest lives. Memory that cannot
@@ -200,7 +200,7 @@ static struct dtl_entry *area_dtl_entry(const struct kvmppc_vpa *dtl, u64 index)
  */
 static void areas_note_page(struct khx_vm *vm, unsigned long gpa, long change)
 {
-	struct xarray *pages = &vm->area_pages;
+	struct xarray *pages = &vm->areas.pages;
 	gfn_t gfn = gpa >> PAGE_SHIFT;
 	void *entry;
 	long nr;
@@ -213,7 +213,7 @@ static void areas_note_page(struct khx_vm *vm, unsigned long gpa, long change)
 	if (nr <= 0)	/* less: there was no memory to note it */
 		__xa_erase(pages, gfn);
 	else if (xa_err(__xa_store(pages, gfn, xa_mk_value(nr), GFP_ATOMIC | __GFP_NOWARN)))
-		WRITE_ONCE(vm->areas_anywhere, true);
+		WRITE_ONCE(vm->areas.anywhere, true);
 	xa_unlock(pages);
 }
 
@@ -221,8 +221,8 @@ static bool areas_overlap(struct khx_vm *vm, gfn_t gfn, gfn_t end)
 {
 	unsigned long index = gfn;
 
-	return READ_ONCE(vm->areas_anywhere) ||
-	       xa_find(&vm->area_pages, &index, end - 1, XA_PRESENT);
+	return READ_ONCE(vm->areas.anywhere) ||
+	       xa_find(&vm->areas.pages, &index, end - 1, XA_PRESENT);
 }
 
 /*
@@ -294,7 +294,7 @@ static enum khx_area_update area_update_kind(const struct kvmppc_vpa *area,
  * was told to us, before we looked, but the page is still mapped. KVM's sequence count
  * tells, as it does for page faults.
  */
-static bool area_update(struct kvm_vcpu *vcpu, struct khx_vcpu *ext, enum khx_area a)
+static bool area_update(struct kvm_vcpu *vcpu, struct khx_vcpu_areas *ext, enum khx_area a)
 	__must_hold(&vcpu->arch.vpa_update_lock)
 {
 	struct khx_vm *vm = khx_vm_find(vcpu->kvm);
@@ -347,7 +347,7 @@ static bool area_update(struct kvm_vcpu *vcpu, struct khx_vcpu *ext, enum khx_ar
 }
 
 /* All that is to be done; with vpa_update_lock held. */
-static void areas_update(struct kvm_vcpu *vcpu, struct khx_vcpu *ext)
+static void areas_update(struct kvm_vcpu *vcpu, struct khx_vcpu_areas *ext)
 {
 	enum khx_area a;
 
@@ -379,7 +379,7 @@ static void areas_update(struct kvm_vcpu *vcpu, struct khx_vcpu *ext)
  */
 void khx_hook_update_vpa(struct kvm_vcpu *vcpu, struct kvmppc_vpa *vpap)
 {
-	struct khx_vcpu *ext = areas_vcpu(khx_vm_find(vcpu->kvm), vcpu);
+	struct khx_vcpu_areas *ext = areas_vcpu(khx_vm_find(vcpu->kvm), vcpu);
 
 	lockdep_assert_held(&vcpu->arch.vpa_update_lock);
 
@@ -419,7 +419,7 @@ EXPORT_SYMBOL_IF_KUNIT(khx_hook_update_vpa);
 
 void khx_areas_vcpu_free(struct khx_vm *vm, struct kvm_vcpu *vcpu)
 {
-	struct khx_vcpu *ext = xa_erase(&vm->vcpus, (unsigned long)vcpu);
+	struct khx_vcpu_areas *ext = areas_vcpu(vm, vcpu);
 	enum khx_area a;
 	struct page *old;
 
@@ -432,14 +432,13 @@ void khx_areas_vcpu_free(struct khx_vm *vm, struct kvm_vcpu *vcpu)
 		areas_note_page(vm, ext->area[a].noted, -1);
 		area_unpin(old, true);
 	}
-	kfree(ext);
 }
 EXPORT_SYMBOL_IF_KUNIT(khx_areas_vcpu_free);
 
 int khx_areas_set_reg(struct khx_vm *vm, struct kvm_vcpu *vcpu, u64 id,
 		      const union kvmppc_one_reg *val)
 {
-	struct khx_vcpu *ext = areas_vcpu(vm, vcpu);
+	struct khx_vcpu_areas *ext = areas_vcpu(vm, vcpu);
 	struct khx_area_state *state;
 	unsigned long gpa, len;
 	struct kvmppc_vpa *area;
@@ -506,7 +505,7 @@ void khx_areas_invalidate(struct khx_vm *vm, gfn_t gfn, gfn_t end)
 	if (!areas_overlap(vm, gfn, end))
 		return;
 	kvm_for_each_vcpu(i, vcpu, vm->kvm) {
-		struct khx_vcpu *ext = areas_vcpu(vm, vcpu);
+		struct khx_vcpu_areas *ext = areas_vcpu(vm, vcpu);
 		bool hit = false;
 
 		if (!ext)
@@ -537,7 +536,7 @@ void khx_areas_collect(struct khx_vm *vm,
 	unsigned long i;
 
 	kvm_for_each_vcpu(i, vcpu, vm->kvm) {
-		struct khx_vcpu *ext = areas_vcpu(vm, vcpu);
+		struct khx_vcpu_areas *ext = areas_vcpu(vm, vcpu);
 
 		for (a = 0; a < KHX_NR_AREAS; a++) {
 			unsigned long index;

@@ -133,13 +133,13 @@ static int op_vcpu_create(struct kvm_vcpu *vcpu)
 	int err;
 
 	if (ref.vm) {
-		err = khx_areas_vcpu_create(ref.vm, vcpu);
+		err = khx_vcpu_create(ref.vm, vcpu);
 		if (err)
 			return err;
 	}
 	err = khx_stock_ops.vcpu_create(vcpu);
 	if (err && ref.vm)
-		khx_areas_vcpu_free(ref.vm, vcpu);
+		khx_vcpu_free(ref.vm, vcpu);
 	return err;
 }
 
@@ -147,9 +147,11 @@ static void op_vcpu_free(struct kvm_vcpu *vcpu)
 {
 	struct vm_ref ref __cleanup(vm_ref_put) = vm_ref_get(vcpu->kvm);
 
-	/* Leaves nothing pinned for stock to unpin. */
-	if (ref.vm)
+	if (ref.vm) {
+		/* leaves nothing pinned for kvm-hv to unpin */
 		khx_areas_vcpu_free(ref.vm, vcpu);
+		khx_vcpu_free(ref.vm, vcpu);
+	}
 	khx_stock_ops.vcpu_free(vcpu);
 }
 
@@ -325,16 +327,9 @@ static int op_configure_mmu(struct kvm *kvm, struct kvm_ppc_mmuv3_cfg *cfg)
 static int op_enable_nested(struct kvm *kvm)
 {
 	struct vm_ref ref __cleanup(vm_ref_put) = vm_ref_get(kvm);
-	pgd_t *root;
+	int err = ref.vm ? khx_nested_allow(&ref.vm->nested) : 0;
 
-	if (ref.vm && !READ_ONCE(ref.vm->spare_root)) {
-		root = kvzalloc(KHX_ROOT_SIZE, GFP_KERNEL_ACCOUNT);
-		if (!root)
-			return -ENOMEM;
-		if (cmpxchg(&ref.vm->spare_root, NULL, root))
-			kvfree(root);
-	}
-	return khx_stock_ops.enable_nested(kvm);
+	return err ?: khx_stock_ops.enable_nested(kvm);
 }
 
 /*
@@ -346,11 +341,13 @@ static const struct {
 	const bool *facet;	/* NULL: always */
 	struct kvmppc_ops ops;
 } replacements[] = {
-	{ .ops.destroy_vm = op_destroy_vm },
 	{
-		.facet = &khx_param.areas,
+		.ops.destroy_vm = op_destroy_vm,
 		.ops.vcpu_create = op_vcpu_create,
 		.ops.vcpu_free = op_vcpu_free,
+	},
+	{
+		.facet = &khx_param.areas,
 		.ops.set_one_reg = op_set_one_reg,
 		.ops.unmap_gfn_range = op_unmap_gfn_range,
 		.ops.flush_memslot = op_flush_memslot,

@@ -114,7 +114,7 @@ static bool hpt_fault_read(struct kvm_vcpu *vcpu, struct khx_vm *vm, struct faul
 	struct kvm *kvm = vcpu->kvm;
 	struct khx_hpte hpte;
 
-	if (atomic_read(&vm->hpt_life.closed) || !kvm->arch.hpt.virt ||
+	if (atomic_read(&vm->hpt.life.closed) || !kvm->arch.hpt.virt ||
 	    index >= kvmppc_hpt_npte(&kvm->arch.hpt))
 		return false;
 

@@ -52,7 +52,7 @@ static bool hpt_life_keep_vcpus_out(struct kvm *kvm)
 
 int khx_hpt_life_stop(struct khx_vm *vm)
 {
-	struct khx_hpt_life *life = &vm->hpt_life;
+	struct khx_hpt_life *life = &vm->hpt.life;
 
 	if (down_write_killable(&life->readers))
 		return -EINTR;
@@ -71,13 +71,13 @@ void khx_hpt_life_start(struct khx_vm *vm, bool untouched)
 {
 	struct kvm *kvm = vm->kvm;
 
-	if (untouched && vm->hpt_life.was_ready) {
+	if (untouched && vm->hpt.life.was_ready) {
 		mutex_lock(&kvm->arch.mmu_setup_lock);
 		kvm->arch.mmu_ready = 1;
 		mutex_unlock(&kvm->arch.mmu_setup_lock);
 	}
-	mutex_unlock(&vm->hpt_life.begin);
-	up_write(&vm->hpt_life.readers);
+	mutex_unlock(&vm->hpt.life.begin);
+	up_write(&vm->hpt.life.readers);
 }
 
 /* kvm-hv answers more than 0 while its worker makes an HPT of this order. */
@@ -91,7 +91,7 @@ static long hpt_life_prepare(struct kvm *kvm, u32 order)
 /* There is no worker then that kvm-hv could lose sight of. */
 static int hpt_life_await_prepared(struct khx_vm *vm, bool killable)
 {
-	u32 *preparing = &vm->hpt_life.preparing;
+	u32 *preparing = &vm->hpt.life.preparing;
 
 	while (*preparing && hpt_life_prepare(vm->kvm, *preparing) > 0) {
 		if (killable && fatal_signal_pending(current))
@@ -104,13 +104,13 @@ static int hpt_life_await_prepared(struct khx_vm *vm, bool killable)
 
 void khx_hpt_life_drop_prepared(struct khx_vm *vm)
 {
-	if (!vm->hpt_life.any_prepared)
+	if (!vm->hpt.life.any_prepared)
 		return;
 	hpt_life_await_prepared(vm, false);
 	hpt_life_prepare(vm->kvm, 0);
 	/* a worker may still be in the mutex_unlock() that let its result be seen */
 	synchronize_rcu_tasks();
-	vm->hpt_life.any_prepared = false;
+	vm->hpt.life.any_prepared = false;
 }
 
 /**
@@ -126,7 +126,7 @@ void khx_hpt_life_drop_prepared(struct khx_vm *vm)
 KHX_RESIZE_HPT_RET khx_hook_resize_hpt_prepare(struct kvm *kvm,
 					       struct kvm_ppc_resize_hpt *resize)
 {
-	struct khx_hpt_life *life = &khx_vm_find(kvm)->hpt_life;
+	struct khx_hpt_life *life = &khx_vm_find(kvm)->hpt.life;
 	long ret = 0;
 
 	if (down_write_killable(&life->readers))
@@ -202,7 +202,7 @@ static int hpt_life_close(struct khx_vm *vm)
 	mutex_unlock(&kvm->arch.mmu_setup_lock);
 	if (early)
 		return -EIO;
-	atomic_inc(&vm->hpt_life.closed);
+	atomic_inc(&vm->hpt.life.closed);
 	atomic_inc(&khx_hpts_closed);
 	synchronize_srcu_expedited(&kvm->srcu);
 	return 0;
@@ -211,7 +211,7 @@ static int hpt_life_close(struct khx_vm *vm)
 static void hpt_life_open(struct khx_vm *vm)
 {
 	atomic_dec(&khx_hpts_closed);
-	atomic_dec(&vm->hpt_life.closed);
+	atomic_dec(&vm->hpt.life.closed);
 }
 
 /*
@@ -245,7 +245,7 @@ KHX_RESIZE_HPT_RET khx_hook_resize_hpt_commit(struct kvm *kvm,
 	struct khx_vm *vm = khx_vm_find(kvm);
 	long ret;
 
-	if (down_write_killable(&vm->hpt_life.readers))
+	if (down_write_killable(&vm->hpt.life.readers))
 		return -EINTR;
 	if (kvm_is_radix(kvm)) {
 		ret = khx_stock_resize_hpt_commit(kvm, resize);
@@ -262,7 +262,7 @@ KHX_RESIZE_HPT_RET khx_hook_resize_hpt_commit(struct kvm *kvm,
 	}
 	hpt_life_open(vm);
 out:
-	up_write(&vm->hpt_life.readers);
+	up_write(&vm->hpt.life.readers);
 	return ret;
 }
 
@@ -271,7 +271,7 @@ bool khx_hpt_life_closed(struct kvm *kvm)
 	const struct khx_vm *vm = khx_vm_find(kvm);
 	const struct kvm_vcpu *vcpu;
 
-	if (!atomic_read(&vm->hpt_life.closed))
+	if (!atomic_read(&vm->hpt.life.closed))
 		return false;
 	vcpu = khx_running_vcpu();
 	return vcpu && vcpu->kvm == kvm && vcpu->arch.hcall_needed;
@@ -289,10 +289,10 @@ int khx_hook_setup_mmu(struct kvm_vcpu *vcpu)
 	struct khx_vm *vm = khx_vm_find(vcpu->kvm);
 	int err;
 
-	if (mutex_lock_killable(&vm->hpt_life.begin))
+	if (mutex_lock_killable(&vm->hpt.life.begin))
 		return -EINTR;
 	err = khx_stock_setup_mmu(vcpu);
-	mutex_unlock(&vm->hpt_life.begin);
+	mutex_unlock(&vm->hpt.life.begin);
 	return err;
 }
 
@@ -333,10 +333,10 @@ ssize_t khx_hook_htab_read(struct file *file, char __user *buf, size_t count, lo
 	struct khx_vm *vm = khx_vm_find(khx_htab_kvm(file->private_data));
 	ssize_t ret;
 
-	if (down_read_killable(&vm->hpt_life.readers))
+	if (down_read_killable(&vm->hpt.life.readers))
 		return -EINTR;
 	ret = khx_stock_htab_read(file, buf, count, ppos);
-	up_read(&vm->hpt_life.readers);
+	up_read(&vm->hpt.life.readers);
 	return ret;
 }
 
@@ -355,9 +355,9 @@ ssize_t khx_hook_htab_write(struct file *file, const char __user *buf, size_t co
 	struct khx_vm *vm = khx_vm_find(khx_htab_kvm(file->private_data));
 	ssize_t ret;
 
-	if (down_read_killable(&vm->hpt_life.readers))
+	if (down_read_killable(&vm->hpt.life.readers))
 		return -EINTR;
 	ret = khx_stock_htab_write(file, buf, count, ppos);
-	up_read(&vm->hpt_life.readers);
+	up_read(&vm->hpt.life.readers);
 	return ret;
 }

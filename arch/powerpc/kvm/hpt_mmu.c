@@ -85,6 +85,23 @@ struct hpt_pass {
 	unsigned long seen;
 };
 
+int khx_hpt_init(struct khx_vm_hpt *hpt)
+{
+	if (khx_hpt_guests_possible()) {
+		hpt->locked = kvzalloc(sizeof(*hpt->locked), GFP_KERNEL_ACCOUNT);
+		if (!hpt->locked)
+			return -ENOMEM;
+	}
+	hpt->backend = khx_hpt_flush_default();
+	khx_hpt_life_init(&hpt->life);
+	return 0;
+}
+
+void khx_hpt_destroy(struct khx_vm_hpt *hpt)
+{
+	kvfree(hpt->locked);
+}
+
 static __be64 *hpt_hpte(const struct kvm *kvm, unsigned long index)
 {
 	return (__be64 *)(kvm->arch.hpt.virt + (index << 4));
@@ -153,8 +170,8 @@ struct khx_hpte khx_hpte_read(const struct kvm_hpt_info *hpt, unsigned long inde
 /* Invalidate what the HPTEs gave, each or all of the LPID. */
 static void hpt_pass_invalidate(struct hpt_pass *p, bool all)
 {
-	const struct khx_hpt_flush_backend *backend = p->vm->hpt_backend;
-	struct khx_hptes *hptes = p->vm->hptes;
+	const struct khx_hpt_flush_backend *backend = p->vm->hpt.backend;
+	struct khx_hptes *hptes = p->vm->hpt.locked;
 	struct kvm *kvm = p->vm->kvm;
 	unsigned long index;
 	unsigned int i;
@@ -182,8 +199,8 @@ static void hpt_pass_invalidate(struct hpt_pass *p, bool all)
 /* Flush, settle and unlock all HPTEs that are locked. */
 static void hpt_pass_finish(struct hpt_pass *p)
 {
-	const struct khx_hpt_flush_backend *backend = p->vm->hpt_backend;
-	struct khx_hptes *hptes = p->vm->hptes;
+	const struct khx_hpt_flush_backend *backend = p->vm->hpt.backend;
+	struct khx_hptes *hptes = p->vm->hpt.locked;
 	struct kvm *kvm = p->vm->kvm;
 	unsigned int i;
 
@@ -234,7 +251,7 @@ static bool hpt_is_pinned(const struct hpt_pass *p, const __be64 *hptep,
 static bool hpt_pass_take(struct hpt_pass *p, unsigned long index, gfn_t gfn)
 {
 	unsigned long *rmapp = hpt_rmap(p, gfn);
-	struct khx_hptes *hptes = p->vm->hptes;
+	struct khx_hptes *hptes = p->vm->hpt.locked;
 	struct kvm *kvm = p->vm->kvm;
 	struct revmap_entry *rev = kvm->arch.hpt.rev;
 	__be64 *hptep = hpt_hpte(kvm, index);
@@ -302,7 +319,7 @@ static bool hpt_gather_chain_once(struct hpt_pass *p, gfn_t gfn, gfn_t reach)
 	for (;; index = next) {
 		hptep = hpt_hpte(kvm, index);
 		next = rev[index].forw;
-		if (p->vm->hptes->nr == KHX_HPTES) {
+		if (p->vm->hpt.locked->nr == KHX_HPTES) {
 			/* who has left a chain is settled with that unlocked */
 			if (p->action->unlink)
 				goto again;
@@ -526,7 +543,7 @@ EXPORT_SYMBOL_IF_KUNIT(khx_hpt_test_age);
 static bool hpt_wanted_dirty(const struct hpt_pass *p, unsigned long r)
 {
 	return r & HPTE_R_C ||
-	       (!p->vm->hpt_backend->lpid && hpte_is_writable(r) &&
+	       (!p->vm->hpt.backend->lpid && hpte_is_writable(r) &&
 		!atomic_read(&p->vm->kvm->arch.vcpus_running));
 }
 
@@ -630,7 +647,7 @@ static const struct hpt_action hpt_clean_dirty = {
 /* HPTEs locked in one hold of mmu_lock. */
 static unsigned int hpt_most_locked(const struct hpt_pass *p)
 {
-	return p->vm->hpt_backend->lpid ? HPT_LOCKED_AT_ONCE : HPT_LOCKED_ONE_BY_ONE;
+	return p->vm->hpt.backend->lpid ? HPT_LOCKED_AT_ONCE : HPT_LOCKED_ONE_BY_ONE;
 }
 
 /* One hold of mmu_lock. Returns where to go on. */
@@ -640,11 +657,11 @@ static gfn_t hpt_collect_chunk(struct hpt_pass *p, gfn_t gfn, gfn_t end)
 	unsigned int most = hpt_most_locked(p);
 
 	spin_lock(&kvm->mmu_lock);
-	for (end = min(gfn + HPT_CHUNK, end); gfn < end && p->vm->hptes->nr < most; gfn++)
+	for (end = min(gfn + HPT_CHUNK, end); gfn < end && p->vm->hpt.locked->nr < most; gfn++)
 		/* A chain that begins now has no store that is to be seen. */
 		if (!(READ_ONCE(*hpt_rmap(p, gfn)) & (KVMPPC_RMAP_PRESENT | HPT_RMAP_CHANGED)))
 			continue;
-		else if (p->action == &hpt_peek_dirty && p->vm->hpt_backend->lpid)
+		else if (p->action == &hpt_peek_dirty && p->vm->hpt.backend->lpid)
 			hpt_peek_chain(p, gfn);
 		else
 			hpt_gather_chain(p, gfn, gfn);
@@ -656,8 +673,8 @@ static gfn_t hpt_collect_chunk(struct hpt_pass *p, gfn_t gfn, gfn_t end)
 /* Processors may keep a C bit until then (Power ISA v3.0B book III, 5.7.12). */
 static void hpt_write_back_c(struct khx_vm *vm)
 {
-	if (vm->hpt_backend->lpid)
-		vm->hpt_backend->lpid(vm->kvm);
+	if (vm->hpt.backend->lpid)
+		vm->hpt.backend->lpid(vm->kvm);
 }
 
 static void hpt_collect(struct hpt_pass *p)
@@ -727,7 +744,7 @@ static gfn_t hpt_clean_chunk(struct hpt_pass *p, gfn_t gfn, gfn_t end)
 	gfn_t begin;
 
 	spin_lock(&kvm->mmu_lock);
-	for (; gfn < end && budget && p->vm->hptes->nr < most; budget--) {
+	for (; gfn < end && budget && p->vm->hpt.locked->nr < most; budget--) {
 		if (!hpt_is_to_clean(p, gfn)) {
 			gfn = hpt_next_to_clean(p, gfn, end);
 			continue;

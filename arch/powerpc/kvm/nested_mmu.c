@@ -36,10 +36,40 @@
  */
 #define NESTED_MAY_DIFFER	(_PAGE_WRITE | _PAGE_DIRTY | _PAGE_ACCESSED)
 
+void khx_nested_init(struct khx_vm_nested *nested, struct khx_flusher *flusher)
+{
+	unsigned int i;
+
+	khx_rmap_init(&nested->rmap);
+	for (i = 0; i < KHX_NESTED_FLUSHES; i++)
+		khx_flush_init(&nested->flush[i], flusher);
+	mutex_init(&nested->spare_lock);
+}
+
+void khx_nested_destroy(struct khx_vm_nested *nested)
+{
+	WARN_ON_ONCE(nested->rmap.entries || nested->rmap.nodes);
+	kvfree(nested->spare_root);
+}
+
+int khx_nested_allow(struct khx_vm_nested *nested)
+{
+	pgd_t *root;
+
+	if (READ_ONCE(nested->spare_root))
+		return 0;
+	root = kvzalloc(KHX_ROOT_SIZE, GFP_KERNEL_ACCOUNT);
+	if (!root)
+		return -ENOMEM;
+	if (cmpxchg(&nested->spare_root, NULL, root))
+		kvfree(root);
+	return 0;
+}
+
 /* The nested guest of an entry; NULL if there is none. */
 static struct kvm_nested_guest *nested_rmap_guest(const struct khx_vm *vm, unsigned long entry)
 {
-	struct khx_shadow *shadow = khx_rmap_shadow(&vm->rmap, khx_rmap_lpid(entry));
+	struct khx_shadow *shadow = khx_rmap_shadow(&vm->nested.rmap, khx_rmap_lpid(entry));
 
 	return shadow ? shadow->gp : NULL;
 }
@@ -73,16 +103,16 @@ static bool nested_same_memory(const struct khx_leaf *one, const struct khx_leaf
 /* Zap a shadow PTE, and remove its entry. */
 static void nested_zap(struct khx_pass *p, u64 lpid, const struct khx_leaf *leaf)
 {
-	struct khx_shadow *shadow = khx_rmap_shadow(&p->vm->rmap, lpid);
+	struct khx_shadow *shadow = khx_rmap_shadow(&p->vm->nested.rmap, lpid);
 	unsigned long old = khx_pass_write(p, lpid, leaf, KHX_PASS_ALL, 0);
 	gfn_t gfn;
 
-	if (!shadow || !khx_rmap_find(&p->vm->rmap, shadow->gp, leaf->gpa, &gfn))
+	if (!shadow || !khx_rmap_find(&p->vm->nested.rmap, shadow->gp, leaf->gpa, &gfn))
 		return;
 	if (old & _PAGE_DIRTY)
 		khx_pass_found_dirty(p, NULL, gfn,
 				     gfn + (1UL << (leaf->shift - PAGE_SHIFT)));
-	khx_rmap_remove(&p->vm->rmap, shadow->gp, leaf->gpa);
+	khx_rmap_remove(&p->vm->nested.rmap, shadow->gp, leaf->gpa);
 }
 
 /* Has the pass looked for as many shadow PTEs as it may? */
@@ -121,7 +151,7 @@ again:
 		if (nested_find_shadow(p, gp, entry, leaf, &shadow)) {
 			seen |= khx_pass_write(p, gp->shadow_lpid, &shadow, clear, 0);
 			if (clear == KHX_PASS_ALL) {
-				khx_rmap_remove(&p->vm->rmap, gp, shadow.gpa);
+				khx_rmap_remove(&p->vm->nested.rmap, gp, shadow.gpa);
 				if (!*word)
 					break;
 				/* the last node is in the word now, and freed */
@@ -210,7 +240,7 @@ static bool nested_drop_entries(struct khx_vm *vm, struct khx_shadow *shadow, pg
 		if (nested_find_leaf(root, index << PAGE_SHIFT, &leaf) && pte_dirty(leaf.old))
 			khx_pass_found_dirty(&p, NULL, gfn,
 					     gfn + (1UL << (leaf.shift - PAGE_SHIFT)));
-		khx_rmap_remove(&vm->rmap, shadow->gp, index << PAGE_SHIFT);
+		khx_rmap_remove(&vm->nested.rmap, shadow->gp, index << PAGE_SHIFT);
 	}
 	khx_pass_finish(&p);
 	return !entry;
@@ -222,20 +252,20 @@ static bool nested_drop_entries(struct khx_vm *vm, struct khx_shadow *shadow, pg
  */
 static void nested_free_tables(struct khx_vm *vm, struct khx_shadow *shadow)
 {
-	lockdep_assert_held(&vm->spare_lock);
+	lockdep_assert_held(&vm->nested.spare_lock);
 
 	spin_lock(&vm->kvm->mmu_lock);
-	khx_tree_move(vm->spare_root, shadow->gp->shadow_pgtable);
+	khx_tree_move(vm->nested.spare_root, shadow->gp->shadow_pgtable);
 	khx_flush_lpid(&vm->flusher, shadow->gp->shadow_lpid);
 	shadow->goes = true;
-	while (!nested_drop_entries(vm, shadow, vm->spare_root))
+	while (!nested_drop_entries(vm, shadow, vm->nested.spare_root))
 		khx_mmu_lock_yield(vm->kvm);
 	shadow->goes = false;
-	vm->rmap.tables -= shadow->tables;
+	vm->nested.rmap.tables -= shadow->tables;
 	shadow->tables = 0;
 	spin_unlock(&vm->kvm->mmu_lock);
 
-	khx_tree_free(vm->spare_root, true);
+	khx_tree_free(vm->nested.spare_root, true);
 }
 
 /*
@@ -259,7 +289,7 @@ static void nested_free_tables(struct khx_vm *vm, struct khx_shadow *shadow)
 void khx_hook_free_pgtable_radix(struct kvm *kvm, pgd_t *root, KHX_LPID lpid)
 {
 	struct khx_vm *vm = khx_vm_find(kvm);
-	struct khx_shadow *shadow = khx_rmap_shadow(&vm->rmap, lpid);
+	struct khx_shadow *shadow = khx_rmap_shadow(&vm->nested.rmap, lpid);
 	bool ended = shadow && !shadow->gp->refcnt;
 
 	if (!khx_param.nested) {
@@ -277,14 +307,14 @@ void khx_hook_free_pgtable_radix(struct kvm *kvm, pgd_t *root, KHX_LPID lpid)
 		__acquire(&kvm->mmu_lock);
 	}
 
-	mutex_lock(&vm->spare_lock);
+	mutex_lock(&vm->nested.spare_lock);
 	nested_free_tables(vm, shadow);
 	if (ended) {
 		spin_lock(&kvm->mmu_lock);
-		khx_rmap_remove_all(&vm->rmap, shadow);
+		khx_rmap_remove_all(&vm->nested.rmap, shadow);
 		spin_unlock(&kvm->mmu_lock);
 	}
-	mutex_unlock(&vm->spare_lock);
+	mutex_unlock(&vm->nested.spare_lock);
 
 	if (!ended) {
 		__release(&kvm->mmu_lock);
@@ -354,37 +384,37 @@ static void nested_free_largest(struct khx_vm *vm, struct kvm_nested_guest *own)
 	struct khx_shadow *shadow, *largest;
 	unsigned long lpid;
 
-	mutex_lock(&vm->spare_lock);
+	mutex_lock(&vm->nested.spare_lock);
 	spin_lock(&vm->kvm->mmu_lock);
-	largest = khx_rmap_shadow(&vm->rmap, own->shadow_lpid);
-	xa_for_each(&vm->rmap.shadows, lpid, shadow)
+	largest = khx_rmap_shadow(&vm->nested.rmap, own->shadow_lpid);
+	xa_for_each(&vm->nested.rmap.shadows, lpid, shadow)
 		if (shadow->tables > largest->tables && shadow->gp->refcnt)
 			largest = shadow;
 	/* its page faults look at their table before they take mmu_lock */
 	if (largest->gp != own && !mutex_trylock(&largest->gp->tlb_lock))
-		largest = khx_rmap_shadow(&vm->rmap, own->shadow_lpid);
+		largest = khx_rmap_shadow(&vm->nested.rmap, own->shadow_lpid);
 	spin_unlock(&vm->kvm->mmu_lock);
 
 	nested_free_tables(vm, largest);
 	if (largest->gp != own)
 		mutex_unlock(&largest->gp->tlb_lock);
-	mutex_unlock(&vm->spare_lock);
+	mutex_unlock(&vm->nested.spare_lock);
 }
 
 /* Count page-table pages before they are made: 0; -ENOSPC if there are to be no more. */
 static int nested_count_tables(struct khx_vm *vm, struct kvm_nested_guest *gp, int nr)
 {
-	struct khx_shadow *shadow = khx_rmap_get_shadow(&vm->rmap, gp);
+	struct khx_shadow *shadow = khx_rmap_get_shadow(&vm->nested.rmap, gp);
 
 	if (!shadow)
 		return -ENOMEM;
-	if (nr > 0 && vm->rmap.tables + nr > nested_tables_allowed(vm->kvm))
+	if (nr > 0 && vm->nested.rmap.tables + nr > nested_tables_allowed(vm->kvm))
 		return -ENOSPC;
 	/* more than there are: counted in vain before */
 	if (nr < 0 && shadow->tables < -nr)
 		nr = -shadow->tables;
 	shadow->tables += nr;
-	vm->rmap.tables += nr;
+	vm->nested.rmap.tables += nr;
 	return 0;
 }
 
@@ -589,7 +619,7 @@ int khx_hook_create_pte(struct kvm *kvm, pgd_t *root, pte_t pte, unsigned long n
 static bool nested_zap_first(struct khx_vm *vm, unsigned long *word)
 {
 	unsigned long entry = khx_rmap_first(*word), n_gpa = khx_rmap_gpa(entry);
-	struct khx_shadow *shadow = khx_rmap_shadow(&vm->rmap, khx_rmap_lpid(entry));
+	struct khx_shadow *shadow = khx_rmap_shadow(&vm->nested.rmap, khx_rmap_lpid(entry));
 	struct khx_pass p = { .vm = vm };
 	struct khx_leaf leaf;
 
@@ -601,7 +631,7 @@ static bool nested_zap_first(struct khx_vm *vm, unsigned long *word)
 		return false;
 	if (nested_find_leaf(shadow->gp->shadow_pgtable, n_gpa, &leaf))
 		nested_zap(&p, shadow->gp->shadow_lpid, &leaf);
-	khx_rmap_remove(&vm->rmap, shadow->gp, n_gpa);
+	khx_rmap_remove(&vm->nested.rmap, shadow->gp, n_gpa);
 	khx_pass_finish(&p);
 	return true;
 }
@@ -690,7 +720,7 @@ static int nested_insert_entry(struct khx_vm *vm, unsigned long *word,
 	/* a page that has as many as it may loses one */
 	if (khx_rmap_crowded(*word))
 		nested_zap_first(vm, word);
-	return khx_rmap_insert(&vm->rmap, slot, gfn, gp, shadow->gpa);
+	return khx_rmap_insert(&vm->nested.rmap, slot, gfn, gp, shadow->gpa);
 }
 
 bool khx_nested_insert(struct khx_vm *vm, unsigned long *word,
@@ -789,7 +819,7 @@ pte_t *khx_nested_find_for_rc(struct khx_vm *vm, const struct kvm_nested_guest *
 	    (writing && !pte_write(shadow.old)))
 		return NULL;
 	*shift = shadow.shift;
-	if (!khx_rmap_find(&vm->rmap, gp, shadow.gpa, &gfn))
+	if (!khx_rmap_find(&vm->nested.rmap, gp, shadow.gpa, &gfn))
 		return NULL;
 
 	if (!nested_find_leaf(vm->kvm->arch.pgtable, gfn << PAGE_SHIFT, &leaf) ||
@@ -848,7 +878,7 @@ void khx_nested_unmap_pte(struct kvm *kvm, pte_t *ptep, unsigned long n_gpa,
 			  u64 lpid)
 {
 	struct khx_pass p = { .vm = khx_vm_find(kvm) };
-	struct khx_shadow *shadow = khx_rmap_shadow(&p.vm->rmap, lpid), *other;
+	struct khx_shadow *shadow = khx_rmap_shadow(&p.vm->nested.rmap, lpid), *other;
 	struct khx_leaf leaf;
 	unsigned long other_lpid;
 
@@ -859,7 +889,7 @@ void khx_nested_unmap_pte(struct kvm *kvm, pte_t *ptep, unsigned long n_gpa,
 		nested_zap(&p, lpid, &leaf);
 
 	/* Another nested guest has the number now by which kvm-hv has looked. */
-	xa_for_each(&p.vm->rmap.shadows, other_lpid, other) {
+	xa_for_each(&p.vm->nested.rmap.shadows, other_lpid, other) {
 		if (!nested_is_mapped(ptep))
 			break;
 		if (nested_find_leaf(other->gp->shadow_pgtable, n_gpa, &leaf) && leaf.ptep == ptep)
@@ -897,7 +927,7 @@ void khx_hook_release_all_nested(struct kvm *kvm)
 
 	/* no vCPU runs, so no nested guest begins or ends meanwhile */
 	spin_lock(&kvm->mmu_lock);
-	xa_for_each(&vm->rmap.shadows, lpid, shadow)
+	xa_for_each(&vm->nested.rmap.shadows, lpid, shadow)
 		while (!nested_drop_entries(vm, shadow, shadow->gp->shadow_pgtable))
 			khx_mmu_lock_yield(kvm);
 	spin_unlock(&kvm->mmu_lock);

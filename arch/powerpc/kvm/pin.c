@@ -70,25 +70,17 @@ int khx_pins_init(struct khx_pins *pins, struct mm_struct *mm)
 	if (!mm)
 		return 0;
 
-	pins->run_error = kvcalloc(KVM_MAX_VCPUS, sizeof(*pins->run_error),
-				   GFP_KERNEL_ACCOUNT);
-	if (!pins->run_error)
-		return -ENOMEM;
 	pins->notifier.ops = &notifier_ops;
 	err = mmu_notifier_register(&pins->notifier, mm);
-	if (err)
-		kvfree(pins->run_error);
 	pins->on = !err;
 	return err;
 }
 
 int khx_pin_nested_fault(struct kvm_vcpu *vcpu, int err)
 {
-	struct khx_pins *pins = &khx_vm_find(vcpu->kvm)->pins;
-
 	if (!err || !vcpu->arch.nested)
 		return err;
-	pins->run_error[vcpu->vcpu_idx] = err;
+	khx_vcpu_find(khx_vm_find(vcpu->kvm), vcpu)->run_error = err;
 	return -EINTR;
 }
 
@@ -101,13 +93,13 @@ int khx_pin_nested_fault(struct kvm_vcpu *vcpu, int err)
  */
 int khx_hook_vcpu_run_hv(struct kvm_vcpu *vcpu)
 {
-	short *run_error = &khx_vm_find(vcpu->kvm)->pins.run_error[vcpu->vcpu_idx];
+	struct khx_vcpu *ext = khx_vcpu_find(khx_vm_find(vcpu->kvm), vcpu);
 	int ret = khx_stock_vcpu_run_hv(vcpu);
 
-	if (ret != -EINTR || !*run_error)
+	if (ret != -EINTR || !ext->run_error)
 		return ret;
-	ret = *run_error;
-	*run_error = 0;
+	ret = ext->run_error;
+	ext->run_error = 0;
 	return ret;
 }
 

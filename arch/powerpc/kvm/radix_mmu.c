@@ -39,6 +39,13 @@
  */
 #define RADIX_UNMAP_CHUNK	(3 * RADIX_CHUNK)
 
+void khx_radix_init(struct khx_vm_radix *radix, struct khx_flusher *flusher)
+{
+	khx_flush_init(&radix->flush, flusher);
+	khx_flush_init(&radix->notifier_flush, flusher);
+	radix->fill_spare = khx_spare_fill;
+}
+
 /* The pages of a slot that a leaf maps. */
 static unsigned long radix_first_gfn(const struct kvm_memory_slot *slot,
 				     const struct khx_leaf *leaf)
@@ -96,7 +103,7 @@ static unsigned long radix_collect_chunk(struct radix_collection *c, unsigned lo
 {
 	struct khx_pass p = {
 		.vm = c->vm,
-		.flush = &c->vm->flush,
+		.flush = &c->vm->radix.flush,
 		.flush_later = true,
 	};
 	const struct kvm_memory_slot *slot = c->slot;
@@ -130,15 +137,15 @@ static unsigned long radix_collect_chunk(struct radix_collection *c, unsigned lo
  */
 static bool radix_finish_clearing(struct khx_vm *vm)
 {
-	khx_flush_issue(&vm->flush);
-	khx_flush_finish(&vm->flush);
+	khx_flush_issue(&vm->radix.flush);
+	khx_flush_finish(&vm->radix.flush);
 	if (IS_ENABLED(CONFIG_KVM_HV_EXT_DEBUG)) {
 		/* who changes leaves under mmu_lock has paid when it is dropped */
 		spin_lock(&vm->kvm->mmu_lock);
 		khx_flush_debug_settled(&vm->debug);
 		spin_unlock(&vm->kvm->mmu_lock);
 	}
-	return !vm->flush.refused;
+	return !vm->radix.flush.refused;
 }
 
 static bool radix_collect(struct khx_vm *vm, const struct kvm_memory_slot *slot,
@@ -151,12 +158,12 @@ static bool radix_collect(struct khx_vm *vm, const struct kvm_memory_slot *slot,
 	lockdep_assert_held(&vm->kvm->arch.mmu_setup_lock);
 	lockdep_assert_held(&vm->kvm->slots_lock);
 
-	khx_flush_begin(&vm->flush, vm->kvm->arch.lpid,
+	khx_flush_begin(&vm->radix.flush, vm->kvm->arch.lpid,
 			vm->kvm->nr_memslot_pages);
 	while (gpa < end) {
 		gpa = radix_collect_chunk(&c, gpa, end);
-		if (khx_flush_full(&vm->flush))
-			khx_flush_issue(&vm->flush);
+		if (khx_flush_full(&vm->radix.flush))
+			khx_flush_issue(&vm->radix.flush);
 		cond_resched();
 	}
 	return radix_finish_clearing(vm) && !c.refused;
@@ -223,7 +230,7 @@ void khx_radix_zap(struct khx_vm *vm, const struct kvm_memory_slot *slot,
 {
 	struct khx_pass p = {
 		.vm = vm,
-		.flush = &vm->notifier_flush,
+		.flush = &vm->radix.notifier_flush,
 	};
 
 	lockdep_assert_held(&vm->kvm->mmu_lock);
@@ -284,7 +291,7 @@ static bool radix_clean_run(struct radix_cleaning *c, struct khx_pass *p,
 static bool radix_clean_chunk(struct radix_cleaning *c)
 {
 	struct khx_split split = {
-		.pass = { .vm = c->vm, .flush = &c->vm->notifier_flush },
+		.pass = { .vm = c->vm, .flush = &c->vm->radix.notifier_flush },
 		.slot = c->slot,
 		.start = c->start,
 		.end = c->end,
@@ -292,7 +299,7 @@ static bool radix_clean_chunk(struct radix_cleaning *c)
 	};
 	struct khx_pass p = {
 		.vm = c->vm,
-		.flush = &c->vm->flush,
+		.flush = &c->vm->radix.flush,
 		.flush_later = true,
 	};
 	struct khx_walk w = { .budget = RADIX_CHUNK };
@@ -333,13 +340,13 @@ bool khx_radix_clean(struct khx_vm *vm, const struct kvm_memory_slot *slot,
 
 	lockdep_assert_held(&vm->kvm->slots_lock);
 
-	khx_flush_begin(&vm->flush, vm->kvm->arch.lpid,
+	khx_flush_begin(&vm->radix.flush, vm->kvm->arch.lpid,
 			vm->kvm->nr_memslot_pages);
 	while (c.next < c.end) {
 		if (radix_next_run(&c, &run_end) && !radix_clean_chunk(&c))
-			c.no_tables = vm->more_tables(vm);
-		if (khx_flush_full(&vm->flush))
-			khx_flush_issue(&vm->flush);
+			c.no_tables = vm->radix.fill_spare(vm);
+		if (khx_flush_full(&vm->radix.flush))
+			khx_flush_issue(&vm->radix.flush);
 		cond_resched();
 	}
 	flushed = radix_finish_clearing(vm) && !c.refused;
@@ -414,7 +421,7 @@ static unsigned long radix_unmap_chunk(struct khx_vm *vm,
 {
 	struct khx_pass p = {
 		.vm = vm,
-		.flush = &vm->notifier_flush,
+		.flush = &vm->radix.notifier_flush,
 	};
 	struct kvm *kvm = vm->kvm;
 	struct khx_walk w;
@@ -538,7 +545,7 @@ static bool radix_test_accessed(struct khx_vm *vm, const struct kvm_memory_slot 
 {
 	struct khx_pass p = {
 		.vm = vm,
-		.flush = &vm->notifier_flush,
+		.flush = &vm->radix.notifier_flush,
 		.most_visits = 4 * RADIX_CHUNK,
 	};
 	struct kvm *kvm = vm->kvm;

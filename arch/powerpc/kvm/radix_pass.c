@@ -33,7 +33,7 @@
 /* The gatherer of a shadow LPID; makes room by issuing another's. */
 static struct khx_flush *pass_nested_flush(struct khx_pass *p, u64 lpid)
 {
-	struct khx_flush *nested = p->vm->nested;
+	struct khx_flush *nested = p->vm->nested.flush;
 	unsigned int i;
 
 	for (i = 0; i < p->nested_used; i++)
@@ -128,13 +128,13 @@ static void pass_accumulate(struct kvm *kvm, const struct kvm_memory_slot *slot,
 /* What was gathered goes out, and then dirty pages are accumulated. */
 static void pass_settle(struct khx_pass *p)
 {
-	struct khx_pass_dirty *dirty = &p->vm->dirty;
+	struct khx_pass_dirty *dirty = &p->vm->radix.dirty;
 	struct kvm *kvm = p->vm->kvm;
 	unsigned int i;
 	int idx;
 
 	while (p->nested_used) {
-		struct khx_flush *nested = &p->vm->nested[--p->nested_used];
+		struct khx_flush *nested = &p->vm->nested.flush[--p->nested_used];
 
 		khx_flush_finish(nested);
 		p->refused |= nested->refused;
@@ -159,7 +159,7 @@ static void pass_settle(struct khx_pass *p)
 void khx_pass_found_dirty(struct khx_pass *p, const struct kvm_memory_slot *slot,
 			  gfn_t gfn, gfn_t end)
 {
-	struct khx_pass_dirty *dirty = &p->vm->dirty;
+	struct khx_pass_dirty *dirty = &p->vm->radix.dirty;
 	unsigned int last = dirty->nr - 1;
 
 	lockdep_assert_held(&p->vm->kvm->mmu_lock);

@@ -47,7 +47,7 @@ static pte_t *resize_entry(pgd_t *root, unsigned long gpa, unsigned int shift)
 
 int khx_spare_fill(struct khx_vm *vm)
 {
-	struct khx_spare *spare = &vm->spare;
+	struct khx_spare *spare = &vm->radix.spare;
 	unsigned int i;
 
 	lockdep_assert_held(&vm->kvm->slots_lock);
@@ -62,7 +62,7 @@ int khx_spare_fill(struct khx_vm *vm)
 
 void khx_spare_free(struct khx_vm *vm)
 {
-	struct khx_spare *spare = &vm->spare;
+	struct khx_spare *spare = &vm->radix.spare;
 	unsigned int i;
 
 	for (i = 0; i < KHX_SPARE_TABLES; i++)
@@ -75,10 +75,10 @@ void khx_spare_free(struct khx_vm *vm)
 static void *spare_take(struct khx_vm *vm, unsigned int shift)
 {
 	unsigned int i;
-	void **table = &vm->spare.pmds, *taken;
+	void **table = &vm->radix.spare.pmds, *taken;
 
 	for (i = 0; shift < PUD_SHIFT && i < KHX_SPARE_TABLES; i++) {
-		table = &vm->spare.ptes[i];
+		table = &vm->radix.spare.ptes[i];
 		if (*table)
 			break;
 	}

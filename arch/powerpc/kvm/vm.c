@@ -15,50 +15,58 @@ static DEFINE_SPINLOCK(vms_lock);
 
 int khx_vm_init(struct khx_vm *vm, struct kvm *kvm)
 {
-	unsigned int i;
+	int err;
 
-	if (khx_hpt_guests_possible()) {
-		vm->hptes = kvzalloc(sizeof(*vm->hptes), GFP_KERNEL_ACCOUNT);
-		if (!vm->hptes)
-			return -ENOMEM;
-	}
-	vm->hpt_backend = khx_hpt_flush_default();
 	vm->kvm = kvm;
-	if (khx_pins_init(&vm->pins, READ_ONCE(khx_param.paging) ? NULL : kvm->mm)) {
-		kvfree(vm->hptes);
-		return -ENOMEM;
-	}
 	xa_init(&vm->vcpus);
-	xa_init_flags(&vm->area_pages, XA_FLAGS_ACCOUNT);
-	khx_rmap_init(&vm->rmap);
-	mutex_init(&vm->spare_lock);
-	vm->more_tables = khx_spare_fill;
-	khx_hpt_life_init(&vm->hpt_life);
 	vm->flusher.backend = khx_flush_default;
 	vm->flusher.debug = &vm->debug;
 	vm->flusher.pid = task_pid_nr(current);
-	khx_flush_init(&vm->flush, &vm->flusher);
-	khx_flush_init(&vm->notifier_flush, &vm->flusher);
-	for (i = 0; i < KHX_NESTED_FLUSHES; i++)
-		khx_flush_init(&vm->nested[i], &vm->flusher);
 	khx_flush_debug_init(&vm->debug);
-	return 0;
+	khx_radix_init(&vm->radix, &vm->flusher);
+	khx_nested_init(&vm->nested, &vm->flusher);
+	khx_areas_init(&vm->areas);
+	err = khx_hpt_init(&vm->hpt);
+	if (err)
+		return err;
+	err = khx_pins_init(&vm->pins, READ_ONCE(khx_param.paging) ? NULL : kvm->mm);
+	if (err)
+		khx_hpt_destroy(&vm->hpt);
+	return err;
 }
 EXPORT_SYMBOL_IF_KUNIT(khx_vm_init);
 
 void khx_vm_release(struct khx_vm *vm)
 {
 	WARN_ON_ONCE(!xa_empty(&vm->vcpus));
-	xa_destroy(&vm->area_pages);
-	WARN_ON_ONCE(vm->rmap.entries || vm->rmap.nodes);
-	kvfree(vm->spare_root);
-	khx_spare_free(vm);
 	khx_pin_release(vm, 0, ULONG_MAX);
-	kvfree(vm->pins.run_error);
+	khx_hpt_destroy(&vm->hpt);
+	khx_areas_destroy(&vm->areas);
+	khx_nested_destroy(&vm->nested);
+	khx_spare_free(vm);
 	khx_flush_debug_destroy(&vm->debug);
-	kvfree(vm->hptes);
 }
 EXPORT_SYMBOL_IF_KUNIT(khx_vm_release);
+
+int khx_vcpu_create(struct khx_vm *vm, struct kvm_vcpu *vcpu)
+{
+	struct khx_vcpu *ext = kzalloc(sizeof(*ext), GFP_KERNEL_ACCOUNT);
+	int err;
+
+	if (!ext)
+		return -ENOMEM;
+	err = xa_insert(&vm->vcpus, (unsigned long)vcpu, ext, GFP_KERNEL_ACCOUNT);
+	if (err)
+		kfree(ext);
+	return err;
+}
+EXPORT_SYMBOL_IF_KUNIT(khx_vcpu_create);
+
+void khx_vcpu_free(struct khx_vm *vm, struct kvm_vcpu *vcpu)
+{
+	kfree(xa_erase(&vm->vcpus, (unsigned long)vcpu));
+}
+EXPORT_SYMBOL_IF_KUNIT(khx_vcpu_free);
 
 void khx_vm_publish(struct khx_vm *vm)
 {
