@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What is done to the translations of a guest, whatever kind of page table it
- * has. There are two kinds, and a guest may go from one to the other; so each
- * call asks which it is then. Pages of secure guests are the ultravisor's: for
- * these, callers leave everything to kvm-hv.
+ * Operations on the translations of a guest, whatever kind of page table it
+ * has. A guest may change from radix to HPT and back, so each call asks which it
+ * is. The ultravisor has the pages of a secure guest: kvm-hv serves these, as a
+ * third kind.
+ *
+ * For the MMU notifier operations, the generic code of KVM has found the memslots
+ * that a range of host addresses touches, holds kvm->mmu_lock, and has told page
+ * faults in flight to retry (mmu_invalidate_in_progress, mmu_invalidate_seq).
  */
 #ifndef KHX_MMU_H
 #define KHX_MMU_H
@@ -35,6 +39,9 @@ struct khx_vm;
  *		@harvest; with kvm->slots_lock held, may sleep
  * @flush_slot:	take all translations of a memslot away that is changed or goes;
  *		may sleep
+ * @start_log:	the log of a memslot is switched on: pages that are written from
+ *		now on get C; with kvm->slots_lock held, may sleep; NULL: nothing to do
+ * @stop_log:	it is switched off; the same
  * @save_dirty:	the page table goes: accumulate C bits of a memslot, if it is
  *		logged; no vCPU runs, kvm->srcu read-held, may sleep
  *
@@ -56,11 +63,15 @@ struct khx_mmu {
 		      unsigned long end);
 	void (*flush_slot)(struct khx_vm *vm,
 			   const struct kvm_memory_slot *slot);
+	void (*start_log)(struct khx_vm *vm,
+			  const struct kvm_memory_slot *slot);
+	void (*stop_log)(struct khx_vm *vm,
+			 const struct kvm_memory_slot *slot);
 	void (*save_dirty)(struct khx_vm *vm,
 			   const struct kvm_memory_slot *slot);
 };
 
-extern const struct khx_mmu khx_radix_mmu, khx_hpt_mmu;
+extern const struct khx_mmu khx_radix_mmu, khx_hpt_mmu, khx_secure_mmu;
 
 /**
  * khx_mmu_of() - the operations for a VM as it is now
@@ -72,7 +83,54 @@ extern const struct khx_mmu khx_radix_mmu, khx_hpt_mmu;
  */
 static inline const struct khx_mmu *khx_mmu_of(struct kvm *kvm)
 {
+	if (kvm->arch.secure_guest)
+		return &khx_secure_mmu;
 	return kvm_is_radix(kvm) ? &khx_radix_mmu : &khx_hpt_mmu;
 }
+
+/**
+ * khx_mmu_unmap_gfn_range() - host pages are about to be unmapped
+ * @vm:		a tracked VM
+ * @range:	pages of one memslot
+ *
+ * On return no translation of them is in any page table or TLB of the guest or
+ * its nested guests, except those of pinned pages; dirty pages are in the
+ * memslot's accumulated bits. Large leaves and large HPTEs that the range only
+ * touches are zapped too.
+ *
+ * Context: kvm->mmu_lock held.
+ */
+void khx_mmu_unmap_gfn_range(struct khx_vm *vm, const struct kvm_gfn_range *range);
+
+/**
+ * khx_mmu_age_gfn() - have pages been accessed since the last call?
+ * @vm:		a tracked VM
+ * @range:	pages of one memslot
+ *
+ * Context: kvm->mmu_lock held.
+ * Return: true if one of them has.
+ */
+bool khx_mmu_age_gfn(struct khx_vm *vm, const struct kvm_gfn_range *range);
+
+/**
+ * khx_mmu_test_age_gfn() - the same, without clearing R
+ * @vm:		a tracked VM
+ * @range:	pages of one memslot
+ *
+ * Context: kvm->mmu_lock held.
+ * Return: true if one of them has.
+ */
+bool khx_mmu_test_age_gfn(struct khx_vm *vm, const struct kvm_gfn_range *range);
+
+/**
+ * khx_mmu_flush_memslot() - a memslot is moved or deleted
+ * @vm:		a tracked VM
+ * @slot:	the memslot, marked invalid
+ *
+ * Unmaps all of it; page faults and hypercalls that have looked it up retry.
+ *
+ * Context: kvm->slots_lock held; may sleep.
+ */
+void khx_mmu_flush_memslot(struct khx_vm *vm, const struct kvm_memory_slot *slot);
 
 #endif /* KHX_MMU_H */

@@ -28,7 +28,6 @@
 #include "kunit.h"
 #include "mmu.h"
 #include "nested_mmu.h"
-#include "notifiers.h"
 #include "params.h"
 #include "pin.h"
 #include "radix_resize.h"
@@ -169,10 +168,10 @@ static int op_set_one_reg(struct kvm_vcpu *vcpu, u64 id,
 static bool op_unmap_gfn_range(struct kvm *kvm, struct kvm_gfn_range *range)
 {
 	struct vm_ref ref __cleanup(vm_ref_put) = vm_ref_get(kvm);
-	bool flush;
+	bool flush = false;
 
 	if (ref.vm && khx_param.notifiers)
-		flush = khx_notifier_unmap(ref.vm, range);
+		khx_mmu_unmap_gfn_range(ref.vm, range);
 	else
 		flush = khx_stock_ops.unmap_gfn_range(kvm, range);
 	if (ref.vm && khx_param.areas)
@@ -184,7 +183,7 @@ static bool op_age_gfn(struct kvm *kvm, struct kvm_gfn_range *range)
 {
 	struct vm_ref ref __cleanup(vm_ref_put) = vm_ref_get(kvm);
 
-	return ref.vm ? khx_notifier_age(ref.vm, range) :
+	return ref.vm ? khx_mmu_age_gfn(ref.vm, range) :
 			 khx_stock_ops.age_gfn(kvm, range);
 }
 
@@ -192,7 +191,7 @@ static bool op_test_age_gfn(struct kvm *kvm, struct kvm_gfn_range *range)
 {
 	struct vm_ref ref __cleanup(vm_ref_put) = vm_ref_get(kvm);
 
-	return ref.vm ? khx_notifier_test_age(ref.vm, range) :
+	return ref.vm ? khx_mmu_test_age_gfn(ref.vm, range) :
 			 khx_stock_ops.test_age_gfn(kvm, range);
 }
 
@@ -202,8 +201,10 @@ static bool op_set_spte_gfn(struct kvm *kvm, struct kvm_gfn_range *range)
 {
 	struct vm_ref ref __cleanup(vm_ref_put) = vm_ref_get(kvm);
 
-	return ref.vm ? khx_notifier_unmap(ref.vm, range) :
-			 khx_stock_ops.set_spte_gfn(kvm, range);
+	if (!ref.vm)
+		return khx_stock_ops.set_spte_gfn(kvm, range);
+	khx_mmu_unmap_gfn_range(ref.vm, range);
+	return false;
 }
 #endif
 
@@ -213,7 +214,7 @@ static void op_flush_memslot(struct kvm *kvm, struct kvm_memory_slot *slot)
 	struct vm_ref ref __cleanup(vm_ref_put) = vm_ref_get(kvm);
 
 	if (ref.vm && khx_param.notifiers)
-		khx_notifier_flush_memslot(ref.vm, slot);
+		khx_mmu_flush_memslot(ref.vm, slot);
 	else
 		khx_stock_ops.flush_memslot(kvm, slot);
 	if (ref.vm && kvm->arch.nested_enable)

@@ -232,8 +232,7 @@ static int log_clear(struct khx_vm *vm, struct kvm_memory_slot *slot,
 	/* what the host has written until now is in what userspace reads, too */
 	khx_areas_collect(vm, slot, slot->dirty_bitmap);
 	log_clear_bits(slot->dirty_bitmap, named, first, words);
-	if (!vm->kvm->arch.secure_guest &&
-	    !khx_mmu_of(vm->kvm)->clean(vm, slot, named, log->first_page,
+	if (!khx_mmu_of(vm->kvm)->clean(vm, slot, named, log->first_page,
 					log->first_page + log->num_pages))
 		log_restore_bits(slot->dirty_bitmap + first, named + first, words);
 	trace_khx_dirty_log_clear(vm, slot, log, named);

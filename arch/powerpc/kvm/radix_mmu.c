@@ -578,6 +578,24 @@ bool khx_radix_test_age(struct khx_vm *vm,
 }
 EXPORT_SYMBOL_IF_KUNIT(khx_radix_test_age);
 
+/*
+ * Large leaves are split, and C is cleared. Where everything is dirty to begin
+ * with, they are split when userspace clears them.
+ */
+static void radix_start_log(struct khx_vm *vm, const struct kvm_memory_slot *slot)
+{
+	struct kvm *kvm = vm->kvm;
+	struct kvm_memory_slot *new;
+
+	if (kvm_dirty_log_manual_protect_and_init_set(kvm) ||
+	    khx_radix_clean(vm, slot, NULL, 0, slot->npages))
+		return;
+	/* stores may be missed: the first log has every page */
+	new = id_to_memslot(kvm_memslots(kvm), slot->id);
+	if (new && new->dirty_bitmap)
+		bitmap_set(new->dirty_bitmap, 0, new->npages);
+}
+
 const struct khx_mmu khx_radix_mmu = {
 	.unmap = khx_radix_unmap,
 	.age = khx_radix_age,
@@ -586,5 +604,7 @@ const struct khx_mmu khx_radix_mmu = {
 	.peek = khx_radix_peek,
 	.clean = khx_radix_clean,
 	.flush_slot = khx_radix_flush_slot,
+	.start_log = radix_start_log,
+	.stop_log = khx_join_memslot,
 	.save_dirty = khx_radix_save_dirty,
 };
