@@ -106,7 +106,7 @@ static inline unsigned long khx_pass_write(struct khx_pass *p, u64 lpid,
 
 	/* inline: entries are big endian, and constants are then swapped in advance */
 	old = __radix_pte_update(leaf->ptep, clear, set);
-	if (old & clear || set & ~old & _PAGE_PRESENT)
+	if (clear || set & _PAGE_PRESENT)
 		khx_pass_changed(p, lpid, leaf, old, (old & ~clear) | set);
 	return old;
 }

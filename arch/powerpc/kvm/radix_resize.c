@@ -128,19 +128,21 @@ static bool split_clears_c(const struct khx_split *s, gfn_t gfn)
 }
 
 /* Install the smaller leaves in the place of one. */
-static void split_install(struct khx_split *s, const struct khx_leaf *was, pte_t *table)
+static void split_install(struct khx_split *s, unsigned int nr)
 {
-	unsigned int level = khx_tree_shift_level(was->shift) - 1;
+	const struct khx_leaf was = s->leaf[nr].was;
+	unsigned int level = khx_tree_shift_level(was.shift) - 1;
 	unsigned int smaller = khx_tree_level_shift(level);
-	unsigned long old = pte_val(was->old), i, val;
+	pte_t *table = s->leaf[nr].table;
+	unsigned long i, val;
 
-	for (i = 0; i < 1UL << (was->shift - smaller); i++) {
-		val = old | (i << smaller);
-		if (!level && split_clears_c(s, (was->gpa >> PAGE_SHIFT) + i))
+	for (i = 0; i < 1UL << (was.shift - smaller); i++) {
+		val = pte_val(was.old) | (i << smaller);
+		if (!level && split_clears_c(s, (was.gpa >> PAGE_SHIFT) + i))
 			val &= ~_PAGE_DIRTY;
 		table[i] = __pte(val);
 	}
-	khx_pass_link(&s->pass, was->ptep, table, level);
+	khx_pass_link(&s->pass, was.ptep, table, level);
 }
 
 bool khx_split_finish(struct khx_split *s)
@@ -153,7 +155,7 @@ bool khx_split_finish(struct khx_split *s)
 		return true;
 	khx_pass_finish(&s->pass);
 	for (i = 0; i < s->nr; i++)
-		split_install(s, &s->leaf[i].was, s->leaf[i].table);
+		split_install(s, i);
 	s->nr = 0;
 	return !s->pass.flush->refused;
 }

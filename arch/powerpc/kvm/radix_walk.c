@@ -28,21 +28,19 @@ static void walk_skip(struct khx_walk *w, unsigned long size)
 		w->ptes = NULL;
 }
 
-/* Walk past a leaf. True if the caller wants it. */
+/* Walk past a leaf. True if the caller wants it; @w->leaf is whole only then. */
 static bool walk_leave_leaf(struct khx_walk *w, pte_t *ptep, pte_t pte, unsigned int shift)
 {
 	unsigned long size = 1UL << shift;
-	bool wanted = !w->only || pte_val(pte) & w->only;
 
-	if (wanted)
-		w->leaf = (struct khx_leaf){
-			.ptep = ptep,
-			.old = pte,
-			.gpa = w->next & ~(size - 1),
-			.shift = shift,
-		};
+	w->leaf.ptep = ptep;
+	w->leaf.gpa = w->next & ~(size - 1);
+	w->leaf.shift = shift;
 	walk_skip(w, size);
-	return wanted;
+	if (w->only && !(pte_val(pte) & w->only))
+		return false;
+	w->leaf.old = pte;
+	return true;
 }
 
 /*
