@@ -35,7 +35,7 @@
  * What our module says: the hypercall, and its return code. One line for each VM at
  * most, however often it is refused.
  */
-#define SAYS		"^[^;]*;kvm_hv_ext: .*H_(TLB|RPT)_INVALIDATE.*refused"
+#define SAYS		"^[^;]*;kvm_hv_ext: .*refused .*H_(TLB|RPT)_INVALIDATE"
 #define SAYS_WHY(rc)	SAYS ".*[^-0-9]" rc "([^0-9]|$)"
 
 /* Stock says it each time. */

@@ -14,17 +14,17 @@
 #include "module.h"
 
 #define LOADED \
-	"virtual machines created from now on are ours: areas=%d dirty_log=%d notifiers=%d nested=%d paging=%d, invalidations by %s"
+	"tracking VMs created from now on (areas=%d dirty_log=%d notifiers=%d nested=%d paging=%d; TLB invalidations by %s)"
 #define UNLOADED \
-	"kvm-hv is as it was"
+	"detached from kvm-hv"
 
 /* Before LOADED, on some machines. */
 #define AREAS_NESTED_V2 \
-	"areas=0: the hypervisor below owns them (nested API v2)"
+	"areas=0: the hypervisor owns them (nested API v2)"
 #define AREAS_SECURE \
 	"areas=0: this machine can run secure guests"
 #define SERVES_NEITHER \
-	"the hypervisor serves neither H_RPT_INVALIDATE nor H_TLB_INVALIDATE (-2): all CPUs leave their guests instead"
+	"the hypervisor serves neither H_RPT_INVALIDATE nor H_TLB_INVALIDATE (-2): all CPUs exit their guests instead"
 
 /* Refusals. */
 #define SWITCHED_OFF \
@@ -34,9 +34,9 @@
 #define NO_KVM_HV \
 	"kvm-hv is not loaded, or this machine cannot run HV guests: try 'modprobe kvm-hv' first"
 #define OPERATION_HELD \
-	"cannot replace an operation of kvm-hv: another module has done so already, with %s"
+	"cannot replace an operation of kvm-hv: another module has already replaced it with %s"
 #define FUNCTION_HELD \
-	"cannot redirect %s: it is held by another owner (a live patch?) or kernel.ftrace_enabled is 0"
+	"cannot redirect %s: a live patch, a direct call or another module holds it, or kernel.ftrace_enabled is 0"
 
 /* The kernel's own, about a parameter that it or we do not take. */
 #define PARAMETER_INVALID \

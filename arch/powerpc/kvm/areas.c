@@ -360,7 +360,7 @@ static void areas_update(struct kvm_vcpu *vcpu, struct khx_vcpu_areas *ext)
 			return;
 		}
 		if (ext->area[a].failed)
-			pr_warn_ratelimited("pid %d vCPU %d: no memory that can be pinned for an area at %#lx\n",
+			pr_warn_ratelimited("pid %d vCPU %d: cannot pin the page of a VPA, SLB shadow or DTL at gpa %#lx\n",
 					    vcpu->kvm->userspace_pid, vcpu->vcpu_id,
 					    area_of(vcpu, a)->next_gpa);
 	}

@@ -82,7 +82,7 @@ static int op_init_vm(struct kvm *kvm)
 
 	/* On a host with the hash MMU; elsewhere a VM begins as a radix guest. */
 	if (!kvm_is_radix(kvm) && attach_hpt_hooks()) {
-		pr_warn_once("virtual machines stay on kvm-hv alone: functions that HPT guests need are held, see above\n");
+		pr_warn_once("VMs stay on kvm-hv: functions that HPT guests need are held, see above\n");
 		return 0;
 	}
 
@@ -446,7 +446,7 @@ static int attach_check_ops(void)
 
 			if (ops_replacement(r, m) &&
 			    !within_module((unsigned long)fn, ops->owner)) {
-				pr_err("cannot replace an operation of kvm-hv: another module has done so already, with %ps\n",
+				pr_err("cannot replace an operation of kvm-hv: another module has already replaced it with %ps\n",
 				       fn);
 				return -EBUSY;
 			}

@@ -66,7 +66,7 @@ static bool flush_debug_range_settled(struct khx_flush_debug *d, unsigned long f
 	if (d->blind || !xa_find(&d->owed, &index, last, XA_PRESENT))
 		return true;
 
-	WARN_ONCE(1, "LPID %lu page %#lx: a leaf was changed, and that is relied upon, but not flushed\n",
+	WARN_ONCE(1, "LPID %lu page %#lx: leaf changed without TLB flush\n",
 		  index >> FLUSH_DEBUG_LPID_SHIFT, index & ((1UL << FLUSH_DEBUG_LPID_SHIFT) - 1));
 	return false;
 }

@@ -252,7 +252,7 @@ int khx_hooks_init(void)
 		return err;
 
 	if (!khx_self_test()) {
-		pr_err("a redirected function was not redirected: has ftrace been disabled by a fault? see earlier messages\n");
+		pr_err("ftrace redirects no calls: has a fault disabled it? see earlier messages\n");
 		khx_hooks_remove();
 		return -EIO;
 	}

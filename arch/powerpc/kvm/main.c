@@ -103,7 +103,7 @@ static int __init khx_init(void)
 	}
 
 	if (khx_param.areas && khx_nested_v2()) {
-		pr_info("areas=0: the hypervisor below owns them (nested API v2)\n");
+		pr_info("areas=0: the hypervisor owns them (nested API v2)\n");
 		khx_param.areas = false;
 	}
 	/* KVM_PPC_SVM_OFF unpins areas in kvm-hv's way. */
@@ -124,9 +124,9 @@ static int __init khx_init(void)
 		return err;
 
 	if (!khx_kernel_is_tested())
-		pr_info("Linux %s has all that is needed, but is none of those that are tested (%s)\n",
+		pr_info("Linux %s is not among the tested kernels (%s), but has all that is needed\n",
 			init_utsname()->release, KHX_TESTED_KERNELS);
-	pr_info("virtual machines created from now on are ours: areas=%d dirty_log=%d notifiers=%d nested=%d paging=%d, invalidations by %s\n",
+	pr_info("tracking VMs created from now on (areas=%d dirty_log=%d notifiers=%d nested=%d paging=%d; TLB invalidations by %s)\n",
 		khx_param.areas, khx_param.dirty_log, khx_param.notifiers, khx_param.nested,
 		khx_param.paging, khx_flush_default->name);
 	return 0;
@@ -136,7 +136,7 @@ module_init(khx_init);
 static void __exit khx_exit(void)
 {
 	khx_detach();
-	pr_info("kvm-hv is as it was\n");
+	pr_info("detached from kvm-hv\n");
 }
 module_exit(khx_exit);
 

@@ -656,7 +656,7 @@ void khx_nested_drop_memslot(struct khx_vm *vm, const struct kvm_memory_slot *sl
 			else if (IS_ENABLED(CONFIG_KVM_HV_EXT_DEBUG))
 				/* stock's notifiers have taken leaves in other memslots' names */
 				WARN_ONCE(khx_param.notifiers,
-					  "shadow PTEs of a page that the guest has not got\n");
+					  "stale nested rmap of a deleted memslot\n");
 		}
 		spin_unlock(&kvm->mmu_lock);
 	}

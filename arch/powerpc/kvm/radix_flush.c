@@ -186,7 +186,7 @@ void khx_flush_probe(unsigned int ceiling)
 			this_machine.ceiling = 0;
 	} else {
 		this_machine = backend_none;
-		pr_info("the hypervisor serves neither H_RPT_INVALIDATE nor H_TLB_INVALIDATE (%d): all CPUs leave their guests instead\n",
+		pr_info("the hypervisor serves neither H_RPT_INVALIDATE nor H_TLB_INVALIDATE (%d): all CPUs exit their guests instead\n",
 			H_FUNCTION);
 	}
 	if (ceiling)
@@ -218,7 +218,7 @@ bool khx_flush_lpid(struct khx_flusher *flusher, u64 lpid)
 
 	if (rc) {
 		if (atomic_inc_return(&flusher->refusals) == 1)
-			pr_warn("pid %d: %s for all of LPID %llu was refused by the hypervisor with %ld: all CPUs leave their guests instead, and the dirty log reports pages once more\n",
+			pr_warn("pid %d: the hypervisor refused %s for all of LPID %llu (%ld): all CPUs exit their guests instead, and the dirty log reports pages again\n",
 				flusher->pid, flusher->backend->name,
 				(unsigned long long)lpid, rc);
 		kick_all_cpus_sync();

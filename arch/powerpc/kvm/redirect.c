@@ -115,7 +115,7 @@ static int redirect_find(struct khx_redirect *r)
 		err = redirect_locate(name, &ip, &r->caller_start, &r->caller_size);
 	}
 	if (err)
-		pr_err("cannot redirect %s: no such function in this kernel, or it cannot be traced (%d)\n",
+		pr_err("cannot redirect %s: not in this kernel, or not traceable (%d)\n",
 		       name, err);
 	else if (r->original)
 		*r->original = (void *)start;
@@ -171,7 +171,7 @@ static void redirect_name_held(const struct khx_redirects *t)
 			unregister_ftrace_function(&one.ops);
 		ftrace_free_filter(&one.ops);
 		if (err) {
-			pr_err("cannot redirect %s: it is held by another owner (a live patch, or a module that calls it directly?) or kernel.ftrace_enabled is 0\n",
+			pr_err("cannot redirect %s: a live patch, a direct call or another module holds it, or kernel.ftrace_enabled is 0\n",
 			       r->name);
 			return;
 		}
@@ -213,7 +213,7 @@ void khx_redirect_unregister(struct khx_redirects *t)
 {
 	/* nothing was registered if no row applies */
 	if (t->ops.flags & FTRACE_OPS_FL_ENABLED && unregister_ftrace_function(&t->ops)) {
-		pr_emerg("ftrace was disabled by a fault and does not let go: this module cannot be removed, the host goes on with it; reboot when you can\n");
+		pr_emerg("a fault has disabled ftrace, which keeps this module's hooks: the module cannot be removed; reboot when possible\n");
 		for (;;)
 			schedule_timeout_idle(MAX_SCHEDULE_TIMEOUT);
 	}
