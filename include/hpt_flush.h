@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Invalidation of translations that HPTEs gave: of one HPTE, or of all of an
- * LPID. HPT guests run on bare metal only, so each is a tlbie.
+ * Invalidate translations that come from HPTEs: those of one HPTE, or all of an
+ * LPID. HPT guests run on bare metal only, so every invalidation is a tlbie.
  */
 #ifndef KHX_HPT_FLUSH_H
 #define KHX_HPT_FLUSH_H
@@ -12,13 +12,15 @@ struct kvm;
 
 /**
  * struct khx_hpt_flush_backend - how this machine invalidates
- * @ceiling:	HPTEs above which one invalidation of all of the LPID is better
- * @hpte:	make an HPTE invalid and invalidate what it gave
- * @clear_ref:	clear R of a valid HPTE and invalidate what it gave
- * @lpid:	invalidate all of the VM's LPID; NULL where HPTEs have to be named
+ * @ceiling:	invalidate the whole LPID for more HPTEs than this
+ * @hpte:	clear V of an HPTE and invalidate its translations
+ * @clear_ref:	clear R of a valid HPTE and invalidate its translations
+ * @lpid:	invalidate all translations of the VM's LPID; NULL where only
+ *		single HPTEs can be invalidated
  *
- * Context of all: any; the HPTE is locked. On return the invalidation is
- * complete on all CPUs, and R and C of the HPTE are final if it is not valid.
+ * Context of all: any; the caller has locked the HPTE. On return the
+ * invalidation is complete on all CPUs, and R and C of an HPTE that is not
+ * valid are final.
  */
 struct khx_hpt_flush_backend {
 	unsigned int ceiling;
@@ -28,7 +30,7 @@ struct khx_hpt_flush_backend {
 };
 
 /**
- * khx_hpt_flush_default() - the backend for this machine
+ * khx_hpt_flush_default() - get the backend for this machine
  *
  * Context: any.
  */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What is done to the HPTEs of HPT guests: struct khx_mmu has the rules of
- * each operation, this is what its implementation shares.
+ * Operations on the HPTEs of HPT guests. struct khx_mmu documents the rules of
+ * each operation.
  */
 #ifndef KHX_HPT_MMU_H
 #define KHX_HPT_MMU_H
@@ -21,9 +21,9 @@ struct kvm_memory_slot;
 #define KHX_HPTES	4096
 
 /**
- * struct khx_hptes - HPTEs of a VM that are locked
- * @nr:		how many
- * @index:	where they are in the HPT
+ * struct khx_hptes - HPTEs of a VM that a pass has locked
+ * @nr:		number of HPTEs
+ * @index:	their indices in the HPT
  */
 struct khx_hptes {
 	unsigned int nr;
@@ -73,21 +73,21 @@ static inline bool khx_hpt_guests_possible(void)
 }
 
 /**
- * struct khx_hpte - an HPTE as it was, in the format that guests enter
+ * struct khx_hpte - copy of an HPTE, in the format that guests enter
  * @v:		first doubleword
- * @r:		second doubleword; the page is the host's
- * @guest_r:	what the guest has for @r
+ * @r:		second doubleword; its page number is the host's
+ * @guest_r:	second doubleword as the guest sees it
  */
 struct khx_hpte {
 	unsigned long v, r, guest_r;
 };
 
 /**
- * khx_hpte_read() - wait for the lock of an HPTE, and read it
- * @hpt:	an HPT that stays
- * @index:	where in it
+ * khx_hpte_read() - lock an HPTE and read it
+ * @hpt:	the HPT; the caller prevents it from being freed
+ * @index:	index of the HPTE in @hpt
  *
- * Context: any but with an HPTE or a chain locked.
+ * Context: any, but the caller must not hold the lock of an HPTE or a chain.
  */
 struct khx_hpte khx_hpte_read(const struct kvm_hpt_info *hpt, unsigned long index);
 

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Invalidation of translations that HPTEs gave (Power ISA v3.0B book III,
- * 5.9.3.3). A single HPTE goes by kvm-hv's own functions in the kernel; all of
- * an LPID by a tlbie of ours, which processors before POWER9 do not have.
+ * Invalidate translations that come from HPTEs (Power ISA v3.0B book III,
+ * 5.9.3.3). kvm-hv's built-in functions invalidate a single HPTE. For a whole
+ * LPID the module issues the tlbie itself, in a form that processors before
+ * POWER9 lack.
  */
 #include <linux/kvm_host.h>
 #include <asm/cputable.h>
@@ -13,7 +14,7 @@
 #include "compat.h"
 #include "hpt_flush.h"
 
-/* As for radix guests: above so many the kernel's own flushes prefer one of all. */
+/* As tlb_single_page_flush_ceiling of the kernel (mm/book3s64/radix_tlb.c). */
 #define HPT_FLUSH_CEILING		33
 
 /* RIC=0 (TLB only), PRS=0 (partition-scoped); R: 0 for HPT, 1 for radix. */
@@ -27,11 +28,14 @@ static __always_inline void hpt_flush_tlbie_lpid(unsigned long lpid, const int r
 }
 
 /*
- * POWER9 has two errata with cures that powerpc knows: a store may pass a tlbie, unless that comes
- * twice (STQ_BUG; "powerpc/mm: Fixup tlbie vs store ordering issue on POWER9"),
- * and a change of the partition may, unless one for LPID 0 in radix format
- * follows (ERAT_BUG; Linux 5.4, "powerpc/mm: Fixup tlbie vs mtpidr/mtlpidr
- * ordering issue on POWER9").
+ * Work around two POWER9 errata, as fixup_tlbie_lpid() does:
+ *
+ * - A tlbie may complete before earlier stores have drained, unless it is
+ *   issued twice (STQ_BUG; "powerpc/mm: Fixup tlbie vs store ordering issue on
+ *   POWER9").
+ * - A tlbie may miss the ERAT when another thread of the core executes mtlpidr,
+ *   unless a radix tlbie for LPID 0 follows (ERAT_BUG; Linux 5.4, "powerpc/mm:
+ *   Fixup tlbie vs mtpidr/mtlpidr ordering issue on POWER9").
  */
 static void hpt_flush_all(struct kvm *kvm)
 {

@@ -1,23 +1,29 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What is done to the HPTEs of HPT guests: C bits are harvested, R bits aged,
- * HPTEs made absent. Each is a pass over pages of a memslot: it follows the
- * chains that the rmap array has of valid HPTEs by page, locks those it wants,
- * invalidates what all of them gave in one go, and then settles each.
+ * Operations on the HPTEs of HPT guests: harvest C bits, age R bits, make HPTEs
+ * absent. Each is a pass over pages of a memslot. The rmap array of the memslot
+ * has one chain of valid HPTEs per page. A pass walks these chains, locks the
+ * HPTEs that it wants, invalidates the translations of all of them together,
+ * and then settles each HPTE.
  *
- * Hypercalls work on the same HPTEs and chains at the same time, on POWER8 in
- * real mode, so words and rules are theirs (asm/kvm_book3s_64.h):
+ * Hypercalls change the same HPTEs and chains concurrently, on POWER8 in real
+ * mode, so passes use their data structures and follow their rules
+ * (asm/kvm_book3s_64.h):
  *
  * - Lock order: kvm->mmu_lock, HPTE (HPTE_V_HVLOCK), chain (in the rmap word).
- *   With a chain locked, an HPTE may only be tried: whoever has it may want the
- *   chain. With HPTEs locked, one more may not be waited for.
- * - A chain has the HPTEs whose page begins there, larger ones too.
- * - An HPTE comes into a chain only if no invalidation is in progress or was
- *   since its page was looked up (mmu_invalidate_retry() with the chain locked).
+ *   With a chain locked, a pass may only try to lock an HPTE: its holder may
+ *   wait for the chain. With HPTEs locked, a pass must not wait for another
+ *   one.
+ * - The chain of a gfn has the HPTEs whose page begins there, including those
+ *   that are larger than PAGE_SIZE.
+ * - An HPTE is added to a chain only if no invalidation is in progress, and
+ *   none has begun since its page was looked up (mmu_invalidate_retry() with
+ *   the chain locked).
  *
- * Which flush covers what was cleared: always one while the HPTE is locked. An
- * HPTE is not valid from before that flush until its R and C have been read, so
- * nothing sets them any more, and nobody else takes it for removed.
+ * A pass flushes what it has cleared while the HPTE is locked. Unless the pass
+ * clears only R, the HPTE is absent instead of valid from before that flush
+ * until its R and C have been read: hardware no longer sets them, and other
+ * CPUs do not mistake the HPTE for a removed one.
  */
 #include <linux/bitmap.h>
 #include <linux/kvm_host.h>
@@ -39,9 +45,9 @@
 #define HPT_RMAP_CHANGED	(HPTE_R_C << KVMPPC_RMAP_RC_SHIFT)
 
 /*
- * In one hold of mmu_lock, which a vCPU may have to wait for in its hypercall:
- * rmap words looked at, and HPTEs locked, if one tlbie serves all of these or if
- * each takes its own.
+ * Limits for one hold of mmu_lock, which a vCPU may wait for in a hypercall:
+ * rmap words read; HPTEs locked if one tlbie covers all of them; HPTEs locked
+ * if each needs its own tlbie.
  */
 #define HPT_CHUNK		2048
 #define HPT_LOCKED_AT_ONCE	512
@@ -51,11 +57,12 @@ struct hpt_pass;
 
 /**
  * struct hpt_action - what a pass does
- * @wanted:	does it concern a valid HPTE with this second doubleword?
- * @settle:	what to do with the HPTE after the flush, up to unlocking it
- * @rmap_clear:	bits of the rmap word that it clears
- * @unlink:	HPTEs leave their chain
- * @stays_valid: only R is cleared; HPTEs serve the guest all the time
+ * @wanted:	does the pass apply to an HPTE with this second doubleword?
+ * @settle:	called after the flush: completes the operation on an HPTE and
+ *		unlocks it
+ * @rmap_clear:	bits to clear in the rmap word
+ * @unlink:	remove HPTEs from their chain
+ * @stays_valid: clear only R; HPTEs stay valid
  */
 struct hpt_action {
 	bool (*wanted)(const struct hpt_pass *p, unsigned long r);
@@ -67,13 +74,14 @@ struct hpt_action {
 
 /**
  * struct hpt_pass - a pass over pages of a memslot
- * @vm:		whose
+ * @vm:		VM of the memslot
  * @slot:	the memslot
- * @action:	what for
- * @map:	bitmap of dirty pages that are found
- * @cleaned:	bitmap of pages that are to be cleaned; NULL: all
- * @spare_pinned:	HPTEs of pages that are pinned are not concerned
- * @seen:	rmap bits that were cleared, and the same bits of HPTEs
+ * @action:	what the pass does
+ * @map:	bitmap in which the pass sets the bits of dirty pages
+ * @cleaned:	bitmap of pages to clean; NULL: all
+ * @spare_pinned:	skip HPTEs that map pinned pages
+ * @seen:	bits of @action->rmap_clear that were set in rmap words; and
+ *		KVMPPC_RMAP_REFERENCED if R was set in an HPTE
  */
 struct hpt_pass {
 	struct khx_vm *vm;
@@ -122,7 +130,7 @@ static unsigned long hpt_hpte_size(const __be64 *hptep, const struct revmap_entr
 	return kvmppc_actual_pgsz(hpt_hpte_dword(hptep, 0), rev->guest_rpte);
 }
 
-/* First page, and first page behind, of what an HPTE maps. */
+/* First gfn that an HPTE maps; and the end of the range, exclusive. */
 static gfn_t hpt_first_gfn(const __be64 *hptep, const struct revmap_entry *rev)
 {
 	return hpte_rpn(rev->guest_rpte, hpt_hpte_size(hptep, rev));
@@ -133,7 +141,7 @@ static gfn_t hpt_end_gfn(const __be64 *hptep, const struct revmap_entry *rev)
 	return hpt_first_gfn(hptep, rev) + DIV_ROUND_UP(hpt_hpte_size(hptep, rev), PAGE_SIZE);
 }
 
-/* The guest sees R and C of an HPTE in its own copy (H_READ, or when it goes). */
+/* The guest reads R and C from rev->guest_rpte (H_READ, H_REMOVE). */
 static void hpt_keep_rc(struct kvm *kvm, struct revmap_entry *rev, unsigned long rc)
 {
 	if (!(rc & ~rev->guest_rpte))
@@ -149,7 +157,7 @@ struct khx_hpte khx_hpte_read(const struct kvm_hpt_info *hpt, unsigned long inde
 
 	preempt_disable();
 	while (!try_lock_hpte(hptep, HPTE_V_HVLOCK)) {
-		/* whoever has it may have been preempted */
+		/* the holder of the lock may be preempted */
 		preempt_enable();
 		cpu_relax();
 		preempt_disable();
@@ -167,7 +175,7 @@ struct khx_hpte khx_hpte_read(const struct kvm_hpt_info *hpt, unsigned long inde
 	return hpte;
 }
 
-/* Invalidate what the HPTEs gave, each or all of the LPID. */
+/* Invalidate translations of the locked HPTEs only, or all of the LPID. */
 static void hpt_pass_invalidate(struct hpt_pass *p, bool all)
 {
 	const struct khx_hpt_flush_backend *backend = p->vm->hpt.backend;
@@ -183,7 +191,7 @@ static void hpt_pass_invalidate(struct hpt_pass *p, bool all)
 		else if (!all)
 			backend->hpte(kvm, hpt_hpte(kvm, index), index);
 		else if (p->action->stays_valid)
-			/* the byte that has R, as the processor writes it */
+			/* write only the byte with R, as hardware does */
 			((u8 *)hpt_hpte(kvm, index))[14] &= ~(HPTE_R_R >> 8);
 		if (!all)
 			khx_flush_debug_paid(&p->vm->debug, kvm->arch.lpid,
@@ -196,7 +204,7 @@ static void hpt_pass_invalidate(struct hpt_pass *p, bool all)
 	}
 }
 
-/* Flush, settle and unlock all HPTEs that are locked. */
+/* Flush, settle and unlock all locked HPTEs. */
 static void hpt_pass_finish(struct hpt_pass *p)
 {
 	const struct khx_hpt_flush_backend *backend = p->vm->hpt.backend;
@@ -244,9 +252,9 @@ static bool hpt_is_pinned(const struct hpt_pass *p, const __be64 *hptep,
 }
 
 /*
- * With the HPTE and its chain locked. False if it is not for this pass after all. One
- * that does not map the page of its chain is none of ours: it leaves the chain, but
- * settling it would mark pages of another memslot.
+ * Called with the HPTE and its chain locked. Returns false if the pass does not
+ * want the HPTE after all. An HPTE that does not map the page of the chain is
+ * unlinked but not settled, which would mark pages of another memslot.
  */
 static bool hpt_pass_take(struct hpt_pass *p, unsigned long index, gfn_t gfn)
 {
@@ -275,14 +283,14 @@ static bool hpt_pass_take(struct hpt_pass *p, unsigned long index, gfn_t gfn)
 	return true;
 }
 
-/* Does an HPTE of the chain of @gfn map anything from @reach on? */
+/* Does an HPTE in the chain of @gfn map @reach or a later page? */
 static bool hpt_hpte_reaches(const __be64 *hptep, const struct revmap_entry *rev, gfn_t gfn,
 			     gfn_t reach)
 {
 	return gfn == reach || hpt_end_gfn(hptep, rev) > reach;
 }
 
-/* An attempt may also fail because an interrupt came, and nobody has the lock. */
+/* try_lock_hpte() may also fail on an interrupt, with the HPTE not locked. */
 static bool hpt_try_lock(__be64 *hptep)
 {
 	while (!try_lock_hpte(hptep, HPTE_V_HVLOCK))
@@ -292,9 +300,9 @@ static bool hpt_try_lock(__be64 *hptep)
 }
 
 /*
- * Lock the HPTEs of one chain, of those that begin there the ones that reach
- * @reach. False if it must be looked at again, because there was no room or a lock
- * was not to be had; nothing is locked then.
+ * Lock the HPTEs in the chain of @gfn that reach @reach. Returns false, with no
+ * HPTE locked, if the caller must walk the chain again: there was no room for
+ * another HPTE, or another CPU held the lock of one.
  */
 static bool hpt_gather_chain_once(struct hpt_pass *p, gfn_t gfn, gfn_t reach)
 {
@@ -304,7 +312,7 @@ static bool hpt_gather_chain_once(struct hpt_pass *p, gfn_t gfn, gfn_t reach)
 	__be64 *hptep;
 
 	lock_rmap(rmapp);
-	/* the word is about its own page, not about those behind it */
+	/* R and C in the rmap word are those of @gfn, not of later pages */
 	if (gfn == reach) {
 		p->seen |= *rmapp & p->action->rmap_clear;
 		*rmapp &= ~p->action->rmap_clear;
@@ -320,7 +328,7 @@ static bool hpt_gather_chain_once(struct hpt_pass *p, gfn_t gfn, gfn_t reach)
 		hptep = hpt_hpte(kvm, index);
 		next = rev[index].forw;
 		if (p->vm->hpt.locked->nr == KHX_HPTES) {
-			/* who has left a chain is settled with that unlocked */
+			/* settling an unlinked HPTE takes the chain lock */
 			if (p->action->unlink)
 				goto again;
 			hpt_pass_finish(p);
@@ -353,8 +361,9 @@ static void hpt_gather_chain(struct hpt_pass *p, gfn_t gfn, gfn_t reach)
 }
 
 /*
- * Where HPTEs that are larger than a host page begin if they reach a page from
- * before it: the pages of these, at most one for each size.
+ * Page sizes of HPTEs that may be larger than PAGE_SIZE: 64 KiB, 16 MiB, 16
+ * GiB. hpt_large_begin() returns the gfn at which an HPTE of one of these sizes
+ * begins if it maps @gfn; or @gfn if none can begin before it in the memslot.
  */
 #define HPT_NR_LARGE	3
 
@@ -368,7 +377,7 @@ static gfn_t hpt_large_begin(const struct hpt_pass *p, gfn_t gfn, unsigned int i
 	return begin < p->slot->base_gfn ? gfn : begin;
 }
 
-/* All HPTEs that map a page of a range, with mmu_lock held. */
+/* Run a pass on all HPTEs that map a page of a range. */
 static void hpt_gather_range(struct hpt_pass *p, gfn_t start, gfn_t end)
 {
 	unsigned int i;
@@ -392,8 +401,8 @@ static bool hpt_wanted_all(const struct hpt_pass *p, unsigned long r)
 }
 
 /*
- * The HPTE is absent: an access of the guest faults, and the host maps the page
- * again if it may. Key 31 would tell that it is not memory.
+ * Leave the HPTE absent: the guest's next access faults, and the host maps the
+ * page again if it may. Clear the key, as key 31 would mark emulated MMIO.
  */
 static void hpt_settle_absent(struct hpt_pass *p, __be64 *hptep, struct revmap_entry *rev)
 {
@@ -432,7 +441,7 @@ void khx_hpt_unmap(struct khx_vm *vm, const struct kvm_memory_slot *slot,
 	gfn_t chunk;
 
 	while (start < end && !kvm_is_radix(kvm)) {
-		/* as many as one invalidation covers */
+		/* KHX_HPTES: one invalidation covers as many HPTEs */
 		chunk = how & KHX_UNMAP_MAY_SLEEP ? min(start + KHX_HPTES, end) : end;
 		hpt_gather_range(&p, start, chunk);
 		start = chunk;
@@ -452,9 +461,9 @@ void khx_hpt_flush_slot(struct khx_vm *vm,
 	while (gfn < end) {
 		chunk = min(gfn + HPT_CHUNK, end);
 		spin_lock(&kvm->mmu_lock);
-		/* hypercalls that have looked at the old slot try again */
+		/* hypercalls that have looked up the old slot retry */
 		kvm->mmu_invalidate_seq++;
-		/* An HPT that goes, goes after the mode has changed. */
+		/* kvm-hv sets arch.radix before it frees the HPT */
 		if (!kvm_is_radix(kvm))
 			hpt_gather_range(&p, gfn, chunk);
 		spin_unlock(&kvm->mmu_lock);
@@ -536,9 +545,11 @@ bool khx_hpt_test_age(struct khx_vm *vm, const struct kvm_memory_slot *slot,
 EXPORT_SYMBOL_IF_KUNIT(khx_hpt_test_age);
 
 /*
- * POWER8 has no invalidation of all, which would have made processors write the
- * C bits that they still keep. There a page without C may be dirty if it can be
- * written. Only the last harvest, for which vCPUs are stopped, has to be exact.
+ * The POWER8 backend cannot invalidate the whole LPID, which would make
+ * hardware write back the C bits that it still caches. So there a page may be
+ * dirty if its HPTE is writable, even without C. Such HPTEs are wanted only
+ * while no vCPU runs: only the last harvest must be exact, and userspace stops
+ * vCPUs for that one.
  */
 static bool hpt_wanted_dirty(const struct hpt_pass *p, unsigned long r)
 {
@@ -580,8 +591,8 @@ static void hpt_settle_harvested(struct hpt_pass *p, __be64 *hptep, struct revma
 }
 
 /*
- * The rmap word's own C goes too: what made it is accumulated, and an HPTE that
- * comes later starts with the C that the rmap word allows.
+ * Clear C in the rmap word as well: it has been added to dirty_bitmap already,
+ * and H_ENTER would let the next HPTE start with C set.
  */
 static const struct hpt_action hpt_collect_dirty = {
 	.wanted = hpt_wanted_dirty,
@@ -596,15 +607,19 @@ static void hpt_settle_peeked(struct hpt_pass *p, __be64 *hptep, struct revmap_e
 	hpt_make_valid(hptep);
 }
 
-/* C stays, but has to be written back first where that takes an invalidation of each. */
+/*
+ * C stays set. Without @lpid of the backend hardware writes C back only if each
+ * HPTE is invalidated; with it, hpt_peek_chain() reads C without locking HPTEs.
+ */
 static const struct hpt_action hpt_peek_dirty = {
 	.wanted = hpt_wanted_dirty,
 	.settle = hpt_settle_peeked,
 };
 
 /*
- * C bits of a chain, where all are written back. What is just being changed may
- * tell of a store that was reported before; none is left out.
+ * Report the C bits of a chain, all of which hpt_write_back_c() has made
+ * hardware write back. A racing update may cause a page to be reported twice,
+ * never to be missed.
  */
 static void hpt_peek_chain(struct hpt_pass *p, gfn_t gfn)
 {
@@ -625,7 +640,7 @@ static void hpt_peek_chain(struct hpt_pass *p, gfn_t gfn)
 	unlock_rmap(rmapp);
 }
 
-/* Pages of a larger HPTE that are not to be cleaned are accumulated. */
+/* Accumulate the pages of a larger HPTE that the caller does not clean. */
 static void hpt_settle_cleaned(struct hpt_pass *p, __be64 *hptep, struct revmap_entry *rev)
 {
 	const struct kvm_memory_slot *slot = p->slot;
@@ -644,13 +659,13 @@ static const struct hpt_action hpt_clean_dirty = {
 	.rmap_clear = HPT_RMAP_CHANGED,
 };
 
-/* HPTEs locked in one hold of mmu_lock. */
+/* HPTEs to lock in one hold of mmu_lock. The last chain may exceed it. */
 static unsigned int hpt_most_locked(const struct hpt_pass *p)
 {
 	return p->vm->hpt.backend->lpid ? HPT_LOCKED_AT_ONCE : HPT_LOCKED_ONE_BY_ONE;
 }
 
-/* One hold of mmu_lock. Returns where to go on. */
+/* Holds mmu_lock once. Returns the gfn to continue from. */
 static gfn_t hpt_collect_chunk(struct hpt_pass *p, gfn_t gfn, gfn_t end)
 {
 	struct kvm *kvm = p->vm->kvm;
@@ -658,7 +673,7 @@ static gfn_t hpt_collect_chunk(struct hpt_pass *p, gfn_t gfn, gfn_t end)
 
 	spin_lock(&kvm->mmu_lock);
 	for (end = min(gfn + HPT_CHUNK, end); gfn < end && p->vm->hpt.locked->nr < most; gfn++)
-		/* A chain that begins now has no store that is to be seen. */
+		/* HPTEs linked from now on are for the next collection */
 		if (!(READ_ONCE(*hpt_rmap(p, gfn)) & (KVMPPC_RMAP_PRESENT | HPT_RMAP_CHANGED)))
 			continue;
 		else if (p->action == &hpt_peek_dirty && p->vm->hpt.backend->lpid)
@@ -670,7 +685,10 @@ static gfn_t hpt_collect_chunk(struct hpt_pass *p, gfn_t gfn, gfn_t end)
 	return gfn;
 }
 
-/* Processors may keep a C bit until then (Power ISA v3.0B book III, 5.7.12). */
+/*
+ * Hardware may cache a C bit until its translation is invalidated (Power ISA
+ * v3.0B book III, 5.7.12).
+ */
 static void hpt_write_back_c(struct khx_vm *vm)
 {
 	if (vm->hpt.backend->lpid)
@@ -725,7 +743,7 @@ static bool hpt_is_to_clean(const struct hpt_pass *p, gfn_t gfn)
 	return !p->cleaned || test_bit_le(gfn - p->slot->base_gfn, p->cleaned);
 }
 
-/* The next page to clean, from one on, or where to go on looking. */
+/* Returns the next gfn to clean from @gfn on, or the gfn to search on from. */
 static gfn_t hpt_next_to_clean(const struct hpt_pass *p, gfn_t gfn, gfn_t end)
 {
 	gfn_t base = p->slot->base_gfn;
@@ -736,7 +754,7 @@ static gfn_t hpt_next_to_clean(const struct hpt_pass *p, gfn_t gfn, gfn_t end)
 	return base + find_next_bit_le(p->cleaned, end - base, gfn - base);
 }
 
-/* One hold of mmu_lock. Returns where to go on. */
+/* Holds mmu_lock once. Returns the gfn to continue from. */
 static gfn_t hpt_clean_chunk(struct hpt_pass *p, gfn_t gfn, gfn_t end)
 {
 	unsigned int most = hpt_most_locked(p), budget = HPT_CHUNK, i;
@@ -798,6 +816,6 @@ const struct khx_mmu khx_hpt_mmu = {
 	.peek = khx_hpt_peek,
 	.clean = khx_hpt_clean,
 	.flush_slot = khx_hpt_flush_slot,
-	/* nothing may follow a chain into an HPT that goes */
+	/* unlink all HPTEs: no chain may lead into an HPT that is freed */
 	.save_dirty = khx_hpt_flush_slot,
 };
