@@ -1,18 +1,20 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The life of an HPT: nobody follows a chain of the reverse map, or an index, into
- * one that has gone.
+ * Lifetime of HPTs: prevents the use of an rmap chain or an HPTE index of an
+ * HPT that has been freed.
  *
- * A guest gets another HPT by KVM_PPC_ALLOCATE_HTAB and by KVM_PPC_RESIZE_HPT_COMMIT,
- * and loses it when it becomes a radix guest. kvm-hv keeps vCPUs out of all three, but
- * looks at the reverse map only when the old HPT has been freed, lets hypercalls that
- * have begun go on, and does not keep readers of KVM_PPC_GET_HTAB_FD out.
+ * KVM_PPC_ALLOCATE_HTAB and KVM_PPC_RESIZE_HPT_COMMIT replace the HPT of a
+ * guest, and a guest that becomes a radix guest loses its HPT. kvm-hv keeps
+ * vCPUs out during all three, but KVM_PPC_ALLOCATE_HTAB frees the old HPT
+ * before it resets the reverse map, hypercalls that have begun continue, and
+ * readers of KVM_PPC_GET_HTAB_FD are not excluded.
  *
- * What KVM_PPC_RESIZE_HPT_PREPARE has begun is made by a worker, and kvm-hv loses sight of
- * it when another is asked for and when the VM ends: here one is made at a time, and
- * the worker is waited for.
+ * KVM_PPC_RESIZE_HPT_PREPARE starts a worker that allocates the new HPT. kvm-hv
+ * loses track of the worker when userspace asks for another order and when the
+ * VM ends. The module allows one worker at a time, and waits for it.
  *
- * Lock order: the lock of readers, that of vCPUs that begin, kvm->arch.mmu_setup_lock.
+ * Lock order: khx_hpt_life.readers, khx_hpt_life.begin,
+ * kvm->arch.mmu_setup_lock.
  */
 #ifndef KHX_HPT_LIFE_H
 #define KHX_HPT_LIFE_H
@@ -30,65 +32,73 @@ struct kvm_ppc_resize_hpt;
 struct kvm_vcpu;
 
 /**
- * struct khx_hpt_life - what protects the HPT of a VM
- * @readers:	read-held by who reads or writes the HPT for userspace
- * @begin:	held by who makes a VM's MMU ready, and by who replaces its HPT
- * @closed:	the HPT is replaced while vCPUs run: no HPTE is entered
- * @was_ready:	of khx_hpt_life_stop(), for khx_hpt_life_start(); @begin
- * @preparing:	order of the HPT that a worker of kvm-hv's may be making; 0: none does;
- *		@readers, held for writing
- * @any_prepared: one has been at work; the same
+ * struct khx_hpt_life - protects the HPT of a VM
+ * @readers:	read-held while userspace reads or writes the HPT
+ * @begin:	held while kvm-hv makes the MMU ready, and from
+ *		khx_hpt_life_stop() to khx_hpt_life_start()
+ * @closed:	not 0 while the HPT is replaced with vCPUs running: H_ENTER and
+ *		page faults install no HPTE
+ * @was_ready:	kvm->arch.mmu_ready as khx_hpt_life_stop() found it, for
+ *		khx_hpt_life_start(); protected by @begin
+ * @preparing:	order of the HPT that a worker of kvm-hv may be allocating, or
+ *		0; protected by @readers, held for writing
+ * @any_prepared: kvm-hv may have a prepared HPT, or a worker; protected as
+ *		@preparing
  */
 struct khx_hpt_life {
-	struct rw_semaphore readers;	/* see above, as the other two */
-	struct mutex begin;		/* see above */
+	struct rw_semaphore readers;
+	struct mutex begin;		/* see @begin */
 	atomic_t closed;
 	bool was_ready;
 	u32 preparing;
 	bool any_prepared;
 };
 
-/* VMs whose HPT is replaced while vCPUs run. */
+/* Number of VMs whose HPT is replaced while vCPUs run. */
 extern atomic_t khx_hpts_closed;
 
 void khx_hpt_life_init(struct khx_hpt_life *life);
 
 /**
- * khx_hpt_life_stop() - before the HPT of a VM is replaced
- * @vm:		a VM of ours
+ * khx_hpt_life_stop() - prepare for kvm-hv to replace the HPT of a VM
+ * @vm:		a tracked VM
  *
- * No vCPU begins to run until khx_hpt_life_start(), and what the HPT knows of stores is
- * accumulated; no chain leads into it any more.
+ * Prevents vCPUs from starting until khx_hpt_life_start(). For an HPT guest,
+ * accumulates its C bits in the dirty bitmaps and unlinks all HPTEs from the
+ * rmap chains.
  *
  * Context: may sleep.
- * Return: 0; -EBUSY if a vCPU runs, as kvm-hv has it; -EINTR if the caller is to die.
+ * Return: 0; -EBUSY if a vCPU is running, as kvm-hv returns; -EINTR on a fatal
+ * signal.
  */
 int khx_hpt_life_stop(struct khx_vm *vm);
 
 /**
- * khx_hpt_life_start() - after khx_hpt_life_stop() and what kvm-hv did
- * @vm:		a VM of ours
- * @untouched:	kvm-hv refused before it looked at the VM
+ * khx_hpt_life_start() - undo khx_hpt_life_stop() after kvm-hv's operation
+ * @vm:		a tracked VM
+ * @untouched:	kvm-hv returned an error before it looked at the VM
  */
 void khx_hpt_life_start(struct khx_vm *vm, bool untouched);
 
 /**
- * khx_hpt_life_drop_prepared() - free an HPT that is prepared, and wait for its worker
- * @vm:		a VM of ours that ends; or between khx_hpt_life_stop() and
- *		khx_hpt_life_start(), still an HPT guest
+ * khx_hpt_life_drop_prepared() - wait for the worker and free a prepared HPT
+ * @vm:		a tracked VM that ends; or an HPT guest between
+ *		khx_hpt_life_stop() and khx_hpt_life_start()
  *
- * kvm-hv itself forgets it then.
+ * kvm-hv does not free a prepared HPT when the VM ends or becomes a radix
+ * guest.
  *
  * Context: may sleep as long as it takes to allocate an HPT.
  */
 void khx_hpt_life_drop_prepared(struct khx_vm *vm);
 
 /**
- * khx_hpt_life_closed() - must H_ENTER wait?
- * @kvm:	a VM of ours
+ * khx_hpt_life_closed() - must H_ENTER be refused?
+ * @kvm:	a tracked VM
  *
- * Who maps the VRMA or writes to KVM_PPC_GET_HTAB_FD has kvm->arch.mmu_setup_lock and
- * so excludes a replacement: only hypercalls have to wait.
+ * Only hypercalls must be: callers that map the VRMA or write to
+ * KVM_PPC_GET_HTAB_FD hold kvm->arch.mmu_setup_lock, which excludes a
+ * replacement.
  *
  * Context: kvm->srcu held.
  * Return: true for a hypercall during khx_hook_resize_hpt_commit().

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * How HPTEs of HPT guests come to name host pages: what has to hold before.
+ * Checks before an HPTE of an HPT guest maps a host page.
  *
- * On POWER8 the guest's H_ENTER is served in real mode, where no function can be
- * redirected: there the checks of khx_hook_do_h_enter() are passed by.
+ * On POWER8 the host serves H_ENTER in real mode, where no function can be
+ * redirected. These calls bypass the checks of khx_hook_do_h_enter().
  */
 #include <linux/kvm_host.h>
 #include <asm/hvcall.h>
@@ -33,7 +33,10 @@ bool khx_hpt_fault_congruent(const struct kvm_memory_slot *slot, unsigned long g
 }
 EXPORT_SYMBOL_IF_KUNIT(khx_hpt_fault_congruent);
 
-/* The page is not pinned yet: the first access faults, and that may sleep. */
+/*
+ * With paging=0, make the HPTE absent if its page is not pinned yet: H_ENTER
+ * cannot sleep to pin it, but the page fault on the first access can.
+ */
 static void hpt_fault_make_absent(struct kvm *kvm, const struct kvm_memory_slot *slot,
 				  gfn_t gfn)
 {
@@ -47,22 +50,23 @@ static void hpt_fault_make_absent(struct kvm *kvm, const struct kvm_memory_slot 
 }
 
 /**
- * khx_hook_do_h_enter() - kvmppc_do_h_enter() of VMs of ours
+ * khx_hook_do_h_enter() - kvmppc_do_h_enter() of tracked VMs
  * @kvm:	the VM
  * @flags:	of H_ENTER
  * @pte_index:	of H_ENTER
- * @pteh:	first doubleword of the HPTE, as the guest gave it
+ * @pteh:	first doubleword of the HPTE, as the guest passed it
  * @ptel:	second doubleword
  * @pgdir:	not used by the kernel
- * @realmode:	how the kernel accesses what is vmalloc'ed
- * @pte_idx_ret: where the HPTE was put
+ * @realmode:	how the kernel accesses vmalloc()ed memory
+ * @pte_idx_ret: index of the new HPTE
  *
- * The hypercall, and whatever else puts HPTEs into the HPT.
+ * Serves H_ENTER, and all other callers that install HPTEs.
  *
- * Context: as the original: not to sleep.
- * Return: of H_ENTER; H_PARAMETER also if memory of the host is not aligned as
- * the page of the guest is (PAPR, H_ENTER: a page size that is not supported), but not
- * with notifiers=0; H_PTEG_FULL also while the HPT is replaced (khx_hpt_life_closed()).
+ * Context: atomic, as stock.
+ * Return: as H_ENTER. Also H_PARAMETER if the host address is not aligned to
+ * the guest's page size (PAPR, H_ENTER: a page size that is not supported),
+ * except with notifiers=0; and H_PTEG_FULL while the HPT is replaced
+ * (khx_hpt_life_closed()).
  */
 long khx_hook_do_h_enter(struct kvm *kvm, unsigned long flags, long pte_index,
 			 unsigned long pteh, unsigned long ptel, pgd_t *pgdir,
@@ -74,7 +78,7 @@ long khx_hook_do_h_enter(struct kvm *kvm, unsigned long flags, long pte_index,
 	long rc = H_PARAMETER;
 	int idx;
 
-	/* most kernels do not hold it here, and use the memslot all the same */
+	/* most kernels use the memslot here without kvm->srcu */
 	idx = srcu_read_lock(&kvm->srcu);
 	if (khx_hpt_life_closed(kvm)) {
 		srcu_read_unlock(&kvm->srcu, idx);
@@ -82,7 +86,7 @@ long khx_hook_do_h_enter(struct kvm *kvm, unsigned long flags, long pte_index,
 	}
 	slot = size ? khx_memslot(kvm, gpa >> PAGE_SHIFT) : NULL;
 	if (!slot || !khx_param.notifiers || khx_hpt_fault_congruent(slot, gpa, size)) {
-		/* others spin for the HPTEs that it locks, also with preemption off */
+		/* others spin on the HPTE lock with preemption disabled */
 		preempt_disable();
 		rc = khx_stock_do_h_enter(kvm, flags, pte_index, pteh, ptel, pgdir,
 					  realmode, pte_idx_ret);
@@ -95,9 +99,9 @@ long khx_hook_do_h_enter(struct kvm *kvm, unsigned long flags, long pte_index,
 }
 
 /**
- * struct faulting - what an HPTE that faulted maps
- * @gfn:	first page; the others follow
- * @size:	of the guest's page in bytes; 0: none that is known
+ * struct faulting - what the faulting HPTE maps
+ * @gfn:	first gfn
+ * @size:	size of the guest page in bytes; 0 if the encoding is unknown
  */
 struct faulting {
 	gfn_t gfn;
@@ -105,8 +109,8 @@ struct faulting {
 };
 
 /*
- * Look at the HPTE that the processor found. False if it is another by now, or the HPT
- * is: the guest comes again.
+ * Read the HPTE that kvmppc_hpte_hv_fault() found. Returns false if the HPTE or
+ * the HPT has changed since: the guest retries the access.
  */
 static bool hpt_fault_read(struct kvm_vcpu *vcpu, struct khx_vm *vm, struct faulting *f)
 {
@@ -127,8 +131,8 @@ static bool hpt_fault_read(struct kvm_vcpu *vcpu, struct khx_vm *vm, struct faul
 }
 
 /*
- * May the page be mapped? An HPTE may be older than its memslot: H_ENTER takes anything
- * where there is none.
+ * May the page be mapped? The HPTE may be older than its memslot: H_ENTER
+ * accepts any address outside all memslots.
  */
 static bool hpt_fault_is_congruent(struct kvm *kvm, const struct faulting *f)
 {
@@ -146,7 +150,7 @@ static int hpt_fault_pin(struct khx_vm *vm, const struct faulting *f, bool writi
 	return khx_pin_range(vm, slot, f->gfn, f->gfn + DIV_ROUND_UP(f->size, PAGE_SIZE), writing);
 }
 
-/* A memslot has come between the check and kvm-hv's own look at it. */
+/* Zap the page: its memslot was created after the first check. */
 static void hpt_fault_unpin(struct khx_vm *vm, const struct faulting *f)
 {
 	const struct kvm_memory_slot *slot = khx_memslot(vm->kvm, f->gfn);
@@ -157,17 +161,18 @@ static void hpt_fault_unpin(struct khx_vm *vm, const struct faulting *f)
 }
 
 /**
- * khx_hook_book3s_hv_page_fault() - kvmppc_book3s_hv_page_fault() of HPT guests of ours
- * @vcpu:	the vCPU that faulted
+ * khx_hook_book3s_hv_page_fault() - kvmppc_book3s_hv_page_fault() of HPT guests
+ * @vcpu:	the vCPU that faulted, of a tracked VM
  * @ea:		effective address
- * @dsisr:	what the processor said
+ * @dsisr:	fault status from hardware
  *
- * Pins the page first if the guest is one whose pages are pinned.
+ * With paging=0, pins the page first.
  *
  * Context: vCPU thread, kvm->srcu held, may sleep.
- * Return: RESUME_GUEST or RESUME_HOST; -EFAULT if a page larger than the host's does
- * not lie in its memslot as the memory under it does; -ENOMEM if RLIMIT_MEMLOCK does not allow
- * to pin the page, and KVM_RUN can be repeated; other errors of stock.
+ * Return: RESUME_GUEST or RESUME_HOST; -EFAULT if a guest page larger than
+ * PAGE_SIZE leaves its memslot, or its host address is not aligned to its size;
+ * -ENOMEM if RLIMIT_MEMLOCK does not allow to pin the page, after which
+ * userspace can repeat KVM_RUN; other errors as stock.
  */
 int khx_hook_book3s_hv_page_fault(struct kvm_vcpu *vcpu, unsigned long ea,
 				  unsigned long dsisr)
@@ -180,7 +185,7 @@ int khx_hook_book3s_hv_page_fault(struct kvm_vcpu *vcpu, unsigned long ea,
 	if (ea != vcpu->arch.pgfault_addr)
 		return khx_stock_book3s_hv_page_fault(vcpu, ea, dsisr);
 	if (!hpt_fault_read(vcpu, vm, &f)) {
-		/* with a cache entry of its own the access may be MMIO all the same */
+		/* stock may emulate MMIO from its cache, without the HPTE */
 		return vcpu->arch.pgfault_cache ?
 		       khx_stock_book3s_hv_page_fault(vcpu, ea, dsisr) : RESUME_GUEST;
 	}

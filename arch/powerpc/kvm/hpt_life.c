@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The life of an HPT.
+ * Lifetime of HPTs.
  */
 #include <linux/delay.h>
 #include <linux/fs.h>
@@ -31,8 +31,9 @@ void khx_hpt_life_init(struct khx_hpt_life *life)
 }
 
 /*
- * mmu_ready is false: vCPUs look at it before they enter the guest, and wait in
- * khx_hook_setup_mmu() then. kvm-hv excludes them in the same way, for a shorter time.
+ * Clear mmu_ready: vCPUs test it before they enter the guest, and then wait in
+ * khx_hook_setup_mmu(). kvm-hv excludes vCPUs in the same way, but for a
+ * shorter time.
  */
 static bool hpt_life_keep_vcpus_out(struct kvm *kvm)
 {
@@ -41,7 +42,7 @@ static bool hpt_life_keep_vcpus_out(struct kvm *kvm)
 	mutex_lock(&kvm->arch.mmu_setup_lock);
 	if (kvm->arch.mmu_ready) {
 		kvm->arch.mmu_ready = 0;
-		/* pairs with the barrier after vcpus_running is raised */
+		/* pairs with the barrier after vcpus_running is incremented */
 		smp_mb();
 		out = !atomic_read(&kvm->arch.vcpus_running);
 		kvm->arch.mmu_ready = !out;
@@ -80,7 +81,7 @@ void khx_hpt_life_start(struct khx_vm *vm, bool untouched)
 	up_write(&vm->hpt.life.readers);
 }
 
-/* kvm-hv answers more than 0 while its worker makes an HPT of this order. */
+/* Returns more than 0 while kvm-hv's worker allocates an HPT of this order. */
 static long hpt_life_prepare(struct kvm *kvm, u32 order)
 {
 	struct kvm_ppc_resize_hpt resize = { .shift = order };
@@ -88,7 +89,7 @@ static long hpt_life_prepare(struct kvm *kvm, u32 order)
 	return khx_stock_resize_hpt_prepare(kvm, &resize);
 }
 
-/* There is no worker then that kvm-hv could lose sight of. */
+/* Wait until kvm-hv has no worker that it could lose track of. */
 static int hpt_life_await_prepared(struct khx_vm *vm, bool killable)
 {
 	u32 *preparing = &vm->hpt.life.preparing;
@@ -108,20 +109,20 @@ void khx_hpt_life_drop_prepared(struct khx_vm *vm)
 		return;
 	hpt_life_await_prepared(vm, false);
 	hpt_life_prepare(vm->kvm, 0);
-	/* a worker may still be in the mutex_unlock() that let its result be seen */
+	/* the worker may still be in its last mutex_unlock() */
 	synchronize_rcu_tasks();
 	vm->hpt.life.any_prepared = false;
 }
 
 /**
- * khx_hook_resize_hpt_prepare() - KVM_PPC_RESIZE_HPT_PREPARE of VMs of ours
- * @kvm:	a VM of ours
+ * khx_hook_resize_hpt_prepare() - KVM_PPC_RESIZE_HPT_PREPARE of tracked VMs
+ * @kvm:	a tracked VM
  * @resize:	as for the ioctl
  *
- * Waits until an HPT of another size that is being made is there.
+ * If kvm-hv is allocating an HPT of another order, waits until it has finished.
  *
  * Context: may sleep.
- * Return: of stock; -EINTR if the caller is to die.
+ * Return: as stock; -EINTR on a fatal signal.
  */
 KHX_RESIZE_HPT_RET khx_hook_resize_hpt_prepare(struct kvm *kvm,
 					       struct kvm_ppc_resize_hpt *resize)
@@ -135,7 +136,7 @@ KHX_RESIZE_HPT_RET khx_hook_resize_hpt_prepare(struct kvm *kvm,
 		ret = hpt_life_await_prepared(khx_vm_find(kvm), true);
 	if (!ret) {
 		ret = khx_stock_resize_hpt_prepare(kvm, resize);
-		/* it has not looked at anything if the arguments are wrong */
+		/* on -EINVAL kvm-hv has not looked at a pending resize */
 		if (ret != -EINVAL)
 			life->preparing = ret > 0 ? resize->shift : 0;
 		life->any_prepared |= ret > 0;
@@ -145,8 +146,11 @@ KHX_RESIZE_HPT_RET khx_hook_resize_hpt_prepare(struct kvm *kvm,
 }
 
 /*
- * Is an HPTE where the hash of its address leads, as far as the HPTE tells it? A small
- * page has the lower bits of its number in its segment from its place alone.
+ * Test whether an HPTE is in the group that its address hashes to, as far as
+ * the HPTE tells: for a base page smaller than 8 MiB it lacks the low bits of
+ * the page number, and kvm-hv's rehash ORs (segment ^ group) into that number.
+ * So only a bit that is set in the page number and clear in (segment ^ group)
+ * is wrong.
  */
 static bool hpt_life_hpte_in_place(const struct khx_hpte *hpte, unsigned long index,
 				   unsigned long mask)
@@ -158,7 +162,7 @@ static bool hpt_life_hpte_in_place(const struct khx_hpte *hpte, unsigned long in
 
 	if (hpte->v & HPTE_V_SECONDARY)
 		group = ~group;
-	/* the address without its lower 23 bits */
+	/* virtual address without its low 23 bits */
 	avpn = HPTE_V_AVPN_VAL(hpte->v);
 	if (shift > 23)
 		avpn &= -1ul << (shift - 23);
@@ -172,7 +176,10 @@ static bool hpt_life_hpte_in_place(const struct khx_hpte *hpte, unsigned long in
 	return !(wrong & mask);
 }
 
-/* Bolted HPTEs are moved to the next HPT; others come back by a fault, or anew. */
+/*
+ * kvm-hv moves only bolted HPTEs to the new HPT. The guest enters the others
+ * again when it faults on them.
+ */
 static bool hpt_life_bolted_in_place(struct kvm_hpt_info *hpt)
 {
 	unsigned long index, nr = kvmppc_hpt_npte(hpt);
@@ -181,7 +188,7 @@ static bool hpt_life_bolted_in_place(struct kvm_hpt_info *hpt)
 	for (index = 0; index < nr; index++) {
 		if (!(index % KHX_HPTES))
 			cond_resched();
-		/* never used, and not locked either */
+		/* never used, and not locked */
 		if (!READ_ONCE(*(__be64 *)(hpt->virt + (index << 4))))
 			continue;
 		hpte = khx_hpte_read(hpt, index);
@@ -215,8 +222,9 @@ static void hpt_life_open(struct khx_vm *vm)
 }
 
 /*
- * HPTEs that are in place do not meet in an HPT that is not smaller: where they come to
- * tells where they come from. Between this look and kvm-hv's nobody enters another.
+ * HPTEs that are in place do not collide in an HPT that is not smaller: the
+ * index of each in the new HPT determines its index in the old one. No HPTE is
+ * entered between this check and kvm-hv's rehash.
  */
 static bool hpt_life_bolted_collide(struct kvm *kvm, const struct kvm_ppc_resize_hpt *resize)
 {
@@ -225,19 +233,21 @@ static bool hpt_life_bolted_collide(struct kvm *kvm, const struct kvm_ppc_resize
 }
 
 /**
- * khx_hook_resize_hpt_commit() - KVM_PPC_RESIZE_HPT_COMMIT of VMs of ours
- * @kvm:	a VM of ours
+ * khx_hook_resize_hpt_commit() - KVM_PPC_RESIZE_HPT_COMMIT of tracked VMs
+ * @kvm:	a tracked VM
  * @resize:	as for the ioctl
  *
- * Waits for an HPT that is being made. While kvm-hv replaces the HPT no H_ENTER is under
- * way, nor a page fault, and none begins. On POWER8 hypercalls are served in real mode,
- * where kvm-hv's own way to stop them works.
+ * Waits until kvm-hv's worker has finished. Excludes H_ENTER and page faults
+ * while kvm-hv replaces the HPT: none is in progress, and none begins. On
+ * POWER8 the host serves hypercalls in real mode, where kvm-hv's own exclusion
+ * works.
  *
  * Context: may sleep.
- * Return: of stock; -EIO if no vCPU has run since the VM was made or got its HPT, as kvm-hv
- * has it, which also warns then; -ENOSPC, and nothing is prepared any more, if a bolted
- * HPTE is where its address does not lead: two of these may come to one place, which
- * kvm-hv does not survive in an HPT that is not smaller; -EINTR if the caller is to die.
+ * Return: as stock; -EIO if no vCPU has run since the VM was created or got its
+ * HPT (stock returns the same, with a WARN); -ENOSPC if the new HPT is not
+ * smaller and a bolted HPTE is not in the group that its address hashes to: two
+ * of these may collide, at which kvm-hv's rehash has a BUG_ON(), so the module
+ * discards the prepared HPT; -EINTR on a fatal signal.
  */
 KHX_RESIZE_HPT_RET khx_hook_resize_hpt_commit(struct kvm *kvm,
 					      struct kvm_ppc_resize_hpt *resize)
@@ -278,11 +288,11 @@ bool khx_hpt_life_closed(struct kvm *kvm)
 }
 
 /**
- * khx_hook_setup_mmu() - kvmhv_setup_mmu() of VMs of ours
+ * khx_hook_setup_mmu() - kvmhv_setup_mmu() of tracked VMs
  * @vcpu:	a vCPU that is about to run, while the MMU is not ready
  *
  * Context: vCPU thread, may sleep.
- * Return: of stock; -EINTR if the caller is to die.
+ * Return: as stock; -EINTR on a fatal signal.
  */
 int khx_hook_setup_mmu(struct kvm_vcpu *vcpu)
 {
@@ -296,16 +306,21 @@ int khx_hook_setup_mmu(struct kvm_vcpu *vcpu)
 	return err;
 }
 
-/*
- * What was entered through KVM_PPC_GET_HTAB_FD since khx_hpt_life_stop() is found here.
- * An HPT that has been replaced while vCPUs ran may still be in the hands of a hypercall
- * or a page fault that does not hold kvm->srcu; none of these sleeps.
- */
 /**
- * khx_hook_free_hpt() - kvmppc_free_hpt() of VMs of ours
- * @info:	the HPT in use, of a VM of ours; or one that has been replaced
+ * khx_hook_free_hpt() - kvmppc_free_hpt() of tracked VMs
+ * @info:	the HPT in use by a tracked VM; or an HPT that is in no struct
+ *		kvm, while any HPT is replaced with vCPUs running
  *
- * Context: kvm->arch.mmu_setup_lock held, or at the end of the VM; no vCPU runs.
+ * Unlinks the HPTEs of an HPT in use. khx_hpt_life_stop() has done so before:
+ * only a write to KVM_PPC_GET_HTAB_FD that bypasses khx_hook_htab_write() can
+ * have entered others since.
+ *
+ * A hypercall or a page fault without kvm->srcu may still use an HPT that was
+ * replaced while vCPUs ran. None of these sleeps, so synchronize_rcu_tasks()
+ * waits for them.
+ *
+ * Context: kvm->arch.mmu_setup_lock held, or at the end of the VM. No vCPU runs
+ * while an HPT in use is freed.
  */
 void khx_hook_free_hpt(struct kvm_hpt_info *info)
 {
@@ -321,12 +336,12 @@ void khx_hook_free_hpt(struct kvm_hpt_info *info)
 
 /**
  * khx_hook_htab_read() - read() of KVM_PPC_GET_HTAB_FD
- * @file:	such a file of a VM of ours
+ * @file:	such a file of a tracked VM
  * @buf:	as for read()
  * @count:	as for read()
  * @ppos:	as for read()
  *
- * Return: of stock; -EINTR.
+ * Return: as stock; -EINTR on a fatal signal.
  */
 ssize_t khx_hook_htab_read(struct file *file, char __user *buf, size_t count, loff_t *ppos)
 {
@@ -342,12 +357,12 @@ ssize_t khx_hook_htab_read(struct file *file, char __user *buf, size_t count, lo
 
 /**
  * khx_hook_htab_write() - write() of KVM_PPC_GET_HTAB_FD
- * @file:	such a file of a VM of ours
+ * @file:	such a file of a tracked VM
  * @buf:	as for write()
  * @count:	as for write()
  * @ppos:	as for write()
  *
- * Return: of stock; -EINTR.
+ * Return: as stock; -EINTR on a fatal signal.
  */
 ssize_t khx_hook_htab_write(struct file *file, const char __user *buf, size_t count,
 			    loff_t *ppos)
