@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Guests that are not paged (paging=0): a page is pinned when it is first mapped
- * for the guest, and stays where it is until its memslot or the VM goes. Such a
- * guest never waits for the host to bring a page back, as on processors that
- * cannot virtualize partition memory. The memory counts against RLIMIT_MEMLOCK
- * of the process, as what VFIO pins does.
+ * Guests that are not paged (paging=0): the module pins a page when it is first
+ * mapped for the guest, and keeps it pinned until its memslot is deleted or the
+ * VM ends. Such a guest never waits for the host to page memory in, as on
+ * processors that cannot virtualize partition memory. The pages count against
+ * RLIMIT_MEMLOCK of the process, as those that VFIO pins.
  *
- * A translation that names the page pinned for its guest address is spared by
- * MMU notifiers, unless the page is poisoned; any other goes as ever. So a page that
- * is mapped but not pinned (yet, or because userspace has put another one there) is
- * never used after it has gone. When protection changes (mprotect(), userfaultfd)
- * translations go all the same, and the next access finds what it may do.
+ * MMU notifiers spare a translation to the page that is pinned for its guest
+ * address, unless the page is poisoned, and zap all others. So a page that is
+ * mapped but not pinned (not yet, or because userspace has mapped another page
+ * there) is never used after it is freed. Changes of protection (mprotect(),
+ * userfaultfd) zap translations of pinned pages too, and the next access faults
+ * and is checked against the new protection.
  */
 #ifndef KHX_PIN_H
 #define KHX_PIN_H
@@ -23,24 +24,24 @@
 struct khx_vm;
 
 /**
- * struct khx_pins - what is pinned for a VM
- * @on:		the VM is one whose pages are pinned; constant
- * @notifier:	is told of protection that changes
- * @lock:	serialises changes
- * @pages:	struct page by guest page number
+ * struct khx_pins - pinned pages of a VM
+ * @on:		the module pins pages of this VM; constant
+ * @notifier:	reports changes of protection
+ * @lock:	serializes changes of @pages
+ * @pages:	struct page by gfn
  */
 struct khx_pins {
 	bool on;
 	struct mmu_notifier notifier;
-	struct mutex lock;	/* changes of what follows */
+	struct mutex lock;	/* serializes changes of @pages */
 	struct xarray pages;
 };
 
 /**
- * khx_pins_init() - prepare what is pinned for a VM
+ * khx_pins_init() - initialize struct khx_pins
  * @pins:	zeroed
- * @mm:		of the VM if its pages are to be pinned, before KVM has registered its
- *		own MMU notifier there; or NULL
+ * @mm:		the VM's mm if the module pins its pages, or NULL; KVM has not
+ *		yet registered its own MMU notifier there
  *
  * Context: may sleep.
  * Return: 0 or -ENOMEM.
@@ -48,66 +49,68 @@ struct khx_pins {
 int khx_pins_init(struct khx_pins *pins, struct mm_struct *mm);
 
 /**
- * khx_pins_stop() - hear no more of protection that changes
- * @vm:		a VM whose tables are about to be freed, and whose memslots nobody changes
+ * khx_pins_stop() - unregister the notifier for changes of protection
+ * @vm:		a VM whose page tables are about to be freed, and whose memslots
+ *		no longer change
  *
  * Context: may sleep.
  */
 void khx_pins_stop(struct khx_vm *vm);
 
 /**
- * khx_pin_range() - pin what a memslot has for guest pages
- * @vm:		a VM whose pages are pinned
+ * khx_pin_range() - pin the host pages of a range of a memslot
+ * @vm:		a VM whose pages the module pins
  * @slot:	one of its memslots
- * @start:	first guest page
- * @end:	first guest page not concerned
+ * @start:	first gfn
+ * @end:	end of the range, exclusive
  * @writing:	the access is a store
  *
- * A guest page for which another page is pinned loses its translations, and that
- * page is unpinned.
+ * If another page is pinned for a gfn, zaps the translations of that gfn and
+ * unpins the old page.
  *
  * Context: a thread of the VM's process, kvm->srcu held, may sleep; takes
  * kvm->mmu_lock.
  * Return: 0; -ENOMEM if RLIMIT_MEMLOCK does not allow it, or memory is short;
- * -EFAULT if there is no memory, or none that can be written to be stored to.
+ * -EFAULT if userspace has no memory there, or a store finds it read-only.
  */
 int khx_pin_range(struct khx_vm *vm, const struct kvm_memory_slot *slot,
 		  gfn_t start, gfn_t end, bool writing);
 
 /**
- * khx_pin_nested_fault() - a page of a guest's nested guest could not be pinned
- * @vcpu:	the vCPU that faulted, of a VM whose pages are pinned
- * @err:	of khx_pin_range()
+ * khx_pin_nested_fault() - report that a page of a nested guest was not pinned
+ * @vcpu:	the vCPU that faulted, of a VM whose pages the module pins
+ * @err:	return value of khx_pin_range()
  *
- * kvm-hv gives its guest a fault of a nested guest back on any error but one, and the
- * guest, which finds nothing wrong, runs the nested guest again.
+ * On any error but -EINTR, kvm-hv reflects a nested guest's fault to L1, which
+ * finds nothing wrong and runs the nested guest again.
  *
  * Context: vCPU thread.
- * Return: @err; or -EINTR if a nested guest has faulted, which ends KVM_RUN, and then
- * khx_hook_vcpu_run_hv() has what userspace is to see.
+ * Return: @err; -EINTR on an error while a nested guest runs. -EINTR ends
+ * KVM_RUN, for which khx_hook_vcpu_run_hv() then returns @err to userspace.
  */
 int khx_pin_nested_fault(struct kvm_vcpu *vcpu, int err);
 
 /**
- * khx_pin_covers() - are these the pages that are pinned?
- * @vm:		a VM of ours
- * @start:	first guest page
- * @end:	first guest page not concerned
- * @pfn:	host page that the first one is mapped to, followed by the others'
+ * khx_pin_covers() - test whether a range is mapped to its pinned pages
+ * @vm:		a tracked VM
+ * @start:	first gfn
+ * @end:	end of the range, exclusive
+ * @pfn:	host page that @start is mapped to; the mapping is contiguous
  *
  * Context: kvm->mmu_lock held.
- * Return: true if all are, and none is poisoned.
+ * Return: true if all pages are those pinned, and none is poisoned.
  */
 bool khx_pin_covers(struct khx_vm *vm, gfn_t start, gfn_t end,
 		    unsigned long pfn);
 
 /**
- * khx_pin_release() - unpin guest pages, written or not
- * @vm:		a VM of ours
- * @start:	first guest page
- * @end:	first guest page not concerned
+ * khx_pin_release() - unpin pages and mark them dirty
+ * @vm:		a tracked VM
+ * @start:	first gfn
+ * @end:	end of the range, exclusive
  *
- * Context: no translation is left and none can come; may sleep.
+ * Context: no translation of the range is left and none can be installed; may
+ * sleep.
  */
 void khx_pin_release(struct khx_vm *vm, gfn_t start, gfn_t end);
 

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Guests that are not paged: which pages are pinned.
+ * Guests that are not paged: pin pages, and account them.
  *
- * Lock order: kvm->slots_lock or kvm->srcu, then the lock of the pins, then
- * kvm->mmu_lock. Pages are pinned and accounted, which may wait for userspace, without
- * the lock of the pins.
+ * Lock order: kvm->slots_lock or kvm->srcu, khx_pins.lock, kvm->mmu_lock.
+ * Pinning and accounting of a page may wait for userspace, so khx_pin_range()
+ * does both without khx_pins.lock.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -19,10 +19,11 @@
 #include "vm.h"
 
 /*
- * KVM's own notifier does not tell ours why memory is invalidated, and pinned pages
- * stay mapped. This one does: protection that changes must reach the guest. It was
- * registered first, so it is called after KVM's, when no page fault maps anything of
- * the range until the end of the invalidation.
+ * KVM's own notifier does not pass on why memory is invalidated, and keeps
+ * pinned pages mapped. This notifier zaps them when the protection changes, so
+ * that the guest observes the change. It is registered before KVM's and so is
+ * called after it. At that time KVM has marked the invalidation as in progress,
+ * and until its end no page fault maps a page of the range.
  */
 static int pin_protection_changes(struct mmu_notifier *mn, const struct mmu_notifier_range *range)
 {
@@ -38,7 +39,7 @@ static int pin_protection_changes(struct mmu_notifier *mn, const struct mmu_noti
 		return 0;
 
 	idx = srcu_read_lock(&kvm->srcu);
-	/* one set, while they change places */
+	/* read kvm->memslots once: it may change during the walk */
 	slots = kvm_memslots(kvm);
 	spin_lock(&kvm->mmu_lock);
 	kvm_for_each_memslot(slot, bkt, slots) {
@@ -85,11 +86,11 @@ int khx_pin_nested_fault(struct kvm_vcpu *vcpu, int err)
 }
 
 /**
- * khx_hook_vcpu_run_hv() - kvmppc_vcpu_run_hv() of VMs whose pages are pinned
+ * khx_hook_vcpu_run_hv() - kvmppc_vcpu_run_hv() of VMs with pinned pages
  * @vcpu:	the vCPU
  *
  * Context: KVM_RUN.
- * Return: of stock, or the error that khx_pin_nested_fault() was given.
+ * Return: as stock, or the error passed to khx_pin_nested_fault().
  */
 int khx_hook_vcpu_run_hv(struct kvm_vcpu *vcpu)
 {
@@ -109,30 +110,31 @@ void khx_pins_stop(struct khx_vm *vm)
 		mmu_notifier_unregister(&vm->pins.notifier, vm->kvm->mm);
 }
 
-/* The guest may have written it, without a trace in any host PTE. */
+/* The guest may have written the page, and no host PTE shows that. */
 static void pin_put_page(struct page *page)
 {
 	unpin_user_pages_dirty_lock(&page, 1, true);
 }
 
-/* Another page than the one pinned: nothing may map that any more. */
+/* Replace the pinned page of @gfn. Nothing may map the old page any longer. */
 static void pin_replace(struct khx_vm *vm, const struct kvm_memory_slot *slot,
 			gfn_t gfn, struct page *old, struct page *page)
 {
 	spin_lock(&vm->kvm->mmu_lock);
 	khx_mmu_of(vm->kvm)->unmap(vm, slot, gfn, gfn + 1, 0);
 	vm->kvm->mmu_invalidate_seq++;
-	/* cannot fail: there is an entry */
+	/* cannot fail: the entry exists */
 	xa_store(&vm->pins.pages, gfn, page, GFP_ATOMIC);
 	spin_unlock(&vm->kvm->mmu_lock);
 	pin_put_page(old);
 }
 
 /*
- * The page of an address, as the access needs it. A load may have anonymous memory as
- * it is: it can be write-protected, and its page is this process's alone (FOLL_LONGTERM
- * sees to that). Other pages, the zero pages and those of private mappings of files,
- * are replaced by a store of userspace, so they are pinned only where none can be made.
+ * Pin the page at @hva. For a load an anonymous page is good enough, even if
+ * write-protected: FOLL_LONGTERM makes it exclusive to this process. A later
+ * store of userspace replaces other pages (zero pages, pages of private file
+ * mappings), so first try to pin for writing, and pin them as they are only
+ * where no store is possible.
  */
 static struct page *pin_get_page(unsigned long hva, bool writing)
 {
@@ -151,8 +153,8 @@ static struct page *pin_get_page(unsigned long hva, bool writing)
 }
 
 /*
- * FOLL_LONGTERM cannot wait for memory that userspace is to bring (userfaultfd) on some
- * kernels. Others can.
+ * On some kernels FOLL_LONGTERM cannot wait for userspace to provide the memory
+ * (userfaultfd). get_user_pages_fast() without it can.
  */
 static bool pin_fault_in(unsigned long hva, bool writing)
 {
@@ -164,7 +166,7 @@ static bool pin_fault_in(unsigned long hva, bool writing)
 	return true;
 }
 
-/* Returns 1 if the page is pinned for the first time, for the caller to have it accounted. */
+/* Returns 1 if @gfn had no pinned page before: the caller accounts the page. */
 static int pin_gfn(struct khx_vm *vm, const struct kvm_memory_slot *slot,
 		   gfn_t gfn, bool writing)
 {
@@ -199,8 +201,9 @@ static bool pin_is_current(const struct khx_vm *vm, gfn_t gfn)
 }
 
 /*
- * Account pages that are not pinned yet. Returns how many, or -ENOMEM. vCPUs may pin
- * the same page at the same time; that must not exceed the limit.
+ * Account pages that are not pinned yet. Returns their number, or -ENOMEM. If
+ * they exceed the limit, retry page by page: other vCPUs may have accounted the
+ * same pages at the same time, and have pinned them since.
  */
 static long pin_account(struct khx_vm *vm, gfn_t start, gfn_t end)
 {
@@ -245,7 +248,7 @@ int khx_pin_range(struct khx_vm *vm, const struct kvm_memory_slot *slot,
 		accounted -= err;
 		cond_resched();
 	}
-	/* others have pinned some of them, or unpinned what was there */
+	/* others may have pinned or unpinned pages since pin_account() */
 	if (accounted > 0)
 		account_locked_vm(vm->kvm->mm, accounted, false);
 	else if (accounted < 0 && account_locked_vm(vm->kvm->mm, -accounted, true))
