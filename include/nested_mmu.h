@@ -1,19 +1,23 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What is done to the shadow tables of nested guests.
+ * Operations on the shadow tables of nested guests.
  *
- * Three tables are about an access of a nested guest: its own hypervisor's, from
- * its addresses to those of our guest; ours for that guest, from these to the
- * host's; and the shadow table, which is the two in one and what the machine
- * uses. kvm-hv composes the shadow PTE at a page fault, with R and C only if both
- * others have them, and sets them there after it has set them in ours. The rest
- * is here: what is done to our leaf is done to all its shadow PTEs, what a shadow
- * PTE knows about stores is kept when it goes, and none is in a table that is not
- * in the reverse map, nor maps what our leaf does not map.
+ * Three tables take part in a memory access of a nested guest. The table of its
+ * hypervisor, L1, maps addresses of the nested guest to addresses of L1; the
+ * table that KVM keeps for L1 maps these to host addresses; and the shadow
+ * table, which the hardware walks, combines both. On a page fault of the nested
+ * guest kvm-hv composes the shadow PTE, with R and C only if both other tables
+ * have them; it later sets R and C in the shadow PTE after it has set them in
+ * the guest's own leaf.
  *
- * kvm->mmu_lock protects shadow tables and the reverse map. A shadow table gets
- * leaves only in page faults of its nested guest, which hold its tlb_lock. Lock
- * order: tlb_lock, the lock of the spare root, kvm->mmu_lock.
+ * This file does the rest. A change to a leaf of the guest is made to all its
+ * shadow PTEs; the C bit of a shadow PTE is accumulated when the PTE is zapped;
+ * every shadow PTE has an entry in the reverse map, and maps only what the
+ * guest's leaf maps.
+ *
+ * kvm->mmu_lock protects shadow tables and the reverse map. Only a page fault
+ * of the nested guest, which holds its tlb_lock, installs leaves in its shadow
+ * table. Lock order: tlb_lock, khx_vm.spare_lock, kvm->mmu_lock.
  */
 #ifndef KHX_NESTED_MMU_H
 #define KHX_NESTED_MMU_H
@@ -76,15 +80,18 @@ int khx_nested_allow(struct khx_vm_nested *nested);
 /**
  * khx_nested_visit() - clear bits of all shadow PTEs of a leaf
  * @p:		the pass
- * @slot:	a memslot that the leaf maps, in whole or in part
- * @leaf:	the leaf of the guest's own table, as it was; its @ptep is not used
- * @clear:	bits to clear; KHX_PASS_ALL zaps shadow PTEs and removes their entries
+ * @slot:	a memslot that the leaf maps in whole or in part
+ * @leaf:	the leaf of the guest's own table, with the value it had before;
+ *		its @ptep is not used
+ * @clear:	bits to clear; KHX_PASS_ALL zaps shadow PTEs and removes their
+ *		entries
  *
- * Smaller shadow PTEs are found as well. There are none that are larger: a shadow
- * PTE comes up no larger than the leaf, and goes before the leaf is split.
+ * Shadow PTEs smaller than the leaf are visited too. None is larger: a shadow
+ * PTE is installed no larger than the leaf, and is zapped before the leaf is
+ * split.
  *
  * Context: kvm->mmu_lock held.
- * Return: all that was set in any of them.
+ * Return: all bits that were set in any of the shadow PTEs.
  */
 unsigned long khx_nested_visit(struct khx_pass *p,
 			       const struct kvm_memory_slot *slot,
@@ -92,78 +99,76 @@ unsigned long khx_nested_visit(struct khx_pass *p,
 			       unsigned long clear);
 
 /**
- * khx_nested_make_room() - before a shadow PTE is installed
- * @vm:		a VM of ours
+ * khx_nested_make_room() - zap what conflicts with a new shadow PTE
+ * @vm:		a tracked VM
  * @gp:		the nested guest that faulted
  * @n_gpa:	guest real address of the nested guest
  * @shift:	log2 of the size of the new leaf
  * @pte:	the new leaf
- * @tables:	where to leave how many page-table pages the leaf will take, less those
- *		that it will free; they are counted as if that had been done
+ * @tables:	where to store the number of page-table pages that the new leaf
+ *		needs, less those that it replaces; they are counted already
  *
- * A nested guest's hypervisor may change its table and not tell. kvm-hv would
- * then put the new leaf into the old one, bit by bit, and the nested guest would
- * use the host page that the two page numbers make together; or take small leaves
- * from under a large one by addresses that are not theirs. Here the old ones go
- * first, and their translations.
+ * L1 may change its table without an invalidation. kvm-hv would then OR the new
+ * leaf into the old one, and the nested guest would use the host page that the
+ * combined page numbers name; or kvm-hv would remove small leaves below a new
+ * large one by addresses that are not theirs. This function zaps the old leaves
+ * and flushes their translations first.
  *
- * It may also make its nested guest use one address after the other. What shadow
- * tables take is bounded by the memory of the guest: beyond that the largest is
- * thrown away.
+ * L1 may also make its nested guest touch ever new addresses. Shadow tables are
+ * limited by the size of guest memory: above the limit the largest table is
+ * freed.
  *
- * Context: the nested guest's tlb_lock held; may sleep; takes kvm->mmu_lock.
- * Return: 0; -EAGAIN if the nested guest must not have a new page-table page now and
- * is to fault again.
+ * Context: the nested guest's tlb_lock held; takes kvm->mmu_lock; may sleep.
+ * Return: 0; -EAGAIN if the nested guest must not have another page-table page
+ * now and must fault again.
  */
 int khx_nested_make_room(struct khx_vm *vm, struct kvm_nested_guest *gp,
 			 unsigned long n_gpa, unsigned int shift, pte_t pte, int *tables);
 
 /**
- * khx_nested_drop_memslot() - no leaf of a memslot is left
- * @vm:		a VM of ours
- * @slot:	the memslot
+ * khx_nested_drop_memslot() - zap leftover shadow PTEs of a memslot
+ * @vm:		a tracked VM
+ * @slot:	the memslot; the guest has no leaf in it any more
  *
  * Context: kvm->slots_lock held; takes kvm->mmu_lock; may sleep.
  */
 void khx_nested_drop_memslot(struct khx_vm *vm, const struct kvm_memory_slot *slot);
 
 /**
- * khx_nested_insert() - a new shadow PTE gets its entry, or goes again
- * @vm:		a VM of ours
+ * khx_nested_insert() - insert the entry of a new shadow PTE, or zap the PTE
+ * @vm:		a tracked VM
  * @word:	word of the first page of the guest's leaf
  * @gp:		the nested guest
- * @n_gpa:	an address that the shadow PTE maps there
+ * @n_gpa:	an address that the shadow PTE maps to that leaf
  *
- * It goes if it does not map what the guest's leaf maps, or has W, R or C that
- * this has not, or if no entry can be made. The nested guest then faults again.
+ * Zaps the shadow PTE if it does not map what the guest's leaf maps, if it has
+ * W, R or C and the leaf does not, or if its entry cannot be inserted. The
+ * nested guest then faults again.
  *
  * Context: kvm->mmu_lock held; kvm->srcu read-held.
- * Return: true if it stays.
+ * Return: true if the shadow PTE stays.
  */
 bool khx_nested_insert(struct khx_vm *vm, unsigned long *word,
 		       struct kvm_nested_guest *gp, unsigned long n_gpa);
 
 /**
- * khx_nested_find_for_rc() - a shadow PTE that may have R, and C, set
- * @vm:		a VM of ours
+ * khx_nested_find_for_rc() - find a shadow PTE to set R, or R and C, in
+ * @vm:		a tracked VM
  * @gp:		the nested guest
- * @writing:	C as well as R
+ * @writing:	C is set as well as R
  * @n_gpa:	guest real address of the nested guest
- * @shift:	where to leave log2 of the size of the shadow PTE
+ * @shift:	where to store log2 of the size of the shadow PTE
+ *
+ * The guest's leaf of the page that the shadow PTE maps must have these bits.
+ * It may lack them: kvm-hv sets them in the leaf of the page that L1's table
+ * names now, which may be another page.
  *
  * Context: kvm->mmu_lock held.
- * Return: NULL if there is no shadow PTE or not such a one, or if the guest's leaf of
- * the page that it maps has not got these bits: kvm-hv has set them for the page that
- * the nested guest's hypervisor says now, which may be another. The caller takes the
- * shadow PTE away then.
+ * Return: the shadow PTE; NULL if there is none, or if these bits must not be
+ * set in it. The caller then zaps the shadow PTE.
  */
 pte_t *khx_nested_find_for_rc(struct khx_vm *vm, const struct kvm_nested_guest *gp,
 			      bool writing, unsigned long n_gpa, unsigned int *shift);
-
-/*
- * In place of functions of kvm-hv, for VMs of ours; kvm->mmu_lock held but for
- * the last three. As there, if not said.
- */
 
 /**
  * khx_nested_unmap_pte() - khx_hook_unmap_pte() of a shadow PTE
@@ -174,9 +179,12 @@ pte_t *khx_nested_find_for_rc(struct khx_vm *vm, const struct kvm_nested_guest *
  * @slot:	NULL
  * @lpid:	its LPID
  *
- * Its entry goes with it; C is kept in the accumulated bits. kvm-hv looks the
- * nested guest up by the LPID that L1 gave it; where that has come to another, what
- * it has found is in the other's table. Then both go, each under its own LPID.
+ * Removes the entry, and accumulates the C bit. kvm-hv looks up the nested
+ * guest by the LPID that L1 gave it. If L1 has reused that LPID, kvm-hv found a
+ * PTE of the new nested guest: zap the PTEs of both, each under its own shadow
+ * LPID.
+ *
+ * Context: kvm->mmu_lock held.
  */
 void khx_nested_unmap_pte(struct kvm *kvm, pte_t *ptep, unsigned long n_gpa,
 			  unsigned int shift, const struct kvm_memory_slot *slot,

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What is done to the shadow tables of nested guests, and what replaces the
- * functions of kvm-hv that do it.
+ * Operations on the shadow tables of nested guests, and the replacements for
+ * the kvm-hv functions that manage them.
  *
- * A shadow PTE has an entry in the reverse map as long as it is present. It comes
- * up in a page fault of the nested guest, which checks kvm->mmu_invalidate_seq
- * under mmu_lock, and under the same hold gets its entry. So whoever takes a leaf
- * of the guest away, or a bit of it, finds all its shadow PTEs, or makes those
- * that are under way try again.
+ * A shadow PTE has an entry in the reverse map for as long as it is present.
+ * The nested guest's page fault checks kvm->mmu_invalidate_seq, installs the
+ * shadow PTE and inserts its entry in one hold of kvm->mmu_lock. So a caller
+ * that zaps a leaf of the guest, or clears a bit of it, finds every shadow PTE
+ * of that leaf; a fault that has not installed its shadow PTE yet retries.
  */
 #include <linux/idr.h>
 #include <linux/kvm_host.h>
@@ -31,8 +31,8 @@
 #include "vm.h"
 
 /*
- * A new leaf may differ from the present one in these, and be added to it: the
- * access was another, or R and C have come and gone.
+ * A fault may change these bits of a shadow PTE that is present: the nested
+ * guest made another kind of access, or R and C were cleared or set.
  */
 #define NESTED_MAY_DIFFER	(_PAGE_WRITE | _PAGE_DIRTY | _PAGE_ACCESSED)
 
@@ -66,7 +66,7 @@ int khx_nested_allow(struct khx_vm_nested *nested)
 	return 0;
 }
 
-/* The nested guest of an entry; NULL if there is none. */
+/* Return an entry's nested guest, or NULL if it has no shadow table. */
 static struct kvm_nested_guest *nested_rmap_guest(const struct khx_vm *vm, unsigned long entry)
 {
 	struct khx_shadow *shadow = khx_rmap_shadow(&vm->nested.rmap, khx_rmap_lpid(entry));
@@ -79,7 +79,7 @@ static unsigned long nested_align(unsigned long gpa, unsigned int shift)
 	return gpa & ~((1UL << shift) - 1);
 }
 
-/* A leaf of any size at an address. False if there is none that is present. */
+/* Find the leaf, of any size, at @gpa. Return false if none is present. */
 static bool nested_find_leaf(pgd_t *root, unsigned long gpa, struct khx_leaf *leaf)
 {
 	unsigned int shift;
@@ -93,14 +93,14 @@ static bool nested_find_leaf(pgd_t *root, unsigned long gpa, struct khx_leaf *le
 	return pte_present(leaf->old);
 }
 
-/* Do two leaves that map one page map the same memory, where they overlap? */
+/* Do two leaves that map the same page map it to the same host memory? */
 static bool nested_same_memory(const struct khx_leaf *one, const struct khx_leaf *two)
 {
 	return !nested_align((pte_val(one->old) ^ pte_val(two->old)) & PTE_RPN_MASK,
 			     max(one->shift, two->shift));
 }
 
-/* Zap a shadow PTE, and remove its entry. */
+/* Zap a shadow PTE and remove its entry. */
 static void nested_zap(struct khx_pass *p, u64 lpid, const struct khx_leaf *leaf)
 {
 	struct khx_shadow *shadow = khx_rmap_shadow(&p->vm->nested.rmap, lpid);
@@ -115,15 +115,15 @@ static void nested_zap(struct khx_pass *p, u64 lpid, const struct khx_leaf *leaf
 	khx_rmap_remove(&p->vm->nested.rmap, shadow->gp, leaf->gpa);
 }
 
-/* Has the pass looked for as many shadow PTEs as it may? */
+/* Has the pass looked for @most_visits shadow PTEs? */
 static bool nested_seen_enough(const struct khx_pass *p)
 {
 	return p->most_visits && p->visits >= p->most_visits;
 }
 
 /*
- * The shadow PTE that an entry names, if it maps (part of) what the leaf maps or
- * the leaf maps part of what it does.
+ * Find the shadow PTE that an entry names. Return false if it maps other memory
+ * than the leaf; a shadow PTE smaller or larger than the leaf matches.
  */
 static bool nested_find_shadow(struct khx_pass *p, struct kvm_nested_guest *gp,
 			       unsigned long entry, const struct khx_leaf *leaf,
@@ -134,7 +134,7 @@ static bool nested_find_shadow(struct khx_pass *p, struct kvm_nested_guest *gp,
 	       nested_same_memory(shadow, leaf);
 }
 
-/* The shadow PTEs of a page. Where one is zapped, its entry is removed. */
+/* Visit the shadow PTEs of a page. When one is zapped, remove its entry. */
 static unsigned long nested_visit_entries(struct khx_pass *p, unsigned long *word,
 					  const struct khx_leaf *leaf, unsigned long clear)
 {
@@ -154,7 +154,7 @@ again:
 				khx_rmap_remove(&p->vm->nested.rmap, gp, shadow.gpa);
 				if (!*word)
 					break;
-				/* the last node is in the word now, and freed */
+				/* the word holds the last entry now */
 				if (*word & RMAP_NESTED_IS_SINGLE_ENTRY)
 					goto again;
 			}
@@ -166,8 +166,8 @@ again:
 }
 
 /*
- * The same for kvm-hv's list (nested=0), which no index leads to: where shadow PTEs
- * are zapped, all of it is freed.
+ * The same for kvm-hv's list (nested=0), which has no index: KHX_PASS_ALL frees
+ * the whole list.
  */
 static unsigned long nested_visit_stock_list(struct khx_pass *p, unsigned long *word,
 					     const struct khx_leaf *leaf, unsigned long clear)
@@ -181,7 +181,7 @@ static unsigned long nested_visit_stock_list(struct khx_pass *p, unsigned long *
 	if (clear == KHX_PASS_ALL)
 		*word = 0;
 	for_each_nest_rmap_safe(cursor, node, &entry) {
-		/* kvm-hv's entries have the LPID that L1 gave the nested guest */
+		/* kvm-hv's entries hold L1's LPID of the nested guest */
 		gp = idr_find(&p->vm->kvm->arch.kvm_nested_guest_idr,
 			      khx_rmap_lpid(entry));
 		if (nested_find_shadow(p, gp, entry, leaf, &shadow))
@@ -217,12 +217,13 @@ unsigned long khx_nested_visit(struct khx_pass *p,
 	return seen;
 }
 
-/* Entries dropped in one hold of mmu_lock. */
+/* Maximum number of entries dropped in one hold of mmu_lock. */
 #define NESTED_DROP_CHUNK	1024
 
 /*
- * Some entries of a shadow table that has been flushed and is not used any more, and
- * what its PTEs know about stores. True if none are left.
+ * Drop up to NESTED_DROP_CHUNK entries of a shadow table that has been flushed
+ * and is no longer in use, and accumulate the C bits of its PTEs. Return true
+ * if no entry is left.
  */
 static bool nested_drop_entries(struct khx_vm *vm, struct khx_shadow *shadow, pgd_t *root)
 {
@@ -247,8 +248,8 @@ static bool nested_drop_entries(struct khx_vm *vm, struct khx_shadow *shadow, pg
 }
 
 /*
- * The live root is emptied, translations and what was cached of the tables are
- * invalidated, and then the tables are freed from a copy of the root.
+ * Empty the live root, invalidate translations and the cached page-table
+ * entries, then free the page-table pages from a copy of the root.
  */
 static void nested_free_tables(struct khx_vm *vm, struct khx_shadow *shadow)
 {
@@ -269,22 +270,23 @@ static void nested_free_tables(struct khx_vm *vm, struct khx_shadow *shadow)
 }
 
 /*
- * kvm-hv calls this with mmu_lock held for a nested guest that goes on, and without
- * it for one that has ended. Only the latter gives up its struct khx_shadow, so
- * the look-up needs no lock. Without one there was never a table.
+ * kvm-hv calls this with mmu_lock held for a nested guest that continues, and
+ * without it for one that has ended. Only the call for an ended nested guest
+ * frees its struct khx_shadow, so the lookup needs no lock. A nested guest
+ * without a struct khx_shadow never had a page-table page.
  */
 /**
  * khx_hook_free_pgtable_radix() - kvmppc_free_pgtable_radix() of a shadow table
  * @kvm:	the VM
- * @root:	its root, which stays, empty
+ * @root:	root of the shadow table; emptied, not freed
  * @lpid:	its LPID
  *
- * Stock frees the tables, and then the caller invalidates what may still walk
- * them. Here it is the other way round.
+ * Stock frees the page-table pages, and its caller then invalidates the
+ * translations that may still walk them. This function invalidates first.
  *
- * Context: kvm->mmu_lock held, which is let go and taken again, and the nested
- * guest's tlb_lock; or neither, if the nested guest has ended and nobody has a
- * reference to it any more. May sleep.
+ * Context: kvm->mmu_lock, which is dropped and retaken, and the nested guest's
+ * tlb_lock held; or neither, if the nested guest has ended and no reference to
+ * it is left. May sleep.
  */
 void khx_hook_free_pgtable_radix(struct kvm *kvm, pgd_t *root, KHX_LPID lpid)
 {
@@ -301,7 +303,7 @@ void khx_hook_free_pgtable_radix(struct kvm *kvm, pgd_t *root, KHX_LPID lpid)
 		return;
 
 	if (!ended) {
-		/* tlb_lock, which the caller has, keeps new leaves away */
+		/* the caller holds tlb_lock: no fault installs a leaf */
 		lockdep_assert_held(&shadow->gp->tlb_lock);
 		spin_unlock(&kvm->mmu_lock);
 		__acquire(&kvm->mmu_lock);
@@ -322,7 +324,7 @@ void khx_hook_free_pgtable_radix(struct kvm *kvm, pgd_t *root, KHX_LPID lpid)
 	}
 }
 
-/* Page-table pages that a new leaf takes. */
+/* Count the page-table pages that a new leaf needs. */
 static unsigned int nested_tables_missing(pgd_t *root, unsigned long gpa, unsigned int shift)
 {
 	p4d_t *p4d = p4d_offset(pgd_offset_pgd(root, gpa), gpa);
@@ -339,7 +341,7 @@ static unsigned int nested_tables_missing(pgd_t *root, unsigned long gpa, unsign
 	return shift < PMD_SHIFT && (!pmd_present(*pmd) || pmd_leaf(*pmd));
 }
 
-/* Page-table pages that are freed when a large leaf takes their place. */
+/* Count the page-table pages that a new large leaf replaces. */
 static unsigned int nested_tables_replaced(pgd_t *root, unsigned long gpa, unsigned int shift)
 {
 	p4d_t *p4d = p4d_offset(pgd_offset_pgd(root, gpa), gpa);
@@ -363,9 +365,9 @@ static unsigned int nested_tables_replaced(pgd_t *root, unsigned long gpa, unsig
 }
 
 /*
- * What shadow tables may take. A page of PTEs is for PMD_SIZE of memory: so this
- * is four times what it takes to map all of the guest's memory once, and room for
- * nested guests that use their addresses sparsely.
+ * Limit on the page-table pages of all shadow tables. A page of PTEs maps
+ * PMD_SIZE: the limit is four times the number that maps all guest memory once,
+ * plus a reserve for nested guests that use their addresses sparsely.
  */
 static unsigned long nested_tables_allowed(const struct kvm *kvm)
 {
@@ -373,11 +375,12 @@ static unsigned long nested_tables_allowed(const struct kvm *kvm)
 }
 
 /*
- * Throw away the largest shadow table, or that of the nested guest that faulted,
- * if the largest is in use. It comes back page fault by page fault.
+ * Free the largest shadow table, or the faulting nested guest's own if the
+ * largest is in use. Page faults rebuild the table.
  *
- * A nested guest is released after its table was freed, and for that its struct
- * khx_shadow, under spare_lock: what is found here stays.
+ * kvm-hv releases a nested guest only after khx_hook_free_pgtable_radix() has
+ * freed its struct khx_shadow under spare_lock. So a nested guest that is found
+ * under spare_lock stays until the lock is dropped.
  */
 static void nested_free_largest(struct khx_vm *vm, struct kvm_nested_guest *own)
 {
@@ -390,7 +393,7 @@ static void nested_free_largest(struct khx_vm *vm, struct kvm_nested_guest *own)
 	xa_for_each(&vm->nested.rmap.shadows, lpid, shadow)
 		if (shadow->tables > largest->tables && shadow->gp->refcnt)
 			largest = shadow;
-	/* its page faults look at their table before they take mmu_lock */
+	/* its page faults walk the table with only tlb_lock held */
 	if (largest->gp != own && !mutex_trylock(&largest->gp->tlb_lock))
 		largest = khx_rmap_shadow(&vm->nested.rmap, own->shadow_lpid);
 	spin_unlock(&vm->kvm->mmu_lock);
@@ -401,7 +404,10 @@ static void nested_free_largest(struct khx_vm *vm, struct kvm_nested_guest *own)
 	mutex_unlock(&vm->nested.spare_lock);
 }
 
-/* Count page-table pages before they are made: 0; -ENOSPC if there are to be no more. */
+/*
+ * Count page-table pages before they are allocated. Return -ENOSPC if the limit
+ * is reached, -ENOMEM without memory, else 0.
+ */
 static int nested_count_tables(struct khx_vm *vm, struct kvm_nested_guest *gp, int nr)
 {
 	struct khx_shadow *shadow = khx_rmap_get_shadow(&vm->nested.rmap, gp);
@@ -410,7 +416,7 @@ static int nested_count_tables(struct khx_vm *vm, struct kvm_nested_guest *gp, i
 		return -ENOMEM;
 	if (nr > 0 && vm->nested.rmap.tables + nr > nested_tables_allowed(vm->kvm))
 		return -ENOSPC;
-	/* more than there are: counted in vain before */
+	/* a failed fault may have uncounted pages that it had linked */
 	if (nr < 0 && shadow->tables < -nr)
 		nr = -shadow->tables;
 	shadow->tables += nr;
@@ -418,7 +424,7 @@ static int nested_count_tables(struct khx_vm *vm, struct kvm_nested_guest *gp, i
 	return 0;
 }
 
-/* Entries of a shadow table looked at in one hold of mmu_lock. */
+/* Maximum number of table entries visited in one hold of mmu_lock. */
 #define NESTED_ROOM_CHUNK	2048
 
 int khx_nested_make_room(struct khx_vm *vm, struct kvm_nested_guest *gp,
@@ -440,7 +446,7 @@ int khx_nested_make_room(struct khx_vm *vm, struct kvm_nested_guest *gp,
 		khx_pass_finish(&p);
 		if (khx_walk_done(&w))
 			break;
-		/* tlb_lock keeps new leaves away */
+		/* the caller holds tlb_lock: no fault installs a leaf */
 		start = w.next;
 		khx_mmu_lock_yield(vm->kvm);
 	}
@@ -461,15 +467,18 @@ int khx_nested_make_room(struct khx_vm *vm, struct kvm_nested_guest *gp,
 EXPORT_SYMBOL_IF_KUNIT(khx_nested_make_room);
 
 /**
- * struct shadow_fault - a shadow PTE that is to be
- * @vm:		whose
+ * struct shadow_fault - a page fault that installs a shadow PTE
+ * @vm:		the VM
  * @gp:		the nested guest
- * @n_gpa:	its guest real address, aligned to the size of the leaf
+ * @n_gpa:	guest real address of the nested guest, below 2^52, aligned to the
+ *		size of the leaf
  * @pte:	the leaf
- * @level:	its level; or that of the page-table page's entries that is missing
- * @seq:	kvm->mmu_invalidate_seq from before the guest's leaf was looked up
- * @word:	of the page in the memslot's rmap
- * @n_rmap:	kvm-hv's own entry for that
+ * @level:	level of the leaf; after -ENOSPC, level of the leaves or entries
+ *		in the missing page-table page
+ * @seq:	kvm->mmu_invalidate_seq from before the guest's leaf was looked
+ *		up
+ * @word:	word of the page in the memslot's rmap
+ * @n_rmap:	kvm-hv's own entry for @word
  * @tables:	page-table pages for the leaf
  */
 struct shadow_fault {
@@ -493,8 +502,8 @@ static void nested_insert_rmap(struct shadow_fault *f)
 }
 
 /*
- * One hold of mmu_lock, after khx_nested_make_room(). -ENOSPC if a page-table page with
- * entries of f->level is missing.
+ * Install the shadow PTE in one hold of mmu_lock, after khx_nested_make_room().
+ * Return -ENOSPC if a page-table page with entries of f->level is missing.
  */
 static int nested_map_locked(struct shadow_fault *f)
 {
@@ -520,7 +529,7 @@ static int nested_map_locked(struct shadow_fault *f)
 		if (pte_none(leaf.old))
 			break;
 		if (khx_tree_is_table(leaf.old)) {
-			/* with nested=0 there may be leaves in it */
+			/* with nested=0 the page may still hold leaves */
 			khx_tree_table_unlink(leaf.ptep);
 			khx_flush_lpid(&f->vm->flusher, lpid);
 			khx_tree_prune(leaf.old, level);
@@ -531,7 +540,7 @@ static int nested_map_locked(struct shadow_fault *f)
 			khx_pass_write(&p, lpid, &leaf, 0, pte_val(f->pte) & NESTED_MAY_DIFFER);
 			return 0;
 		}
-		/* with nested=0 khx_nested_make_room() has not zapped it */
+		/* with nested=0 khx_nested_make_room() did not run */
 		WARN_ON_ONCE(khx_param.nested);
 		khx_pass_write(&p, lpid, &leaf, KHX_PASS_ALL, 0);
 		khx_pass_finish(&p);
@@ -562,19 +571,21 @@ static int nested_map(struct shadow_fault *f)
 }
 
 /**
- * khx_hook_create_pte() - kvmppc_create_pte() of VMs of ours, for shadow tables
+ * khx_hook_create_pte() - kvmppc_create_pte() for shadow tables of tracked VMs
  * @kvm:	the VM
- * @root:	shadow table of the nested guest that the running vCPU is in
+ * @root:	shadow table of the nested guest that the current vCPU runs
  * @pte:	the leaf
  * @n_gpa:	guest real address of the nested guest
  * @level:	0 PTE, 1 PMD, 2 PUD
- * @mmu_seq:	kvm->mmu_invalidate_seq from before the guest's leaf was looked up
+ * @mmu_seq:	kvm->mmu_invalidate_seq from before the guest's leaf was looked
+ *		up
  * @lpid:	LPID of the table
  * @rmapp:	word of the first page of the guest's leaf in the memslot's rmap
- * @n_rmap:	kvm-hv's entry for that
+ * @n_rmap:	kvm-hv's entry for @rmapp
  *
- * Context: vCPU thread, the nested guest's tlb_lock and kvm->srcu held, may sleep.
- * Return: 0; -EAGAIN to let the nested guest try again; -ENOMEM.
+ * Context: vCPU thread, the nested guest's tlb_lock and kvm->srcu held, may
+ * sleep.
+ * Return: 0; -EAGAIN to make the nested guest retry; -ENOMEM.
  */
 int khx_hook_create_pte(struct kvm *kvm, pgd_t *root, pte_t pte, unsigned long n_gpa,
 			unsigned int level, unsigned long mmu_seq, KHX_LPID lpid,
@@ -593,7 +604,7 @@ int khx_hook_create_pte(struct kvm *kvm, pgd_t *root, pte_t pte, unsigned long n
 	};
 	int err = 0, tables;
 
-	/* Leaves of the guest itself: khx_radix_map() makes them all. */
+	/* khx_radix_map() installs all leaves of the guest's own table. */
 	if (WARN_ON_ONCE(!f.gp || f.gp->shadow_pgtable != root))
 		return -EAGAIN;
 
@@ -604,7 +615,7 @@ int khx_hook_create_pte(struct kvm *kvm, pgd_t *root, pte_t pte, unsigned long n
 		return err;
 	err = nested_map(&f);
 	if (err && khx_param.nested) {
-		/* it was counted in vain */
+		/* undo the count of khx_nested_make_room() */
 		spin_lock(&kvm->mmu_lock);
 		nested_count_tables(f.vm, f.gp, -tables);
 		spin_unlock(&kvm->mmu_lock);
@@ -613,8 +624,9 @@ int khx_hook_create_pte(struct kvm *kvm, pgd_t *root, pte_t pte, unsigned long n
 }
 
 /*
- * Zap the first shadow PTE of a word, and remove its entry. False if its table is being
- * freed: nested_free_tables() removes the entry then, and keeps what the PTE knows of stores.
+ * Zap the first shadow PTE of a word and remove its entry. Return false if
+ * nested_free_tables() is freeing that shadow table: it removes the entry and
+ * accumulates the C bit.
  */
 static bool nested_zap_first(struct khx_vm *vm, unsigned long *word)
 {
@@ -649,12 +661,15 @@ void khx_nested_drop_memslot(struct khx_vm *vm, const struct kvm_memory_slot *sl
 		if (!READ_ONCE(*word))
 			continue;
 		spin_lock(&kvm->mmu_lock);
-		/* the words of an HPT guest are something else */
+		/* an HPT guest uses the words for its HPTE chains */
 		while (kvm_is_radix(kvm) && *word) {
 			if (!nested_zap_first(vm, word))
 				khx_mmu_lock_yield(kvm);
 			else if (IS_ENABLED(CONFIG_KVM_HV_EXT_DEBUG))
-				/* stock's notifiers have taken leaves in other memslots' names */
+				/*
+				 * with notifiers=0 stock may have zapped leaves
+				 * under another memslot
+				 */
 				WARN_ONCE(khx_param.notifiers,
 					  "stale nested rmap of a deleted memslot\n");
 		}
@@ -668,7 +683,7 @@ static bool nested_memslot_has_word(const struct kvm_memory_slot *slot, const un
 	       word < slot->arch.rmap + slot->npages;
 }
 
-/* The memslot whose word it is. The fault has just looked it up by its address. */
+/* Return the memslot that contains the word. The fault looked it up last. */
 static const struct kvm_memory_slot *nested_memslot_of_word(struct kvm *kvm,
 							    const unsigned long *word)
 {
@@ -686,8 +701,9 @@ static const struct kvm_memory_slot *nested_memslot_of_word(struct kvm *kvm,
 }
 
 /*
- * Give a new shadow PTE its entry, at the page that it maps: kvm-hv names the
- * first page of the guest's leaf, which may become smaller.
+ * Insert the entry of a new shadow PTE at the page that it maps. kvm-hv passes
+ * the word of the first page of the guest's leaf, but the leaf may be split
+ * later.
  */
 static int nested_insert_entry(struct khx_vm *vm, unsigned long *word,
 			       struct kvm_nested_guest *gp, const struct khx_leaf *shadow)
@@ -702,7 +718,7 @@ static int nested_insert_entry(struct khx_vm *vm, unsigned long *word,
 		return -ENOENT;
 
 	gfn = slot->base_gfn + (word - slot->arch.rmap);
-	/* kvm-hv has found the leaf of another page there */
+	/* beyond 2^52 kvm-hv has found the leaf of another page */
 	if (!khx_tree_maps(gfn << PAGE_SHIFT))
 		return -ENOENT;
 	if (!nested_find_leaf(kvm->arch.pgtable, gfn << PAGE_SHIFT, &leaf) ||
@@ -717,7 +733,7 @@ static int nested_insert_entry(struct khx_vm *vm, unsigned long *word,
 	if (gfn < slot->base_gfn || gfn >= slot->base_gfn + slot->npages)
 		return -ENOENT;
 	word = &slot->arch.rmap[gfn - slot->base_gfn];
-	/* a page that has as many as it may loses one */
+	/* make room for the entry if the page has KHX_RMAP_MOST of them */
 	if (khx_rmap_crowded(*word))
 		nested_zap_first(vm, word);
 	return khx_rmap_insert(&vm->nested.rmap, slot, gfn, gp, shadow->gpa);
@@ -745,11 +761,13 @@ EXPORT_SYMBOL_IF_KUNIT(khx_nested_insert);
  * khx_hook_remove_nest_rmap_range() - kvmhv_remove_nest_rmap_range()
  * @kvm:	the VM
  * @slot:	memslot of the leaf, or NULL
- * @gpa:	guest real address of a leaf that has gone
- * @hpa:	host address that it mapped
- * @nbytes:	its size
+ * @gpa:	guest real address of a leaf that was zapped
+ * @hpa:	host address that the leaf mapped
+ * @nbytes:	size of the leaf
  *
- * C bits of shadow PTEs are kept in the memslot's accumulated bits.
+ * Accumulates the C bits of the shadow PTEs in the memslot's dirty bitmap.
+ *
+ * Context: kvm->mmu_lock held.
  */
 void khx_hook_remove_nest_rmap_range(struct kvm *kvm, const struct kvm_memory_slot *slot,
 				     unsigned long gpa, unsigned long hpa,
@@ -768,7 +786,7 @@ void khx_hook_remove_nest_rmap_range(struct kvm *kvm, const struct kvm_memory_sl
 		return;
 	if (khx_nested_visit(&p, slot, &leaf, KHX_PASS_ALL) & _PAGE_DIRTY)
 		khx_pass_found_dirty(&p, NULL, gpa >> PAGE_SHIFT, (gpa + nbytes) >> PAGE_SHIFT);
-	/* a nested fault that has seen the leaf must not use it any more */
+	/* a nested fault that has read the leaf must retry */
 	p.own_cleared = true;
 	khx_pass_finish(&p);
 }
@@ -778,12 +796,14 @@ EXPORT_SYMBOL_IF_KUNIT(khx_hook_remove_nest_rmap_range);
  * khx_hook_update_nest_rmap_rc_list() - kvmhv_update_nest_rmap_rc_list()
  * @kvm:	the VM
  * @rmapp:	word of a page
- * @clear:	bits to clear, of R and C
- * @set:	0
+ * @clear:	bits to clear: R, C or both
+ * @set:	must be 0
  * @hpa:	host address that the guest's leaf maps
- * @nbytes:	its size, or 1 for a single page
+ * @nbytes:	size of the leaf, or 1 for a single page
  *
- * Flushed, under the shadow LPIDs, when it returns.
+ * The cleared bits are flushed under the shadow LPIDs on return.
+ *
+ * Context: kvm->mmu_lock held.
  */
 void khx_hook_update_nest_rmap_rc_list(struct kvm *kvm, unsigned long *rmapp,
 				       unsigned long clear, unsigned long set,
@@ -834,11 +854,14 @@ EXPORT_SYMBOL_IF_KUNIT(khx_nested_find_for_rc);
  * @kvm:	the VM
  * @l1_lpid:	LPID that L1 gave the nested guest
  * @n_gpa:	guest real address of the nested guest
- * @shift:	where to leave log2 of the size of what is found
+ * @shift:	where to store log2 of the size of the shadow PTE
  *
- * For kvmppc_hv_handle_set_rc(), which is about to set R, or R and C, in what it finds,
- * after a fault of the nested guest that the running vCPU has run:
- * khx_nested_find_for_rc() for that. Others who look for a shadow PTE find it.
+ * Redirected only for kvmppc_hv_handle_set_rc(), which sets R, or R and C, in
+ * the returned PTE after a fault of the nested guest that the current vCPU
+ * runs. See khx_nested_find_for_rc().
+ *
+ * Context: kvm->mmu_lock held.
+ * Return: the shadow PTE, or NULL if these bits must not be set in it.
  */
 pte_t *khx_hook_find_nested_guest_pte(struct kvm *kvm, unsigned long l1_lpid, unsigned long n_gpa,
 				      unsigned int *shift)
@@ -851,7 +874,7 @@ pte_t *khx_hook_find_nested_guest_pte(struct kvm *kvm, unsigned long l1_lpid, un
 				      vcpu->arch.fault_dsisr & DSISR_ISSTORE, n_gpa, shift);
 }
 
-/* Zap a shadow PTE that no address leads to: its entry tells where it is. */
+/* Zap a shadow PTE at an unknown address: search the nested guest's entries. */
 static void nested_zap_by_entry(struct khx_pass *p, struct khx_shadow *shadow,
 				const pte_t *ptep)
 {
@@ -888,14 +911,14 @@ void khx_nested_unmap_pte(struct kvm *kvm, pte_t *ptep, unsigned long n_gpa,
 	if (shadow && nested_find_leaf(shadow->gp->shadow_pgtable, n_gpa, &leaf))
 		nested_zap(&p, lpid, &leaf);
 
-	/* Another nested guest has the number now by which kvm-hv has looked. */
-	xa_for_each(&p.vm->nested.rmap.shadows, other_lpid, other) {
+	/* L1 has reused the LPID: the PTE belongs to another nested guest. */
+	xa_for_each(&p.vm->rmap.shadows, other_lpid, other) {
 		if (!nested_is_mapped(ptep))
 			break;
 		if (nested_find_leaf(other->gp->shadow_pgtable, n_gpa, &leaf) && leaf.ptep == ptep)
 			nested_zap(&p, other_lpid, &leaf);
 	}
-	/* kvm-hv frees the table that it is in: it must not stay, whatever it maps. */
+	/* kvm-hv frees this PTE's page-table page next: zap it anyway. */
 	if (shadow && nested_is_mapped(ptep))
 		nested_zap_by_entry(&p, shadow, ptep);
 	leaf = (struct khx_leaf){
@@ -906,7 +929,7 @@ void khx_nested_unmap_pte(struct kvm *kvm, pte_t *ptep, unsigned long n_gpa,
 	};
 	if (WARN_ON_ONCE(pte_present(leaf.old))) {
 		khx_pass_write(&p, lpid, &leaf, KHX_PASS_ALL, 0);
-		/* at whatever address it was */
+		/* its address is unknown */
 		khx_flush_lpid(&p.vm->flusher, lpid);
 	}
 	khx_pass_finish(&p);
@@ -917,7 +940,7 @@ EXPORT_SYMBOL_IF_KUNIT(khx_nested_unmap_pte);
  * khx_hook_release_all_nested() - kvmhv_release_all_nested()
  * @kvm:	the VM
  *
- * Context: no vCPU runs; may sleep.
+ * Context: no vCPU runs; takes kvm->mmu_lock and kvm->slots_lock; may sleep.
  */
 void khx_hook_release_all_nested(struct kvm *kvm)
 {
@@ -925,29 +948,31 @@ void khx_hook_release_all_nested(struct kvm *kvm)
 	struct khx_shadow *shadow;
 	unsigned long lpid;
 
-	/* no vCPU runs, so no nested guest begins or ends meanwhile */
+	/* no vCPU runs, so no nested guest is created or released */
 	spin_lock(&kvm->mmu_lock);
 	xa_for_each(&vm->nested.rmap.shadows, lpid, shadow)
 		while (!nested_drop_entries(vm, shadow, shadow->gp->shadow_pgtable))
 			khx_mmu_lock_yield(kvm);
 	spin_unlock(&kvm->mmu_lock);
 
-	/* kvm-hv walks over memslots after that, and does not mind that they change */
+	/* kvm-hv holds only kvm->srcu while it walks the memslots */
 	mutex_lock(&kvm->slots_lock);
 	khx_stock_release_all_nested(kvm);
 	mutex_unlock(&kvm->slots_lock);
 }
 
 /*
- * kvm-hv of 6.1 (as of 6.1.176) goes from one nested guest to the next and does not
- * hold the one it uses: another vCPU of L1 may end it meanwhile. Asked for one, it
- * does.
+ * kvm-hv of 6.1 (as of 6.1.176) iterates over the nested guests without a
+ * reference to the current one: another vCPU of L1 may release it meanwhile.
+ * For a single nested guest kvm-hv takes a reference, so request them one by
+ * one.
  */
 /**
  * khx_hook_do_nested_tlbie() - kvmhv_do_nested_tlbie() for all nested guests
  * @vcpu:	the vCPU that made the hypercall H_TLB_INVALIDATE
  *
  * Context: vCPU thread, may sleep.
+ * Return: the hypercall's return code.
  */
 long khx_hook_do_nested_tlbie(struct kvm_vcpu *vcpu)
 {
@@ -962,7 +987,7 @@ long khx_hook_do_nested_tlbie(struct kvm_vcpu *vcpu)
 		spin_lock(&kvm->mmu_lock);
 		gp = idr_get_next(&kvm->arch.kvm_nested_guest_idr, &lpid);
 		spin_unlock(&kvm->mmu_lock);
-		/* without one: whether the other parameters are right */
+		/* none left: let kvm-hv check the other parameters */
 		kvmppc_set_gpr(vcpu, 5, gp ? lpid : 0);
 		rc = khx_stock_do_nested_tlbie(vcpu);
 		if (!gp)
@@ -974,29 +999,33 @@ long khx_hook_do_nested_tlbie(struct kvm_vcpu *vcpu)
 }
 
 /**
- * khx_hook_do_h_rpt_invalidate_pat() - do_h_rpt_invalidate_pat() up to the last page
+ * khx_hook_do_h_rpt_invalidate_pat() - do_h_rpt_invalidate_pat() close to 2^64
  * @vcpu:	the vCPU that made the hypercall H_RPT_INVALIDATE
- * @lpid:	nested guest, by its L1's number
- * @type:	what is invalidated
- * @pg_sizes:	sizes of pages
+ * @lpid:	LPID that L1 gave the nested guest
+ * @type:	what to invalidate
+ * @pg_sizes:	page sizes
  * @start:	first address
- * @end:	last address
+ * @end:	end of the range
  *
- * kvm-hv goes from page to page until it is beyond the end, where there is nothing.
- * All of the nested guest is invalidated instead.
+ * kvm-hv adds the page size until the address reaches @end. If @end is in the
+ * last page below 2^64, the address wraps to 0 instead and the loop does not
+ * end. This function invalidates all of the nested guest.
  *
  * Context: vCPU thread, may sleep.
- * Return: of stock for a longer range.
+ * Return: stock's return code for that longer range.
  */
 long khx_hook_do_h_rpt_invalidate_pat(struct kvm_vcpu *vcpu, unsigned long lpid,
 				      unsigned long type, unsigned long pg_sizes,
 				      unsigned long start, unsigned long end)
 {
-	/* more pages of any size than kvm-hv takes one by one */
+	/* so many pages of any size that kvm-hv invalidates the whole LPID */
 	return khx_stock_do_h_rpt_invalidate_pat(vcpu, lpid, type, pg_sizes, 0, BIT(62));
 }
 
-/* As kvm-hv makes it (Linux 4.20, "KVM: PPC: Book3S HV: Nested guest entry via hypercall"). */
+/*
+ * A copy of kvmhv_alloc_nested() (Linux 4.20, "KVM: PPC: Book3S HV: Nested
+ * guest entry via hypercall").
+ */
 static struct kvm_nested_guest *nested_guest_alloc(struct kvm *kvm, int l1_lpid)
 {
 	struct kvm_nested_guest *gp = kzalloc(sizeof(*gp), GFP_KERNEL_ACCOUNT);
@@ -1032,15 +1061,16 @@ static void nested_guest_free(struct kvm_nested_guest *gp)
 /**
  * khx_hook_get_nested() - kvmhv_get_nested()
  * @kvm:	the VM
- * @l1_lpid:	LPID that L1 gives its nested guest
- * @create:	make one if there is none
+ * @l1_lpid:	LPID that L1 gave its nested guest
+ * @create:	create the nested guest if it does not exist
  *
- * kvm-hv adds to the IDR of nested guests without a lock, while other vCPUs of L1
- * add to it or remove from it; here it is changed under kvm->mmu_lock.
+ * kvm-hv preallocates the slot in the IDR of nested guests without a lock,
+ * while other vCPUs of L1 change the IDR. This function changes it under
+ * kvm->mmu_lock.
  *
  * Context: vCPU thread, may sleep; takes kvm->mmu_lock.
- * Return: the nested guest with one reference more (kvmhv_put_nested()), or NULL if
- * there is none, if L1's partition table has no such entry, or without memory.
+ * Return: the nested guest with a reference for kvmhv_put_nested(); NULL if it
+ * does not exist, if L1's partition table has no such entry, or without memory.
  */
 struct kvm_nested_guest *khx_hook_get_nested(struct kvm *kvm, int l1_lpid, bool create)
 {
@@ -1060,7 +1090,7 @@ struct kvm_nested_guest *khx_hook_get_nested(struct kvm *kvm, int l1_lpid, bool 
 	if (!gp && idr_alloc(&kvm->arch.kvm_nested_guest_idr, new, l1_lpid, l1_lpid + 1,
 			     GFP_NOWAIT) == l1_lpid) {
 		swap(gp, new);
-		gp->refcnt++;	/* until L1 ends it */
+		gp->refcnt++;	/* L1's reference, until L1 ends it */
 	}
 	if (gp)
 		gp->refcnt++;

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The reverse map of nested guests: a word for each page, an index for each
- * nested guest, and nodes for pages that have many entries.
+ * The reverse map of nested guests: one word per page, one index per nested
+ * guest, and nodes for pages with many entries.
  *
- * What it costs. A page with one entry has it in its word, and in the index the
- * page's number: no memory but the index, nine bytes where the nested guest's
- * pages are close together. A page with many has a node of 32 bytes for each.
- * Both are there as long as the shadow PTE is.
+ * Memory use. A page with one entry stores it in its word, and its gfn in the
+ * index: that takes no memory but the index, nine bytes if the nested guest's
+ * pages are close together. A page with many entries takes a node of 32 bytes
+ * for each. Both are freed with the shadow PTE.
  */
 #include <linux/slab.h>
 
@@ -14,7 +14,7 @@
 #include "kunit.h"
 #include "nested_rmap.h"
 
-/* Shadow PTEs come up under a lock; who is refused lets the guest try again. */
+/* Inserted under a spinlock; on failure the nested guest faults again. */
 #define RMAP_GFP	(GFP_ATOMIC | __GFP_ACCOUNT | __GFP_NOWARN)
 
 #define RMAP_GPA_BITS	52
@@ -54,7 +54,7 @@ unsigned long khx_rmap_first(unsigned long word)
 }
 EXPORT_SYMBOL_IF_KUNIT(khx_rmap_first);
 
-/* The word of a page; NULL if its memslot is gone, and the word with it. */
+/* Return the word of a page, or NULL if its memslot, with the word, is gone. */
 static unsigned long *rmap_word(struct kvm *kvm, gfn_t gfn)
 {
 	struct kvm_memory_slot *slot;
@@ -136,7 +136,7 @@ static void rmap_unlink(struct khx_rmap_node *node)
 		next->pprev = node->pprev;
 }
 
-/* Nodes go from the middle of the list too: only a count tells. */
+/* @depth is an upper bound: count the nodes if it reaches the limit. */
 bool khx_rmap_crowded(unsigned long word)
 {
 	struct khx_rmap_node *head = rmap_node(word), *node;
@@ -151,7 +151,7 @@ bool khx_rmap_crowded(unsigned long word)
 }
 EXPORT_SYMBOL_IF_KUNIT(khx_rmap_crowded);
 
-/* Where the index has what a word says. */
+/* Return the index that contains an entry. */
 static struct xarray *rmap_pages(const struct khx_nested_rmap *r, unsigned long entry)
 {
 	struct khx_shadow *shadow = khx_rmap_shadow(r, khx_rmap_lpid(entry));
@@ -164,7 +164,7 @@ static unsigned long rmap_index(unsigned long entry)
 	return khx_rmap_gpa(entry) >> PAGE_SHIFT;
 }
 
-/* From one to many: what stands in the word moves to a node. */
+/* Turn a single entry into a list: move it from the word to a node. */
 static int rmap_make_list(struct khx_nested_rmap *r, unsigned long *word, gfn_t gfn)
 {
 	unsigned long entry = khx_rmap_first(*word);
@@ -178,12 +178,12 @@ static int rmap_make_list(struct khx_nested_rmap *r, unsigned long *word, gfn_t 
 		return -ENOMEM;
 	*word = 0;
 	rmap_link(word, node);
-	/* in the place of a value: takes no memory */
+	/* replaces a value: allocates no memory */
 	xa_store(pages, rmap_index(entry), node, RMAP_GFP);
 	return 0;
 }
 
-/* And back, if only one is left. */
+/* Turn a list into a single entry if one node is left. */
 static void rmap_make_single(struct khx_nested_rmap *r, unsigned long *word)
 {
 	struct khx_rmap_node *node = rmap_node(*word);
@@ -262,7 +262,7 @@ bool khx_rmap_find(const struct khx_nested_rmap *r,
 }
 EXPORT_SYMBOL_IF_KUNIT(khx_rmap_find);
 
-/* The entry is out of the index already. */
+/* Remove an entry from its word. The caller has erased it from the index. */
 static void rmap_forget(struct khx_nested_rmap *r, const struct kvm_nested_guest *gp,
 			unsigned long index, void *entry)
 {
