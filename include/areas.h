@@ -4,17 +4,18 @@
  * area (VPA), SLB shadow buffer and dispatch trace log (DTL), PAPR
  * H_REGISTER_VPA.
  *
- * The host writes the VPA and the DTL through its own mapping while the vCPU is
- * dispatched; that code is stock's and uses the fields of struct kvmppc_vpa,
- * vcpu->arch.dtl_ptr and .dtl_index, which keep their stock meaning. What is
- * ours is who sets them: registration, pinning, dirty state, unpinning.
+ * kvm-hv writes the VPA and the DTL through its own mapping while it dispatches
+ * the vCPU. It uses the fields of struct kvmppc_vpa, vcpu->arch.dtl_ptr and
+ * .dtl_index, which keep their stock meaning. The module takes over what sets
+ * them: registration, pinning, dirty tracking, unpinning.
  *
- * Life of an area: a request (by hypercall, which is stock's, or ONE_REG) notes the
- * address and sets update_pending; the vCPU's own thread applies it before its next
- * entry into the guest. So pinned_addr changes only where the writer cannot run.
+ * Life of an area: a request (stock's hypercall, or ONE_REG) stores the address
+ * and sets update_pending; the vCPU's own thread applies it before it next
+ * enters the guest. So pinned_addr changes only where kvm-hv cannot write
+ * through it.
  *
- * Lock order: kvm->mmu_lock, then vcpu->arch.vpa_update_lock (spinlocks).
- * Pages are pinned and unpinned without either, both may sleep.
+ * Lock order: kvm->mmu_lock, then vcpu->arch.vpa_update_lock (spinlocks). Pages
+ * are pinned and unpinned with neither held: both may sleep.
  */
 #ifndef KHX_AREAS_H
 #define KHX_AREAS_H
@@ -29,25 +30,26 @@ enum khx_area { KHX_VPA, KHX_DTL, KHX_SLB, KHX_NR_AREAS };
 
 /**
  * enum khx_area_update - what a pending update means
- * @KHX_AREA_KEEP:	look again where the memory is; the area goes on
- * @KHX_AREA_NEW:	the guest registers the area: it starts anew
- * @KHX_AREA_RESTORED: userspace does, which restores a guest that had the
- *		area: it goes on as its memory says, so that counts which the
- *		guest watches never go back
+ * @KHX_AREA_KEEP: the memory may have changed: pin it again, keep the area's
+ *		state
+ * @KHX_AREA_NEW: the guest registers the area: initialise it
+ * @KHX_AREA_RESTORED: userspace registers the area of a guest that had it
+ *		before: continue the counters from the area's memory, so that
+ *		the guest never sees them go back
  */
 enum khx_area_update {
 	KHX_AREA_KEEP, KHX_AREA_NEW, KHX_AREA_RESTORED,
 };
 
 /**
- * struct khx_area_state - what we know of an area beside struct kvmppc_vpa
- * @page:	page pinned for it, or NULL
- * @noted:	guest real address where notifiers look for it; 0: nowhere
+ * struct khx_area_state - state of an area in addition to struct kvmppc_vpa
+ * @page:	page pinned for the area, or NULL
+ * @noted:	guest real address that notifiers compare with; 0: none
  * @update:	what the pending update means
- * @failed:	the memory could not be pinned; tried again when the memslots or
- *		the mappings change
- * @restored:	guest real address that userspace has asked for last
- * @restored_len: and the length
+ * @failed:	the memory could not be pinned; retried when the memslots or
+ *		mappings change, or by another request
+ * @restored:	guest real address of the last registration by userspace
+ * @restored_len: its length
  * @seen:	what the host had written at the last collection
  */
 struct khx_area_state {
@@ -67,12 +69,14 @@ struct khx_area_state {
 /**
  * struct khx_vcpu_areas - areas of a vCPU; vcpu->arch.vpa_update_lock
  * @area:	indexed by enum khx_area
- * @asked:	areas with a request that kvm-hv has noted, as bits
- * @look:	areas whose memory has changed or gone, as bits
- * @hidden:	areas of which what follows is to be restored, as bits
- * @vpa_addr:	vpa.pinned_addr, hidden from kvm-hv between its first call and the last
- * @dtl_ptr:	what kvm-hv changes after its call for the DTL
- * @dtl_index:	the same
+ * @asked:	areas with a request from kvm-hv, as bits
+ * @look:	areas whose memory was changed or unmapped, as bits
+ * @hidden:	areas whose fields below must be restored, as bits
+ * @vpa_addr:	vpa.pinned_addr, hidden from kvm-hv between its first and last
+ *		call
+ * @dtl_ptr:	vcpu->arch.dtl_ptr, which kvm-hv overwrites after the call for
+ *		the DTL
+ * @dtl_index:	the same for vcpu->arch.dtl_index
  */
 struct khx_vcpu_areas {
 	struct khx_area_state area[KHX_NR_AREAS];
@@ -108,8 +112,10 @@ void khx_areas_destroy(struct khx_vm_areas *areas);
 
 /**
  * khx_areas_vcpu_free() - unpin all areas of a vCPU, and keep their dirty state
- * @vm:		a VM of ours
+ * @vm:		a tracked VM
  * @vcpu:	a vCPU that will not run again
+ *
+ * Accumulates the dirty state of the areas.
  *
  * Context: may sleep.
  */
@@ -117,31 +123,31 @@ void khx_areas_vcpu_free(struct khx_vm *vm, struct kvm_vcpu *vcpu);
 
 /**
  * khx_areas_set_reg() - KVM_SET_ONE_REG of an area
- * @vm:		a VM of ours
+ * @vm:		a tracked VM
  * @vcpu:	the vCPU; its mutex is held, so it does not run
  * @id:		KVM_REG_PPC_VPA_ADDR, _VPA_SLB or _VPA_DTL
  * @val:	address, and length for the latter two; address 0 unregisters
  *
- * A registration takes effect before the vCPU next enters the guest: its
- * memory may not have arrived yet. Then the yield count of the VPA and the
- * index of the log go on from what that memory says. Unregistering takes
+ * A registration takes effect before the vCPU next enters the guest, because a
+ * migration may not have written the memory yet. The yield count of the VPA and
+ * the index of the log then continue from that memory. Unregistering takes
  * effect at once.
  *
- * Return: 0; -EINVAL for a misaligned address, a DTL too short for an entry, or
- * if the order rules are broken.
+ * Return: 0; -EINVAL for a misaligned address, for a DTL shorter than one
+ * entry, or if a DTL or SLB shadow would be registered without a VPA.
  */
 int khx_areas_set_reg(struct khx_vm *vm, struct kvm_vcpu *vcpu, u64 id,
 		      const union kvmppc_one_reg *val);
 
 /**
- * khx_areas_invalidate() - memory under areas has changed or gone
- * @vm:		a VM of ours
+ * khx_areas_invalidate() - handle a change or unmap of memory under areas
+ * @vm:		a tracked VM
  * @gfn:	first guest page
- * @end:	first guest page not concerned
+ * @end:	end of the range, exclusive
  *
- * Areas there are looked at again before their vCPU next enters the guest; a
- * vCPU that is in the guest is made to leave it. Until then the host may write
- * the old page, which stays pinned.
+ * The vCPU pins its areas in the range again before it next enters the guest; a
+ * vCPU that is in the guest is kicked. Until then the host may write the old
+ * page, which stays pinned.
  *
  * Context: any, also under kvm->mmu_lock.
  */
@@ -149,11 +155,11 @@ void khx_areas_invalidate(struct khx_vm *vm, gfn_t gfn, gfn_t end);
 
 /**
  * khx_areas_collect() - add pages that the host has written to a dirty log
- * @vm:		a VM of ours
- * @slot:	the slot whose log is collected
- * @map:	bitmap of its pages, little endian; bits are added
+ * @vm:		a tracked VM
+ * @slot:	the memslot whose log is collected
+ * @map:	bitmap of its pages, little endian; bits are only added
  *
- * With areas=0 the flags that stock keeps are all there is to go by.
+ * With areas=0 only stock's dirty flags are used.
  *
  * Context: kvm->slots_lock held; takes each vCPU's vpa_update_lock.
  */

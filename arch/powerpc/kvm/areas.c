@@ -1,26 +1,27 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The per-vCPU areas: registration, pinning, dirty state.
+ * The per-vCPU areas: registration, pinning, dirty tracking.
  *
- * How a write is not missed. Stock's writers run in the vCPU's thread without
- * a lock: they store to the area and set vpa.dirty, in no particular order,
- * and never set dtl.dirty. So the flag alone proves nothing: it may be seen,
- * and cleared, before the data can be seen. A collection therefore clears the
- * flag, orders that before what follows, and compares what the host writes at
- * each dispatch (yield count, dispatch time, index of the log) with what the
- * last collection saw. A store that becomes visible after the comparison makes
- * the next one differ; a store visible before it is visible to whoever copies
- * the page afterwards. For the log the index says it all: it is incremented
- * behind a write barrier after each entry.
+ * Detecting writes. kvm-hv writes the areas in the vCPU's thread without a
+ * lock: it stores to the area and sets vpa.dirty, in no particular order, and
+ * never sets dtl.dirty. So the flag alone is not sufficient: a collection may
+ * see it, and clear it, before the data is visible. A collection therefore
+ * clears the flag, then a memory barrier, then compares what the host writes at
+ * each dispatch (yield count, dispatch time, index of the log) with the values
+ * of the last collection. A store that becomes visible after the comparison
+ * makes the next one differ; a store visible before it is visible to a caller
+ * that copies the page afterwards. For the log the index is sufficient: kvm-hv
+ * increments it behind a write barrier after each entry.
  *
- * The SLB shadow is never written by the host.
+ * The host never writes the SLB shadow.
  *
- * Where this takes hold. kvm-hv applies requests before a vCPU enters the guest, area
- * by area, in kvmppc_update_vpa(), which is called only if there is one; the SLB shadow
- * comes last. What kvm-hv does after each call (the VPA is initialised, the log begins
- * anew) would be wrong for an area that goes on. So the calls for VPA and DTL only note
- * the request and ask for one more call, that for the SLB shadow, and there all is done.
- * The SLB shadow's request is also how an invalidation has areas looked at again.
+ * Hooking kvm-hv. Before a vCPU enters the guest, kvm-hv applies requests one
+ * area at a time by kvmppc_update_vpa(), which it calls only for areas with a
+ * request, SLB shadow last. After the calls for the VPA and the DTL kvm-hv
+ * initialises the VPA and restarts the log, which would be wrong for an area
+ * that only continues. So the hook only notes these requests, sets
+ * update_pending of the SLB shadow, and does all the work in the call for the
+ * SLB shadow. An invalidation uses the same flag to have areas pinned again.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -69,8 +70,8 @@ void khx_areas_destroy(struct khx_vm_areas *areas)
 }
 
 /*
- * Pin the page of an area for as long as the guest lives. Memory that cannot
- * be pinned for long (files of some filesystems) is pinned as stock does.
+ * Pin the page of an area for the life of the guest. Memory that does not
+ * support long-term pins (files of some filesystems) is pinned as stock does.
  */
 static struct page *area_pin_page(struct kvm *kvm, unsigned long gpa, unsigned long *hvap)
 {
@@ -103,11 +104,11 @@ static bool area_test_clear_flag(struct kvmppc_vpa *area)
 
 	if (dirty)
 		WRITE_ONCE(area->dirty, false);
-	smp_mb();	/* flag before whatever the caller reads of the area */
+	smp_mb();	/* clear the flag before the caller reads the area */
 	return dirty;
 }
 
-/* Has the host written since the last look? Looks, and remembers. */
+/* Has the host written since the last call? Updates @state->seen. */
 static bool area_test_clear_written(struct kvm_vcpu *vcpu, enum khx_area a,
 				    struct khx_area_state *state)
 {
@@ -135,14 +136,14 @@ static bool area_test_clear_written(struct kvm_vcpu *vcpu, enum khx_area a,
 	} else if (a == KHX_DTL) {
 		u64 index = READ_ONCE(vcpu->arch.dtl_index);
 
-		smp_rmb();	/* pairs with the writer's, entry before index */
+		smp_rmb();	/* pairs with kvm-hv's: entry, then index */
 		written = index != state->seen.dtl_index;
 		state->seen.dtl_index = index;
 	}
 	return written;
 }
 
-/* Keep the dirty state of a page that is about to be unpinned. */
+/* Accumulate the dirty state of a page before it is unpinned. */
 static void area_mark_dirty(struct kvm *kvm, unsigned long gpa)
 {
 	struct kvm_memory_slot *slot;
@@ -157,8 +158,8 @@ static void area_mark_dirty(struct kvm *kvm, unsigned long gpa)
 }
 
 /*
- * What the guest sees at the start of an area (PAPR, H_REGISTER_VPA). The yield
- * count is odd while a vCPU is not in the guest.
+ * Initialise what the guest sees of a new area (PAPR, H_REGISTER_VPA). The
+ * yield count is odd while the vCPU is not in the guest.
  */
 static void area_begin(struct kvm_vcpu *vcpu, enum khx_area a,
 		       struct khx_area_state *state)
@@ -185,7 +186,7 @@ static void area_begin(struct kvm_vcpu *vcpu, enum khx_area a,
 	}
 }
 
-/* Where entry number @index goes: the log is a ring that began with number 0. */
+/* Return the address of log entry @index in the ring, which starts at 0. */
 static struct dtl_entry *area_dtl_entry(const struct kvmppc_vpa *dtl, u64 index)
 {
 	struct dtl_entry *first = dtl->pinned_addr;
@@ -194,9 +195,9 @@ static struct dtl_entry *area_dtl_entry(const struct kvmppc_vpa *dtl, u64 index)
 }
 
 /*
- * An area is to be at @gpa, or no more: notifiers look for it where it is noted. They
- * do so under mmu_lock, and whoever pins its page looks at the invalidate sequence
- * under that lock as well, after this.
+ * Note or forget (@change is 1 or -1) an area at @gpa, for notifiers. A
+ * notifier looks for it under mmu_lock; area_update() notes it first and then
+ * checks the invalidate sequence under mmu_lock, so one of them sees the other.
  */
 static void areas_note_page(struct khx_vm *vm, unsigned long gpa, long change)
 {
@@ -210,7 +211,7 @@ static void areas_note_page(struct khx_vm *vm, unsigned long gpa, long change)
 	xa_lock(pages);
 	entry = xa_load(pages, gfn);
 	nr = (entry ? xa_to_value(entry) : 0) + change;
-	if (nr <= 0)	/* less: there was no memory to note it */
+	if (nr <= 0)	/* < 0: noting it failed without memory */
 		__xa_erase(pages, gfn);
 	else if (xa_err(__xa_store(pages, gfn, xa_mk_value(nr), GFP_ATOMIC | __GFP_NOWARN)))
 		WRITE_ONCE(vm->areas.anywhere, true);
@@ -226,8 +227,8 @@ static bool areas_overlap(struct khx_vm *vm, gfn_t gfn, gfn_t end)
 }
 
 /*
- * Put @page (or nothing) under an area in place of what is there. Called with
- * vpa_update_lock held; returns the page to be unpinned when it is not.
+ * Replace the page of an area by @page, which may be NULL. Return the page that
+ * the caller must unpin after it has dropped vpa_update_lock.
  */
 static struct page *area_install(struct kvm_vcpu *vcpu, enum khx_area a,
 				 struct khx_area_state *state,
@@ -239,7 +240,7 @@ static struct page *area_install(struct kvm_vcpu *vcpu, enum khx_area a,
 		    state->update == KHX_AREA_KEEP;
 
 	if (same)
-		return page;	/* pinned a second time just to see that */
+		return page;	/* the caller drops the second pin */
 
 	if (area_test_clear_written(vcpu, a, state))
 		area_mark_dirty(vcpu->kvm, area->gpa);
@@ -250,7 +251,7 @@ static struct page *area_install(struct kvm_vcpu *vcpu, enum khx_area a,
 	area->pinned_end = page ? area->pinned_addr + area->len : NULL;
 	area->dirty = false;
 
-	/* What stands there now was not written by this area's host. */
+	/* The host has not written what the memory contains now: skip it. */
 	area_test_clear_written(vcpu, a, state);
 
 	if (state->update != KHX_AREA_KEEP)
@@ -258,13 +259,13 @@ static struct page *area_install(struct kvm_vcpu *vcpu, enum khx_area a,
 	if (a == KHX_DTL)
 		vcpu->arch.dtl_ptr = area_dtl_entry(area, vcpu->arch.dtl_index);
 
-	/* What could not be done yet is still to be done. */
+	/* If the page could not be pinned, a retry must still do the update. */
 	if (page || !gpa)
 		state->update = KHX_AREA_KEEP;
 	return old;
 }
 
-/* Any area's page may have been written by the host at any dispatch. */
+/* Unpin a page. @written: an area used it, so the host may have written it. */
 static void area_unpin(struct page *page, bool written)
 {
 	if (page)
@@ -272,8 +273,8 @@ static void area_unpin(struct page *page, bool written)
 }
 
 /*
- * What a request that kvm-hv has noted means. Userspace restores an area by ONE_REG; if
- * the guest has registered another since, that is new.
+ * Classify a request. Userspace restores areas by ONE_REG; if the guest has
+ * registered another area since, that one is new.
  */
 static enum khx_area_update area_update_kind(const struct kvmppc_vpa *area,
 					     struct khx_area_state *state)
@@ -286,13 +287,13 @@ static enum khx_area_update area_update_kind(const struct kvmppc_vpa *area,
 }
 
 /*
- * Have the memory of an area pinned, or let it go. The caller holds vpa_update_lock,
- * which is let go meanwhile. Returns false if a signal came first: the vCPU leaves
- * KVM_RUN then before it enters the guest.
+ * Pin the memory of an area, or unpin it. Drops and retakes vpa_update_lock.
+ * Return false if the update must be repeated and a signal is pending: the vCPU
+ * then leaves KVM_RUN before it enters the guest.
  *
- * What area_pin_page() finds may be on its way out already: its invalidation has begun, and
- * was told to us, before we looked, but the page is still mapped. KVM's sequence count
- * tells, as it does for page faults.
+ * area_pin_page() may find a page that is being unmapped: the notifier has
+ * called khx_areas_invalidate() before the area was noted, but the page is
+ * still mapped. KVM's invalidate sequence detects this, as for page faults.
  */
 static bool area_update(struct kvm_vcpu *vcpu, struct khx_vcpu_areas *ext, enum khx_area a)
 	__must_hold(&vcpu->arch.vpa_update_lock)
@@ -319,14 +320,14 @@ static bool area_update(struct kvm_vcpu *vcpu, struct khx_vcpu_areas *ext, enum 
 	spin_unlock(&vcpu->arch.vpa_update_lock);
 
 	seq = READ_ONCE(kvm->mmu_invalidate_seq);
-	smp_rmb();	/* count before page tables */
+	smp_rmb();	/* read the sequence before the page tables */
 	page = gpa && len <= area_room_at(gpa) ? area_pin_page(kvm, gpa, &hva) : NULL;
 
 	spin_lock(&kvm->mmu_lock);
 	spin_lock(&vcpu->arch.vpa_update_lock);
 	if (gpa && khx_invalidate_retry(kvm, seq, hva, gpa >> PAGE_SHIFT))
 		ext->look |= BIT(a);
-	if (area->update_pending) {	/* asked for again meanwhile */
+	if (area->update_pending) {	/* another request meanwhile */
 		area->update_pending = 0;
 		ext->asked |= BIT(a);
 	}
@@ -346,7 +347,7 @@ static bool area_update(struct kvm_vcpu *vcpu, struct khx_vcpu_areas *ext, enum 
 	return !again || !signal_pending(current);
 }
 
-/* All that is to be done; with vpa_update_lock held. */
+/* Apply all pending updates. vpa_update_lock is held. */
 static void areas_update(struct kvm_vcpu *vcpu, struct khx_vcpu_areas *ext)
 {
 	enum khx_area a;
@@ -355,7 +356,7 @@ static void areas_update(struct kvm_vcpu *vcpu, struct khx_vcpu_areas *ext)
 		while ((ext->asked | ext->look) & BIT(a)) {
 			if (area_update(vcpu, ext, a))
 				continue;
-			/* kvm-hv comes here again */
+			/* make kvm-hv call the hook again */
 			vcpu->arch.slb_shadow.update_pending = 1;
 			return;
 		}
@@ -371,9 +372,9 @@ static void areas_update(struct kvm_vcpu *vcpu, struct khx_vcpu_areas *ext)
  * @vcpu:	a vCPU that is about to enter the guest, in its own thread
  * @vpap:	the area with a request: VPA, DTL, SLB shadow, in this order
  *
- * Later kernels have a third argument, where kvmppc_update_vpa() leaves what the
- * caller is to unpin. The caller has initialised it with nothing, and as this
- * function serves all calls for the vCPU, it stays so.
+ * Later kernels have a third argument, in which kvmppc_update_vpa() returns the
+ * area that the caller must unpin. The caller has initialised it as empty, and
+ * this function, which handles all calls for the vCPU, leaves it so.
  *
  * Context: vcpu->arch.vpa_update_lock held, dropped meanwhile; may sleep.
  */
@@ -402,7 +403,7 @@ void khx_hook_update_vpa(struct kvm_vcpu *vcpu, struct kvmppc_vpa *vpap)
 		return;
 	}
 
-	/* the last call: what was hidden from kvm-hv, or changed by it, comes back */
+	/* last call: restore what was hidden or kvm-hv has overwritten */
 	if (ext->hidden & BIT(KHX_VPA))
 		vcpu->arch.vpa.pinned_addr = ext->vpa_addr;
 	if (ext->hidden & BIT(KHX_DTL)) {
