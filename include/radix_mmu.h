@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What is done to the partition-scoped tables of radix guests.
+ * Operations on the partition-scoped tables of radix guests.
  */
 #ifndef KHX_RADIX_MMU_H
 #define KHX_RADIX_MMU_H
@@ -42,31 +42,31 @@ void khx_radix_init(struct khx_vm_radix *radix, struct khx_flusher *flusher);
 
 /**
  * khx_radix_harvest() - collect and clear C bits of a memslot
- * @vm:		a VM of ours
+ * @vm:		a tracked VM
  * @slot:	one of its memslots
- * @map:	bitmap of the slot's pages, little endian; bits are added
+ * @map:	bitmap of the slot's pages, little endian; bits are only added
  *
  * A page is dirty if C is set in the PTE that maps it for the guest or in any
- * shadow PTE that maps it for one of the guest's nested guests (an MMU that
- * writes C itself writes it only there). C is cleared in all of them. On
- * return true every one that was cleared has been flushed, so a later store is
- * seen by the next harvest, and a store before it is in memory for whoever
- * reads the page now.
+ * shadow PTE that maps it for a nested guest (an MMU that writes C itself
+ * writes it only there). This function clears C in all of them. If it returns
+ * true, it has flushed all cleared PTEs: the next harvest finds any later
+ * store, and memory holds any earlier store for a caller that reads the page
+ * now.
  *
  * Context: kvm->arch.mmu_setup_lock (the VM stays radix) and kvm->slots_lock
- * held; may sleep; takes kvm->mmu_lock in chunks.
- * Return: false if the hypervisor refused to flush: a store after this may have
- * gone unseen, so the pages of @map must be reported once more.
+ * held; takes kvm->mmu_lock in chunks; may sleep.
+ * Return: false if the hypervisor refused to flush: a later store may not set
+ * C, so the caller must report the pages of @map once more.
  */
 bool khx_radix_harvest(struct khx_vm *vm,
 		       const struct kvm_memory_slot *slot,
 		       unsigned long *map);
 
 /**
- * khx_radix_peek() - collect C bits of a memslot and leave them
- * @vm:		a VM of ours
+ * khx_radix_peek() - collect C bits of a memslot without clearing them
+ * @vm:		a tracked VM
  * @slot:	one of its memslots
- * @map:	bitmap of the slot's pages, little endian; bits are added
+ * @map:	bitmap of the slot's pages, little endian; bits are only added
  *
  * Context: as khx_radix_harvest().
  */
@@ -75,63 +75,65 @@ void khx_radix_peek(struct khx_vm *vm, const struct kvm_memory_slot *slot,
 
 /**
  * khx_radix_clean() - clear C bits of pages
- * @vm:		a VM of ours
+ * @vm:		a tracked VM
  * @slot:	one of its memslots
  * @pages:	bitmap of the slot's pages, little endian; NULL: all
- * @start:	first page of the slot that is concerned
- * @end:	first page of the slot that is not
+ * @start:	first page of the range, relative to the slot
+ * @end:	end of the range, exclusive
  *
- * On return C is clear for these pages, in the guest's table and in shadow tables,
- * or was set again by a later store, and what was cleared has been flushed. Leaves
- * that are larger than a page have been split; the other pages of these keep C.
+ * On return C has been cleared and flushed for these pages, in the guest's
+ * table and in shadow tables; a later store may have set it again. Leaves
+ * larger than a page have been split; their other pages keep C.
  *
- * Context: kvm->slots_lock held; may sleep; takes kvm->mmu_lock in chunks. The VM
- * may leave radix mode meanwhile, its leaves are gone then.
- * Return: false if the hypervisor refused to flush: the pages must be reported
- * once more. From then on those that lose C are accumulated at once.
+ * Context: kvm->slots_lock held; takes kvm->mmu_lock in chunks; may sleep. The
+ * VM may leave radix mode meanwhile, which frees its leaves.
+ * Return: false if the hypervisor refused to flush: the caller must report the
+ * pages once more. For a memslot with a dirty bitmap, later calls accumulate
+ * pages that lose C at once, and return true.
  */
 bool khx_radix_clean(struct khx_vm *vm, const struct kvm_memory_slot *slot,
 		     const unsigned long *pages, unsigned long start,
 		     unsigned long end);
 
 /**
- * khx_radix_save_dirty() - keep C bits of a table that is about to go
- * @vm:		a VM of ours whose table nobody uses any more
- * @slot:	one of its memslots, with a dirty bitmap
+ * khx_radix_save_dirty() - accumulate C bits before a table is freed
+ * @vm:		a tracked VM whose table is no longer in use
+ * @slot:	one of its memslots
  *
- * Adds the pages with C set to the memslot's accumulated bits, from which the
- * next collection takes them.
+ * Adds the pages with C set to the memslot's accumulated bits, if it has a
+ * dirty bitmap. The next collection takes them from there.
  *
- * Context: kvm->srcu read-held; no vCPU runs; may sleep.
+ * Context: no vCPU runs; kvm->srcu read-held; takes kvm->mmu_lock; may sleep.
  */
 void khx_radix_save_dirty(struct khx_vm *vm,
 			  const struct kvm_memory_slot *slot);
 
 /**
- * khx_radix_unmap() - take leaves away
- * @vm:		a VM of ours
+ * khx_radix_unmap() - zap all leaves that map a range
+ * @vm:		a tracked VM
  * @slot:	one of its memslots
  * @start:	first guest page
- * @end:	first guest page not concerned
+ * @end:	end of the range, exclusive
  * @how:	KHX_UNMAP_KEEP_PINNED, KHX_UNMAP_MAY_SLEEP
  *
- * Every leaf that maps a page of the range goes, whole, and with it all shadow
- * PTEs of its pages and the lists of these. Pages with C set in any of them are
- * in the memslot's accumulated bits afterwards, and all has been flushed.
+ * A leaf that overlaps the range is zapped whole, with all shadow PTEs of its
+ * pages and their entries. On return all of them are flushed, and pages with C
+ * set in any of them are in the memslot's accumulated bits. With
+ * KHX_UNMAP_KEEP_PINNED leaves whose pages are all pinned stay.
  *
- * Context: kvm->mmu_lock held.
+ * Context: kvm->mmu_lock held; dropped now and then with KHX_UNMAP_MAY_SLEEP.
  */
 void khx_radix_unmap(struct khx_vm *vm,
 		     const struct kvm_memory_slot *slot, gfn_t start,
 		     gfn_t end, unsigned int how);
 
 /**
- * khx_radix_zap() - take one leaf away
- * @vm:		a VM of ours
- * @slot:	the memslot that it maps, or part of
+ * khx_radix_zap() - zap one leaf
+ * @vm:		a tracked VM
+ * @slot:	the memslot that it maps in whole or in part
  * @leaf:	the leaf
  *
- * As khx_radix_unmap() does.
+ * Does for one leaf what khx_radix_unmap() does.
  *
  * Context: kvm->mmu_lock held, and no pass under way.
  */
@@ -139,25 +141,26 @@ void khx_radix_zap(struct khx_vm *vm, const struct kvm_memory_slot *slot,
 		   const struct khx_leaf *leaf);
 
 /**
- * khx_radix_flush_slot() - take away all leaves of a memslot
- * @vm:		a VM of ours
- * @slot:	a memslot that page faults do not find any more, or not as it was
+ * khx_radix_flush_slot() - zap all leaves of a memslot
+ * @vm:		a tracked VM
+ * @slot:	a memslot that is deleted or changed: page faults do not find it
+ *		any more, or find it changed
  *
- * Context: may sleep; takes kvm->mmu_lock in chunks. The VM may leave radix
- * mode meanwhile, its leaves are gone then.
+ * Context: takes kvm->mmu_lock in chunks; may sleep. The VM may leave radix
+ * mode meanwhile, which frees its leaves.
  */
 void khx_radix_flush_slot(struct khx_vm *vm,
 			  const struct kvm_memory_slot *slot);
 
 /**
- * khx_radix_age() - look at R bits and clear them
- * @vm:		a VM of ours
+ * khx_radix_age() - test and clear R bits
+ * @vm:		a tracked VM
  * @slot:	one of its memslots
  * @start:	first guest page
- * @end:	first guest page not concerned
+ * @end:	end of the range, exclusive
  *
- * What was cleared, in the guest's table and in shadow tables, has been flushed
- * on return, so the next access sets R again.
+ * Clears R in the guest's table and in shadow tables, and flushes it: the next
+ * access sets R again.
  *
  * Context: kvm->mmu_lock held.
  * Return: true if R was set for any page of the range.
@@ -166,11 +169,11 @@ bool khx_radix_age(struct khx_vm *vm, const struct kvm_memory_slot *slot,
 		   gfn_t start, gfn_t end);
 
 /**
- * khx_radix_test_age() - look at R bits
- * @vm:		a VM of ours
+ * khx_radix_test_age() - test R bits
+ * @vm:		a tracked VM
  * @slot:	one of its memslots
  * @start:	first guest page
- * @end:	first guest page not concerned
+ * @end:	end of the range, exclusive
  *
  * Context: kvm->mmu_lock held.
  * Return: true if R is set for any page of the range.

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Tracepoints.
+ * Tracepoints of the dirty log ioctls.
  */
 #undef TRACE_SYSTEM
 #define TRACE_SYSTEM kvm_hv_ext

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What is done to the leaves of radix guests: C bits are harvested, R bits aged,
- * leaves taken away. Each is a pass over a range of guest addresses, and what is
- * done to a leaf is done to its shadow PTEs.
+ * Operations on the leaves of radix guests: collect C bits, age R bits, zap
+ * leaves. Each is a pass over a range of guest addresses, and changes a leaf
+ * and its shadow PTEs together.
  */
 #include <linux/bitmap.h>
 #include <linux/kvm_host.h>
@@ -28,14 +28,16 @@
 #include "vm.h"
 
 /*
- * Table entries looked at in one hold of mmu_lock, and after how many shadow PTEs it
- * ends. Some 50 us on a POWER9, which a vCPU may have to wait in its page fault.
+ * Limit on the table entries visited, and on the shadow PTEs looked for, in one
+ * hold of mmu_lock. That takes about 50 us on a POWER9, for which a vCPU may
+ * wait in its page fault.
  */
 #define RADIX_CHUNK	2048
 
 /*
- * The same for leaves that go. Each hold ends with a flush, which is what is dear, so
- * there are fewer: 256 MiB of pages of 64 KiB in one, with the tables they are in.
+ * The same for zapping leaves. Each hold ends with a flush, which is the
+ * expensive part, so holds are longer: one covers 256 MiB of 64 KiB pages,
+ * including the page tables that they are in.
  */
 #define RADIX_UNMAP_CHUNK	(3 * RADIX_CHUNK)
 
@@ -46,7 +48,7 @@ void khx_radix_init(struct khx_vm_radix *radix, struct khx_flusher *flusher)
 	radix->fill_spare = khx_spare_fill;
 }
 
-/* The pages of a slot that a leaf maps. */
+/* The range of pages of a memslot that a leaf maps. */
 static unsigned long radix_first_gfn(const struct kvm_memory_slot *slot,
 				     const struct khx_leaf *leaf)
 {
@@ -60,7 +62,7 @@ static unsigned long radix_end_gfn(const struct kvm_memory_slot *slot,
 		   slot->base_gfn + slot->npages);
 }
 
-/* Clear bits of a leaf and its shadows. Returns all that was set in any of them. */
+/* Clear bits of a leaf and its shadow PTEs. Return all bits set in any. */
 static unsigned long radix_visit_leaf(struct khx_pass *p,
 				      const struct kvm_memory_slot *slot,
 				      const struct khx_leaf *leaf, unsigned long clear)
@@ -74,7 +76,11 @@ static unsigned long radix_visit_leaf(struct khx_pass *p,
 	return seen;
 }
 
-/* The table of a leaf goes, and no vCPU runs: the next collection finds its C bit here. */
+/*
+ * Add the pages of a leaf to the memslot's accumulated bits, for the next
+ * collection. The caller frees the table, or must have the pages reported
+ * again.
+ */
 static void radix_accumulate(const struct kvm_memory_slot *slot,
 			     const struct khx_leaf *leaf)
 {
@@ -82,10 +88,10 @@ static void radix_accumulate(const struct kvm_memory_slot *slot,
 }
 
 /**
- * struct radix_collection - C bits of a memslot are collected
- * @vm:		whose
+ * struct radix_collection - a collection of the C bits of a memslot
+ * @vm:		the VM
  * @slot:	the memslot
- * @map:	where they are collected
+ * @map:	bitmap that C bits are added to
  * @clear:	_PAGE_DIRTY, or 0 to leave them set
  * @refused:	the hypervisor refused to invalidate a shadow LPID
  */
@@ -97,7 +103,7 @@ struct radix_collection {
 	bool refused;
 };
 
-/* One hold of mmu_lock. Returns where to go on, or @end. */
+/* Collect in one hold of mmu_lock. Return where to continue, or @end. */
 static unsigned long radix_collect_chunk(struct radix_collection *c, unsigned long start,
 					 unsigned long end)
 {
@@ -114,7 +120,7 @@ static unsigned long radix_collect_chunk(struct radix_collection *c, unsigned lo
 	spin_lock(&kvm->mmu_lock);
 
 	khx_walk_init(&w, kvm->arch.pgtable, start, end, RADIX_CHUNK);
-	/* C of a shadow PTE may be set where that of the leaf is not */
+	/* a shadow PTE may have C set when the leaf does not */
 	if (!kvm->arch.nested_enable)
 		w.only = _PAGE_DIRTY;
 	while (!khx_flush_full(p.flush) && p.visits < RADIX_CHUNK && khx_walk_next(&w)) {
@@ -132,7 +138,7 @@ static unsigned long radix_collect_chunk(struct radix_collection *c, unsigned lo
 }
 
 /*
- * The flush that all C bits cleared since it was begun have to wait for. Returns
+ * Issue and finish the flush for all C bits cleared since it was begun. Return
  * false if the hypervisor refused it.
  */
 static bool radix_finish_clearing(struct khx_vm *vm)
@@ -140,7 +146,10 @@ static bool radix_finish_clearing(struct khx_vm *vm)
 	khx_flush_issue(&vm->radix.flush);
 	khx_flush_finish(&vm->radix.flush);
 	if (IS_ENABLED(CONFIG_KVM_HV_EXT_DEBUG)) {
-		/* who changes leaves under mmu_lock has paid when it is dropped */
+		/*
+		 * Any other change to leaves is flushed in the same hold of
+		 * mmu_lock. So with the lock held nothing else is owed.
+		 */
 		spin_lock(&vm->kvm->mmu_lock);
 		khx_flush_debug_settled(&vm->debug);
 		spin_unlock(&vm->kvm->mmu_lock);
@@ -185,21 +194,21 @@ void khx_radix_peek(struct khx_vm *vm, const struct kvm_memory_slot *slot,
 EXPORT_SYMBOL_IF_KUNIT(khx_radix_peek);
 
 /*
- * Pages of a bitmap looked at for the next that is named, and pages in a row, before
- * the lock is let go.
+ * Limit on the pages of a bitmap searched for the next one set, and on the
+ * pages of one run, before mmu_lock is dropped.
  */
 #define RADIX_SCAN	4096
 
 /**
- * struct radix_cleaning - pages of a memslot lose C
- * @vm:		whose
+ * struct radix_cleaning - clearing C of pages of a memslot
+ * @vm:		the VM
  * @slot:	the memslot
  * @pages:	bitmap of the pages, little endian; NULL: all
- * @start:	first page of the slot concerned
- * @next:	page to go on at
- * @end:	first page not concerned
+ * @start:	first page of the range, relative to the slot
+ * @next:	page to continue at
+ * @end:	end of the range, exclusive
  * @no_tables:	there is no memory to split leaves
- * @again:	the hypervisor refuses invalidations: pages that lose C are accumulated
+ * @again:	the hypervisor refuses to flush: accumulate pages that lose C
  * @refused:	the hypervisor refused to flush in one of the passes
  */
 struct radix_cleaning {
@@ -214,7 +223,10 @@ struct radix_cleaning {
 	bool refused;
 };
 
-/* Go to the next pages in a row, not too far on. False if there are none as far. */
+/*
+ * Find the next run of pages, within RADIX_SCAN pages. Return false if there is
+ * none: @c->next is then where to continue.
+ */
 static bool radix_next_run(struct radix_cleaning *c, unsigned long *end)
 {
 	*end = min(c->end, c->next + RADIX_SCAN);
@@ -243,7 +255,10 @@ void khx_radix_zap(struct khx_vm *vm, const struct kvm_memory_slot *slot,
 }
 EXPORT_SYMBOL_IF_KUNIT(khx_radix_zap);
 
-/* A leaf that is larger than a page is to be split. False if it needs a table first. */
+/*
+ * Clear C of a leaf, or split it if it is larger than a page. Return false if
+ * that needs a page-table page first.
+ */
 static bool radix_clean_leaf(struct radix_cleaning *c, struct khx_pass *p,
 			     struct khx_split *split, const struct khx_leaf *leaf)
 {
@@ -254,7 +269,7 @@ static bool radix_clean_leaf(struct radix_cleaning *c, struct khx_pass *p,
 	} else if (!khx_split_add(split, p, leaf)) {
 		if (!c->no_tables || split->nr)
 			return false;
-		/* as on stock; by a pass of its own */
+		/* zap it, as stock does, in a pass of its own */
 		khx_pass_finish(p);
 		khx_radix_zap(c->vm, c->slot, leaf);
 	}
@@ -263,7 +278,10 @@ static bool radix_clean_leaf(struct radix_cleaning *c, struct khx_pass *p,
 	return true;
 }
 
-/* Pages in a row, as far as the walk's budget goes. False if it needs tables first. */
+/*
+ * Clean a run of pages as far as the walk's budget allows. Return false if that
+ * needs page-table pages first.
+ */
 static bool radix_clean_run(struct radix_cleaning *c, struct khx_pass *p,
 			    struct khx_split *split, struct khx_walk *w,
 			    unsigned long end)
@@ -276,18 +294,21 @@ static bool radix_clean_run(struct radix_cleaning *c, struct khx_pass *p,
 	while (clean && !khx_flush_full(p->flush) && p->visits < RADIX_CHUNK &&
 	       khx_walk_next(w)) {
 		clean = radix_clean_leaf(c, p, split, &w->leaf);
-		/* leaves that are large still, for the next hold of the lock */
+		/* now leaves of PMD_SIZE, to be split in the next hold */
 		if (w->leaf.shift == PUD_SHIFT)
 			clean = false;
 		if (!clean)
 			w->next = max(w->leaf.gpa, start);
 	}
-	/* The walk may end before the run does: no table reaches RADIX_PGTABLE_RANGE. */
+	/*
+	 * The walk may end before the run does: no table reaches
+	 * RADIX_PGTABLE_RANGE.
+	 */
 	c->next = clean && khx_walk_done(w) ? end : min((w->next >> PAGE_SHIFT) - base, end);
 	return clean;
 }
 
-/* One hold of mmu_lock. False if it needs tables to go on. */
+/* Clean in one hold of mmu_lock. Return false if it needs tables. */
 static bool radix_clean_chunk(struct radix_cleaning *c)
 {
 	struct khx_split split = {
@@ -308,10 +329,10 @@ static bool radix_clean_chunk(struct radix_cleaning *c)
 	bool clean = true;
 
 	spin_lock(&kvm->mmu_lock);
-	/* A table that goes, goes after the mode has changed. */
+	/* The mode changes under mmu_lock before the table is freed. */
 	if (!kvm_is_radix(kvm))
 		c->next = c->end;
-	/* a walk needs two entries to get on */
+	/* a walk must visit two entries to make progress */
 	while (clean && w.budget > 2 && p.visits < RADIX_CHUNK && !khx_flush_full(p.flush) &&
 	       radix_next_run(c, &run_end))
 		clean = radix_clean_run(c, &p, &split, &w, run_end);
@@ -350,7 +371,7 @@ bool khx_radix_clean(struct khx_vm *vm, const struct kvm_memory_slot *slot,
 		cond_resched();
 	}
 	flushed = radix_finish_clearing(vm) && !c.refused;
-	/* before a log begins nothing is accumulated */
+	/* without a log nothing was accumulated */
 	return flushed || (c.again && slot->dirty_bitmap);
 }
 EXPORT_SYMBOL_IF_KUNIT(khx_radix_clean);
@@ -387,10 +408,11 @@ static bool radix_is_pinned(struct khx_vm *vm, const struct kvm_memory_slot *slo
 }
 
 /*
- * The shadow PTEs of a large leaf go before it does, as many as one hold of mmu_lock may
- * be for, and none comes back: page faults are kept away by now. A collection meanwhile
- * finds those that are left, by the leaf. @next is the first page not done. False if the
- * leaf is to be come back to.
+ * Zap the shadow PTEs of a large leaf before the leaf itself, up to the limit
+ * for one hold of mmu_lock. None is installed again: page faults are blocked by
+ * now. A collection in between still finds the remaining ones through the leaf.
+ * Set @next to the page to continue at. Return false if the caller must
+ * continue with this leaf.
  */
 static bool radix_unmap_shadows(struct khx_pass *p, const struct kvm_memory_slot *slot,
 				const struct khx_leaf *leaf, gfn_t *next)
@@ -404,7 +426,7 @@ static bool radix_unmap_shadows(struct khx_pass *p, const struct kvm_memory_slot
 		page.old = __pte(pte_val(leaf->old) + page.gpa - leaf->gpa);
 		seen |= khx_nested_visit(p, slot, &page, KHX_PASS_ALL);
 	}
-	/* a shadow PTE may be as large as the leaf */
+	/* a shadow PTE may map all of the leaf */
 	if (seen & _PAGE_DIRTY)
 		khx_pass_found_dirty(p, slot, radix_first_gfn(slot, leaf), end);
 	*next = gfn;
@@ -412,7 +434,8 @@ static bool radix_unmap_shadows(struct khx_pass *p, const struct kvm_memory_slot
 }
 
 /*
- * With mmu_lock held. Returns where to go on, or @end; @shadows is for radix_unmap_shadows().
+ * Zap leaves with mmu_lock held. Return the address to continue at, or @end.
+ * @shadows is @next of radix_unmap_shadows().
  */
 static unsigned long radix_unmap_chunk(struct khx_vm *vm,
 				       const struct kvm_memory_slot *slot,
@@ -466,18 +489,19 @@ void khx_radix_unmap(struct khx_vm *vm,
 EXPORT_SYMBOL_IF_KUNIT(khx_radix_unmap);
 
 /**
- * khx_hook_unmap_pte() - kvmppc_unmap_pte() of a shadow PTE, or at an address from 2^52 on
- * @kvm:	a VM of ours
+ * khx_hook_unmap_pte() - kvmppc_unmap_pte() of a shadow PTE, or from 2^52 on
+ * @kvm:	a tracked VM
  * @ptep:	the leaf that kvm-hv has found
- * @gpa:	for which address
+ * @gpa:	the address that kvm-hv looked up
  * @shift:	log2 of its size, or 0 for a single page
  * @slot:	the memslot of @gpa; NULL for a shadow PTE
  * @lpid:	LPID whose table the leaf is in
  *
- * The guest itself has no leaves from 2^52 on: what kvm-hv has found is another memslot's,
- * at the lower 52 bits. It stays, or it would be invalidated at an address where it is not,
- * and be reported for a memslot that it is not of. Shadow PTEs are
- * khx_nested_unmap_pte()'s.
+ * khx_nested_unmap_pte() handles shadow PTEs. The guest itself has no leaf from
+ * 2^52 on: kvm-hv ignores the higher bits of @gpa, and has found a leaf of
+ * another memslot. That leaf stays. Otherwise it would be invalidated at an
+ * address that it does not map, and be reported dirty in a memslot that it is
+ * not part of.
  *
  * Context: kvm->mmu_lock held.
  */
@@ -489,15 +513,15 @@ void khx_hook_unmap_pte(struct kvm *kvm, pte_t *ptep, unsigned long gpa, unsigne
 }
 
 /**
- * khx_hook_free_radix() - in place of kvmppc_free_radix()
- * @kvm:	a VM of ours whose table nobody uses any more
+ * khx_hook_free_radix() - kvmppc_free_radix()
+ * @kvm:	a tracked VM whose table is no longer in use
  *
- * The table of a radix VM is freed when the VM ends, and when it becomes an HPT
- * VM, which a guest may do by rebooting while it is migrated. Stock throws the
- * C bits away with the table. Here they are saved if a log may ask for them. kvm-hv
- * frees the root.
+ * kvm-hv frees the table of a radix VM when the VM ends, and when it becomes an
+ * HPT VM, which a guest may cause by a reboot during a migration. Stock loses
+ * the C bits with the table; this function accumulates them if a log may need
+ * them. It frees all but the root, which kvm-hv frees.
  *
- * Context: no vCPU runs; may sleep; takes kvm->srcu.
+ * Context: no vCPU runs; may sleep; takes kvm->srcu and kvm->mmu_lock.
  */
 void khx_hook_free_radix(struct kvm *kvm)
 {
@@ -524,10 +548,10 @@ void khx_radix_flush_slot(struct khx_vm *vm,
 
 	while (gpa < end) {
 		spin_lock(&kvm->mmu_lock);
-		/* A table that goes, goes after the mode has changed. */
+		/* The mode changes under mmu_lock before the table is freed. */
 		gpa = kvm_is_radix(kvm) ?
 		      radix_unmap_chunk(vm, slot, gpa, end, KHX_UNMAP_MAY_SLEEP, &shadows) : end;
-		/* page faults that have looked at the old slot try again */
+		/* page faults that have read the old memslot must retry */
 		kvm->mmu_invalidate_seq++;
 		spin_unlock(&kvm->mmu_lock);
 		cond_resched();
@@ -536,9 +560,9 @@ void khx_radix_flush_slot(struct khx_vm *vm,
 EXPORT_SYMBOL_IF_KUNIT(khx_radix_flush_slot);
 
 /*
- * R in a range, in the guest's table or any shadow table; cleared if told so. It is a
- * hint: where a nested guest's hypervisor has given a page very many shadow PTEs, what
- * they know does not count.
+ * Test R of a range, in the guest's table and in shadow tables, and clear
+ * @clear. R is only a hint, and L1 may give a page very many shadow PTEs: those
+ * beyond .most_visits are ignored.
  */
 static bool radix_test_accessed(struct khx_vm *vm, const struct kvm_memory_slot *slot,
 				gfn_t start, gfn_t end, unsigned long clear)
