@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * A part of a test that may never end, in a process of its own
+ * Run, in a process of its own, a part of a test that may never end
  *
- * A system call that a defect keeps in the kernel is not ended by a signal either.
- * So the part is given up; the process stays, with its VM, and only a reboot ends it.
+ * A signal does not end a system call that a defect keeps in the kernel. The
+ * test then abandons the part; its process and VM stay until a reboot.
  */
 #ifndef TESTS_KTAP_APART_H
 #define TESTS_KTAP_APART_H
@@ -13,12 +13,12 @@
 #define APART_RESULTS	64
 
 /**
- * struct apart - what the part tells
- * @doing: what it does now
- * @steps: how much it has done
- * @result: of each step
- * @found: a number that is the caller's to judge
- * @ended: it has come to its end
+ * struct apart - progress and results of the part
+ * @doing: the current step
+ * @steps: number of steps done
+ * @result: result of each step
+ * @found: a number for the caller to judge
+ * @ended: the part has returned
  */
 struct apart {
 	const char *doing;
@@ -29,13 +29,14 @@ struct apart {
 };
 
 /*
- * Returns whether the part has ended by itself, and says where it is if not. No step
- * may take long. The VMs of the part are its own.
+ * Run a part. Return true if it ended by itself; otherwise print the step that
+ * it is in and return false. No step may take long. The part creates its own
+ * VMs.
  */
 bool apart_run(struct apart *result, void (*part)(struct apart *a, const void *arg),
 	       const void *arg);
 
-/* In the part: one step, a call that returns 0 or -errno, or a count. */
+/* Called in the part: one step, a call that returns 0, -errno or a count. */
 #define APART_STEP(a, call) do {					\
 	struct apart *part = (a);					\
 									\

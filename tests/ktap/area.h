@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The per-vCPU areas (VPA, DTL, SLB shadow) as guests, programs and the host
- * see them
+ * The per-vCPU areas (VPA, DTL, SLB shadow) as seen by guests, userspace and
+ * the host
  *
  * PAPR: H_REGISTER_VPA, and the layouts of the virtual processor area and of
  * the dispatch trace log. All fields are big endian.
@@ -13,7 +13,7 @@
 
 enum area { VPA, DTL, SLB, NR_AREAS };
 
-/* Sub-functions of H_REGISTER_VPA; 0 and 4 are none. */
+/* Subfunctions of H_REGISTER_VPA; 0 and 4 are undefined. */
 enum area_func {
 	REG_VPA = 1, REG_DTL, REG_SLB,
 	DEREG_VPA = 5, DEREG_DTL, DEREG_SLB,
@@ -37,34 +37,34 @@ enum area_func {
 #define DTL_REASON		7
 
 /**
- * struct area_reg - an area as ONE_REG gives and takes it
- * @addr: guest real address, 0 when there is none
- * @length: length in bytes; no part of the register of a VPA, where it is 0
+ * struct area_reg - an area in ONE_REG
+ * @addr: guest real address, 0 if the area is not registered
+ * @length: length in bytes; 0 for a VPA, whose register has no length
  */
 struct area_reg {
 	__u64 addr;
 	__u64 length;
 };
 
-/* As a guest: the vCPU asks for an area of vCPU number target. */
+/* Called as the guest: the vCPU registers an area of vCPU number @target. */
 long h_register_vpa(struct vcpu *vcpu, unsigned int func, __u64 target,
 		    __u64 gpa);
 
-/* As a program: 0 or -errno. */
+/* Called as userspace: return 0 or -errno. */
 int area_set(struct vcpu *vcpu, enum area area, __u64 gpa, __u64 length);
 struct area_reg area_get(struct vcpu *vcpu, enum area area);
 void area_unset_all(struct vcpu *vcpu);
 
-/* What the guest writes at the start of an area before it registers it. */
+/* Write the length at the start of an area, before the guest registers it. */
 void area_put_length(void *mem, enum area area, __u32 length);
 
-/* The vCPU enters the guest, which does nothing, and leaves it. */
+/* Make the vCPU enter the guest, which does nothing, and leave it. */
 void vcpu_dispatch(struct vcpu *vcpu);
 
-/* A vCPU that runs GUEST_SERVE leaves the guest and enters it again. */
+/* Make a vCPU that runs GUEST_SERVE leave the guest and enter it again. */
 void vcpu_reenter(struct vcpu *vcpu);
 
-/* What the host has written. */
+/* Read what the host has written. */
 __u32 vpa_yield_count(const void *vpa);
 __u64 vpa_dtl_index(const void *vpa);
 unsigned int dtl_count_entries(const void *dtl, size_t length);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Counting events by the kernel's own histograms of tracepoints and probes
+ * Count events by the kernel's histograms of tracepoints and probes
  */
 #ifndef TESTS_KTAP_HIST_H
 #define TESTS_KTAP_HIST_H
@@ -9,20 +9,17 @@
 
 #define TRACEFS		"/sys/kernel/tracing/"
 
-/* Is there such an event ("powerpc/tlbie"), and can it be counted? */
+/* Does this event ("powerpc/tlbie") exist, and can it be counted? */
 bool hist_possible(const char *event);
 
-/* Counts what the trigger ("hist:keys=... if ...") matches, from now on. */
+/* Start to count what the trigger ("hist:keys=... if ...") matches. */
 void hist_start(const char *event, const char *trigger);
 
-/*
- * What there was until now, of histograms whose key is one number: see() is called
- * for each line.
- */
+/* Call see() for each line of a histogram whose key is a single number. */
 typedef void (*hist_see)(unsigned long key, unsigned long hits, void *arg);
 void hist_read(const char *event, hist_see see, void *arg);
 
-/* Ends that; how many there were. */
+/* Stop to count; return the total number of hits. */
 unsigned long hist_stop(const char *event, const char *trigger);
 
 #endif

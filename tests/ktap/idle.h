@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The host's idle page tracking: it ages pages, and tells which were used since
+ * The host's idle page tracking: it ages pages and reports which were used
+ * since
  *
- * It knows pages by their frame numbers. A page that a huge page is made of has
- * the bit of the first one only.
+ * It identifies pages by frame number. A huge page has only the bit of its
+ * first frame.
  */
 #ifndef TESTS_KTAP_IDLE_H
 #define TESTS_KTAP_IDLE_H
@@ -11,10 +12,10 @@
 #include <linux/types.h>
 #include <stdbool.h>
 
-/* A file descriptor, -1 when the host does not track idle pages. */
+/* Return a file descriptor, or -1 if the host does not track idle pages. */
 int idle_open(void);
 
-/* Frame number of the page that is mapped at mem, 0 when there is none. */
+/* Return the frame number of the page mapped at @mem, or 0 if none is. */
 __u64 idle_pfn(const void *mem);
 
 void idle_set(int fd, __u64 pfn);

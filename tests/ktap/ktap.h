@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What the suites add to the kernel's kselftest_harness.h
+ * Additions to the kernel's kselftest_harness.h
  */
 #ifndef TESTS_KTAP_KTAP_H
 #define TESTS_KTAP_KTAP_H
@@ -14,8 +14,8 @@
 #endif
 
 /*
- * Skip a test, or what is left of its setup, where there is a reason to; NULL is
- * none. After a setup that skips no teardown runs.
+ * Skip a test, or the rest of its setup, for a reason; NULL does not skip. The
+ * harness runs no teardown after a setup that skips.
  */
 #define SKIP_IF(statement, reason) do {					\
 	const char *skip_reason = (reason);				\
@@ -24,7 +24,7 @@
 		SKIP(statement, "%s", skip_reason);			\
 } while (0)
 
-/* A failure that is known and is stock's: reported as such, and not hidden. */
+/* Report a known failure of stock as an expected failure. */
 #define XFAIL(statement, fmt, ...) do { \
 	snprintf(_metadata->results->reason, \
 		 sizeof(_metadata->results->reason), fmt, ##__VA_ARGS__); \
@@ -34,13 +34,13 @@
 	statement; \
 } while (0)
 
-/* Stock's known failures count as such, unless stock is held to our standard. */
+/* May a known failure be expected? Only on stock, without KTAP_STRICT. */
 static inline bool may_xfail(const struct vm *vm)
 {
 	return !vm->ours && !option("KTAP_STRICT", 0);
 }
 
-/* A condition that stock is known not to meet. */
+/* Expect a condition that stock is known to violate. */
 #define EXPECT_OURS(vm, condition, reason) do {				\
 	bool holds = (condition);					\
 									\
@@ -51,15 +51,16 @@ static inline bool may_xfail(const struct vm *vm)
 } while (0)
 
 /*
- * Can a loss be judged where memory is taken from running vCPUs? Not where they
- * may write it all the same; and stock misses a store now and then.
+ * Can a test judge a loss while memory is taken from running vCPUs? Not on a
+ * host whose vCPUs may still write to it; and stock misses a store now and
+ * then.
  */
 static inline bool judges_theft(const struct vm *vm)
 {
 	return host_is_exact() && !may_xfail(vm);
 }
 
-/* No loss, if that is judged. */
+/* Expect no loss, if this host and subject can be judged. */
 #define EXPECT_NONE(judged, count) do {					\
 	unsigned long found = (count);					\
 									\

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * A VM with one memslot whose dirty log is kept
+ * A VM with one memslot that has a dirty log
  */
 #ifndef TESTS_KTAP_LOGGED_VM_H
 #define TESTS_KTAP_LOGGED_VM_H
@@ -10,18 +10,18 @@
 #define LOGGED_SLOT	1
 
 /**
- * struct logged_vm - a VM with one logged slot
+ * struct logged_vm - a VM with one logged memslot
  * @vm: the VM
- * @manual: it has manual protection: what a collection reports is cleared by another
- *	call, and the first reports all
- * @slot: the slot
- * @gpa: its address in the guest
+ * @manual: the VM has manual protection: KVM_CLEAR_DIRTY_LOG clears what a
+ *	collection reports, and the first collection reports all pages
+ * @slot: id of the memslot
+ * @gpa: its guest real address
  * @page: page size of the host
- * @pages: pages of the slot
- * @size: size of the slot in bytes
- * @memory: the memory under the slot
- * @bitmap_bytes: size of a bitmap of the slot
- * @bitmap: what the last collection reported
+ * @pages: number of pages of the memslot
+ * @size: size of the memslot in bytes
+ * @memory: host memory of the memslot
+ * @bitmap_bytes: size of a bitmap of the memslot
+ * @bitmap: pages that the last collection reported
  */
 struct logged_vm {
 	struct vm *vm;
@@ -37,8 +37,8 @@ struct logged_vm {
 };
 
 /*
- * Why the host cannot have such a VM; NULL, and the VM in *vm, where it can. The
- * slot is LOGGED_SLOT, at VM_DATA_GPA.
+ * Create such a VM in *vm and return NULL, or return why the host cannot. The
+ * memslot is LOGGED_SLOT, at VM_DATA_GPA.
  */
 const char *logged_vm_create(struct logged_vm **vm, const struct vm_config *config,
 			     size_t pages, enum backing backing);
@@ -46,13 +46,16 @@ void logged_vm_destroy(struct logged_vm *l);
 
 int logged_vm_set_log(struct logged_vm *l, bool on);
 
-/* What is reported is not dirty any more, before its memory may be read. */
+/*
+ * Collect the log, and clear what it reports before the caller reads the
+ * memory.
+ */
 int logged_vm_collect(struct logged_vm *l);
 
-/* Manual protection only: the pages that l->bitmap has are not dirty any more. */
+/* Clear the pages in l->bitmap; manual protection only. */
 int logged_vm_clear(struct logged_vm *l);
 
-/* Number of pages that the last collection reported. */
+/* Return the number of pages that the last collection reported. */
 size_t logged_vm_count(const struct logged_vm *l);
 
 static inline __u64 logged_vm_gpa(const struct logged_vm *l, size_t page)

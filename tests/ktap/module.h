@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Inserting and removing the module, from a program
+ * Load and unload the module from a test program
  */
 #ifndef TESTS_KTAP_MODULE_H
 #define TESTS_KTAP_MODULE_H
@@ -9,7 +9,7 @@
 
 #define MODULE_NAME	"kvm_hv_ext"
 
-/* 0 or -errno. The file is that of the module's directory, KTAP_MODULE's. */
+/* Return 0 or -errno. @file is in the directory of the module (KTAP_MODULE). */
 int module_insert_file(const char *file, const char *parameters);
 int module_insert(const char *parameters);
 int module_remove_name(const char *name);
@@ -17,10 +17,10 @@ int module_remove(void);
 
 bool module_loaded(void);
 
-/* The first letter of a parameter of the module that is loaded: Y or N of a bool. */
+/* Return the first letter of a module parameter; Y or N for a bool. */
 char module_parameter(const char *name);
 
-/* A live patch of a function that the module redirects; the patch may not be there. */
+/* A live patch of a hooked function; it may not be built. */
 #define LIVEPATCH_FILE	"kvm-hv-ext-livepatch.ko"
 void module_remove_livepatch(void);
 

@@ -1,17 +1,18 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Options of a suite, which the run script puts into the environment, and the
- * pseudo-random numbers that follow from one of them:
- *	KTAP_SUBJECT	"stock" or "ours": fail unless VMs are of that kind
- *	KTAP_STRICT	hold stock to the standard of ours too
+ * Options of a suite, which the run script passes in the environment, and the
+ * pseudo-random numbers that KTAP_SEED starts:
+ *	KTAP_SUBJECT	"stock" or "ours" (kvm-hv-ext): fail on VMs of the other
+ *	KTAP_STRICT	expect of stock what is expected of kvm-hv-ext
  *	KTAP_SEED	start of the pseudo-random sequences
  *	KTAP_SCALE	factor on the amount of work, in percent
  *	KTAP_EXACT	1: the host's tlbie is exact, although it is emulated
- *	KTAP_MANUAL	1: logged VMs have KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2 enabled
- *	KTAP_RECORDS	directory where a run on stock leaves what a run on ours
- *			is compared with
- *	KTAP_ICOUNT	the host's clock counts instructions ('lab boot --icount')
- *	KTAP_MODULE	file of the module, for suites that insert it
+ *	KTAP_MANUAL	1: logged VMs enable KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2
+ *	KTAP_RECORDS	directory for results of a run on stock, with which a
+ *			run on kvm-hv-ext is compared
+ *	KTAP_ICOUNT	the host's clock counts instructions
+ *			('lab boot --icount')
+ *	KTAP_MODULE	file of the module, for suites that load it
  */
 #ifndef TESTS_KTAP_OPTIONS_H
 #define TESTS_KTAP_OPTIONS_H

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Results of a run on stock, kept for the run on ours, which must equal them
+ * Results of a run on stock, which those of a run on kvm-hv-ext must equal
  *
- * Nothing is kept or compared unless KTAP_RECORDS is set. What differs on purpose
- * is not recorded.
+ * Nothing is written or compared unless KTAP_RECORDS is set. Intended
+ * differences are not recorded.
  */
 #ifndef TESTS_KTAP_RECORD_H
 #define TESTS_KTAP_RECORD_H
@@ -15,8 +15,8 @@
 
 /**
  * struct record - results of one test
- * @file: where stock's are, NULL when nothing is kept
- * @compare: they are compared, not written
+ * @file: file with stock's results, NULL if there is none
+ * @compare: compare with @file instead of writing it
  * @lines: number of results so far
  */
 struct record {
@@ -25,11 +25,11 @@ struct record {
 	unsigned long lines;
 };
 
-/* A name is used by one test only; the run on stock comes first. */
+/* Only one test may use a name. The run on stock must be the first. */
 void __printf(3, 4) record_open(struct record *r, bool compare, const char *fmt, ...);
 void record_close(struct record *r);
 
-/* One result, without a newline. Ends the test when stock's was another. */
+/* Record one result, without a newline. Ends the test if stock's differs. */
 void __printf(2, 3) record(struct record *r, const char *fmt, ...);
 
 #endif

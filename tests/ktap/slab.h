@@ -1,27 +1,29 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Memory that the kernel has allocated in small pieces
+ * Memory that the kernel has allocated as small objects
  */
 #ifndef TESTS_KTAP_SLAB_H
 #define TESTS_KTAP_SLAB_H
 
 #include <sys/types.h>
 
-/* Why it cannot be known; NULL when it can. */
+/* Return why it cannot be measured, or NULL if it can. */
 const char *slab_missing(void);
 
 /*
- * Bytes in caches of small objects, kmalloc()'s and KVM's. What is cached for a
- * CPU is given back before, but in part only: a few slabs more or less are noise.
+ * Return the bytes in caches of small objects of kmalloc() and KVM. Shrinks
+ * these caches before, which frees only part of what is cached per CPU: a few
+ * slabs more or less are noise.
  */
 long slab_bytes(void);
 
-/* Bytes in all caches of what is not given back when memory is short. */
+/* Return the bytes in all caches that are not reclaimable. */
 long slab_unreclaimable(void);
 
 /*
- * Objects that a thread allocates and does not free, exactly: all that it does
- * between the two calls counts, so that another thread has to make them.
+ * Count exactly the objects that a thread allocates and does not free between
+ * the two calls. All that the thread does counts, so another thread must call
+ * them.
  */
 void slab_count_start(pid_t thread);
 long slab_count_stop(pid_t thread);

@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Where the threads of a test are that does not end
+ * Report where the threads of a hanging test are
  */
 #ifndef KTAP_STUCK_H
 #define KTAP_STUCK_H
 
 /**
- * stuck_watch() - from now on say every so often where all threads are
- * @seconds:	how often, and when for the first time
+ * stuck_watch() - report at intervals where all threads are
+ * @seconds:	interval, and delay of the first report
  *
- * In diagnostic lines, until the process ends. A second call does nothing.
+ * Prints diagnostic lines until the process ends. A second call does nothing.
  */
 void stuck_watch(unsigned int seconds);
 
-/* How far the test has come, for what is told of it. */
+/* Progress of the test, for the report. */
 extern unsigned long stuck_step;
 
 #endif /* KTAP_STUCK_H */

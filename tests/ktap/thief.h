@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * A thread that takes memory from under a running guest, in every way that
- * leaves its content: the guest must notice nothing
+ * A thread that takes memory from a running guest, in every way that keeps its
+ * content: the guest must not notice
  */
 #ifndef TESTS_KTAP_THIEF_H
 #define TESTS_KTAP_THIEF_H
@@ -14,33 +14,33 @@
 
 /**
  * enum theft - a way to take memory
- * @THEFT_DROP: unmap it; shared memory only, whose pages stay in the file
+ * @THEFT_DROP: unmap it; only shared memory, whose pages stay in the file
  * @THEFT_PAGE_OUT: write it to swap
- * @THEFT_COLD: age it, so that it is a candidate for that
- * @THEFT_FORK: have it shared with a child, so that a store copies it
- * @THEFT_MERGE: let KSM find it the same as other memory
- * @THEFT_COLLAPSE: make huge pages of it
+ * @THEFT_COLD: age it, which makes it a candidate for swap
+ * @THEFT_FORK: share it with a child, so that a store copies it
+ * @THEFT_MERGE: let KSM merge it with other memory
+ * @THEFT_COLLAPSE: collapse it into huge pages
  */
 enum theft {
 	THEFT_DROP, THEFT_PAGE_OUT, THEFT_COLD, THEFT_FORK, THEFT_MERGE,
 	THEFT_COLLAPSE, NR_THEFTS
 };
 
-/* Why the host cannot swap, NULL when it can; to compressed memory from then on. */
+/* Return why the host cannot swap, or NULL. Swap to compressed memory. */
 const char *thief_swap_missing(void);
 void thief_swap_on(void);
 
-/* Ways that suit a backing, as a mask. */
+/* Return the ways that suit a backing, as a mask. */
 unsigned int thefts_from(enum backing backing);
 
 /**
  * struct thief - the thread
- * @l: whose memory
+ * @l: VM to take memory from
  * @ways: a mask of 1 << enum theft
- * @most: pages that one theft may be about, 0 for all
+ * @most: maximum number of pages of one theft, 0 for all
  * @rest_us: pause after a theft, 0 for a short one
  * @random: state of the pseudo-random numbers
- * @count: times that memory was taken, by way
+ * @count: number of thefts, by way
  */
 struct thief {
 	const struct logged_vm *l;
@@ -56,10 +56,10 @@ struct thief {
 void thief_start(struct thief *thief);
 void thief_stop(struct thief *thief);
 
-/* Was memory taken in each of these ways by now? The thief begins with each of them. */
+/* Was memory taken in each of the ways? The thief begins with each way once. */
 bool thief_has_taken(const struct thief *thief);
 
-/* The same, and says how often. */
+/* The same, and print how often. */
 bool thief_succeeded(const struct thief *thief);
 
 #endif

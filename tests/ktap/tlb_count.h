@@ -2,19 +2,19 @@
 /*
  * The kernel's own count of TLB invalidations of guests
  *
- * A histogram on the kernel's tracepoints: of hypercalls where the host is a
- * partition, of tlbie instructions on bare metal; for HPT guests on probes of the
- * functions that make them.
+ * A histogram on the kernel's tracepoints: of hypercalls if the host is a
+ * partition, of tlbie instructions on bare metal. For HPT guests a histogram on
+ * probes of the functions that issue them.
  */
 #ifndef TESTS_KTAP_TLB_COUNT_H
 #define TESTS_KTAP_TLB_COUNT_H
 
 #include "vm.h"
 
-/* Why this kernel cannot count; NULL when it can. */
+/* Return why this kernel cannot count, or NULL if it can. */
 const char *tlb_count_missing(void);
 
-/* Counts from tlb_count_start() on; tlb_count_stop() returns how many there were. */
+/* Count from tlb_count_start() on; tlb_count_stop() returns the number. */
 void tlb_count_start(enum vm_mmu mmu);
 unsigned long tlb_count_stop(enum vm_mmu mmu);
 
