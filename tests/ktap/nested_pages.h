@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Pages of L1's that its guests use too, by several ways at once: one guest, which
- * has a page table, at three addresses, one of them from 2^52 on, and another. The
- * log of the pages is kept.
+ * Logged pages of L1 that its guests use as well, in several ways at once: one
+ * guest, which has a page table, at three addresses, one of them at or above
+ * 2^52; and a second guest
  */
 #ifndef TESTS_KTAP_NESTED_PAGES_H
 #define TESTS_KTAP_NESTED_PAGES_H
@@ -22,9 +22,9 @@
  * struct nested_pages - the pages
  * @l: the L1, with its pages at VM_DATA_GPA
  * @n: its tables
- * @l2: its guests; the first one is run by its first vCPU
- * @way: where a guest finds the pages: which guest, and from which address on.
- *	Each way uses a word of its own in each page
+ * @l2: its guests; vCPU i of L1 runs guest i
+ * @way: how a guest reaches the pages: which guest, and from which address on.
+ *	Each way uses its own word in each page
  * @random: state of the pseudo-random numbers
  */
 struct nested_pages {
@@ -38,7 +38,7 @@ struct nested_pages {
 	__u64 random;
 };
 
-/* NULL, or why the host cannot have such guests. */
+/* Return NULL, or why the host cannot have such guests. */
 const char *nested_pages_create(struct nested_pages *p, enum backing backing);
 void nested_pages_destroy(struct nested_pages *p);
 
@@ -55,28 +55,31 @@ static inline __u64 nested_gpa(const struct nested_pages *p, unsigned int page,
 }
 
 /*
- * One access to each page of a mask, page n storing value + n; the list of them
- * is returned.
+ * nested_list() fills in one access to each page of a mask; page n stores value
+ * + n. nested_access() also runs them. Both return the list.
  */
 struct guest_access *nested_list(struct nested_pages *p, unsigned int way,
 				 __u64 pages, __u64 value);
 struct guest_access *nested_access(struct nested_pages *p, unsigned int way,
 				   enum guest_op op, __u64 pages, __u64 value);
 
-/* All that may be mapped is, to be written, and has been written. */
+/*
+ * Store to all pages in all ways, so that all shadow PTEs are installed
+ * writable.
+ */
 void nested_populate(struct nested_pages *p);
 
-/* About a quarter of all pages; one of the ways. */
+/* Return about a quarter of all pages; return one of the ways. */
 __u64 nested_some(struct nested_pages *p);
 unsigned int nested_any_way(struct nested_pages *p);
 
-/* Collects the log; what it reports, as a mask. */
+/* Collect the log. Return the reported pages as a mask. */
 __u64 nested_collect(struct nested_pages *p);
 
-/* Words of these pages that a guest sees otherwise than the host. */
+/* Count the words of these pages in which a guest and the host differ. */
 unsigned long nested_differing(struct nested_pages *p, unsigned int way, __u64 pages);
 
-/* The same of words that nested_access() stored. */
+/* Count the words that do not hold what nested_access() stored. */
 unsigned long nested_lost(struct nested_pages *p, unsigned int way, __u64 pages,
 			  __u64 value);
 
@@ -85,7 +88,7 @@ static inline unsigned long nested_count(__u64 pages)
 	return __builtin_popcountll(pages);
 }
 
-/* Nothing missed, unless by stock. */
+/* Expect that no page was missed, except by stock. */
 #define EXPECT_NO_MISS(vm, asked, missed, what) do {			\
 	unsigned long all = (asked), lost = (missed);			\
 									\

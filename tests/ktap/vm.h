@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Book3S HV virtual machines driven through /dev/kvm
+ * Book3S HV virtual machines, driven through /dev/kvm
  *
  * A function that returns an int returns 0 or -errno of its ioctl, for the
- * caller to judge. Every other function ends the test with a message that says
- * what failed.
+ * caller to judge. Every other function ends the test with a message on
+ * failure.
  *
- * The guest is tests/guest; what it understands is in guest.h. No floating
- * point or vector value may be live across KVM_RUN: stock KVM gives f14..f31
- * back with the guest's values when the thread was switched out meanwhile.
+ * The guest is tests/guest; guest.h lists its commands. No floating point or
+ * vector value may be live across KVM_RUN: stock KVM returns f14..f31 with the
+ * guest's values if the thread was switched out meanwhile.
  */
 #ifndef TESTS_KTAP_VM_H
 #define TESTS_KTAP_VM_H
@@ -24,25 +24,24 @@
 #define VM_MAX_SLOTS	16
 #define VM_SYS_SLOT	0
 
-/* Where tests put their memory: 2 MiB aligned, above the system slot. */
+/* Memory of tests: 2 MiB aligned, above the system slot. */
 #define VM_DATA_GPA	0x10000000ull
 
 #define THP_SIZE	0x200000ull
 
-/* MMU mode of a VM. */
 enum vm_mmu {
 	VM_MMU_RADIX,
 	VM_MMU_HPT,
 };
 
 /**
- * enum backing - kind of host memory under a memslot
+ * enum backing - kind of host memory of a memslot
  * @BACKING_SMALL: anonymous, never huge pages
  * @BACKING_THP: anonymous, transparent huge pages
  * @BACKING_MEMFD: shared memory
  * @BACKING_HUGETLB: huge pages of the default size
- * @BACKING_REPEATED: the same few huge pages mapped again and again: a memslot may be
- *	larger than the host's memory
+ * @BACKING_REPEATED: the same few huge pages mapped repeatedly: a memslot may
+ *	be larger than the host's memory
  */
 enum backing {
 	BACKING_SMALL,
@@ -57,18 +56,18 @@ struct vm;
 /**
  * struct vcpu - a vCPU
  * @vm: its VM
- * @id: its number, which is also the number of its guest_area
+ * @id: its number, also the number of its guest_area
  * @fd: its file descriptor
  * @run: its kvm_run structure
  * @run_size: size of the mapping of @run
  * @area: its guest_area
  * @thread: the thread that runs it between vcpu_start() and vcpu_stop()
- * @pinned: @thread may run on @cpu only
+ * @pinned: @thread runs only on @cpu
  * @cpu: see @pinned
- * @running: @thread is about to enter, or in, KVM_RUN
- * @exits: how often KVM_RUN was interrupted on @thread
- * @patient: @thread calls KVM_RUN again when it fails with EFAULT
- * @faults: how often it did so
+ * @running: @thread is in KVM_RUN, or about to enter it
+ * @exits: number of interrupted KVM_RUN calls on @thread
+ * @patient: @thread calls KVM_RUN again if it fails with EFAULT
+ * @faults: number of these retries
  */
 struct vcpu {
 	struct vm *vm;
@@ -87,10 +86,10 @@ struct vcpu {
 };
 
 /**
- * struct slot - a memslot; size 0 means that there is none
+ * struct slot - a memslot; size 0 if it does not exist
  * @gpa: guest real address
  * @size: size in bytes
- * @hva: the memory under it
+ * @hva: its host memory
  * @flags: KVM_MEM_ flags
  */
 struct slot {
@@ -103,9 +102,9 @@ struct slot {
 /**
  * struct vm - a VM
  * @fd: its file descriptor
- * @ours: it was created while kvm_hv_ext tracked new VMs
+ * @ours: kvm_hv_ext tracks it: the module was loaded when it was created
  * @mmu: its MMU mode
- * @system_size: size of the memory under the system slot
+ * @system_size: size of the memory of the system slot
  * @nr_vcpus: number of vCPUs
  * @vcpu: the vCPUs
  * @slot: the memslots by id
@@ -121,12 +120,12 @@ struct vm {
 };
 
 /**
- * struct vm_config - what vm_create() makes; all zero is one radix vCPU
+ * struct vm_config - what vm_create() creates; all zero is one radix vCPU
  * @nr_vcpus: number of vCPUs, 0 means 1
  * @mmu: MMU mode
- * @nested: the VM may run guests of its own
- * @system_size: size of the system memslot, 0 means GUEST_SYS_SIZE. After a new HPT
- *	the host maps all of that memslot by itself
+ * @nested: the VM may run nested guests
+ * @system_size: size of the system memslot, 0 means GUEST_SYS_SIZE. After a new
+ *	HPT the host maps all of that memslot by itself
  */
 struct vm_config {
 	unsigned int nr_vcpus;
@@ -148,11 +147,13 @@ bool host_is_exact(void);
 long module_refcnt(void);
 void write_file(const char *path, const char *text);
 
-/* Host memory: NULL, with a reason in *why, where the host has none of that kind. */
+/*
+ * Host memory. Return NULL and a reason in *why if @backing is not available.
+ */
 void *mem_alloc(size_t size, enum backing backing, const char **why);
 void mem_free(void *mem, size_t size);
 
-/* Drops private memory. The frames do not come back to it: they are kept for good. */
+/* Drop private memory, and keep its frames allocated so that it gets others. */
 void mem_drop(void *mem, size_t size);
 const char *backing_name(enum backing backing);
 
@@ -168,7 +169,7 @@ void *vm_hva(struct vm *vm, __u64 gpa);
 int vm_get_dirty_log(struct vm *vm, __u32 id, void *bitmap);
 int vm_clear_dirty_log(struct vm *vm, __u32 id, __u64 first, __u32 pages, void *bitmap);
 
-/* KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2: flags that a VM offers, or /dev/kvm (NULL). */
+/* KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2: flags of a VM, or of /dev/kvm (NULL). */
 int vm_offers_manual_protect(const struct vm *vm);
 int vm_manual_protect(struct vm *vm, __u64 flags);
 int vm_set_mmu(struct vm *vm, enum vm_mmu mmu);
@@ -176,16 +177,16 @@ int vm_alloc_hpt(struct vm *vm);
 struct guest_area *vm_area(struct vm *vm, unsigned int id);
 
 /*
- * An HPT guest in real mode reaches what its HPT maps. vm_set_slot() maps new
- * slots of a VM that is in HPT mode; a VM that came to that mode later, or
- * whose HPT was reset, needs vm_map_slots().
+ * An HPT guest in real mode can access what its HPT maps. vm_set_slot() maps
+ * new slots of a VM in HPT mode; call vm_map_slots() if a VM entered that mode
+ * later, or if its HPT was reset.
  */
 void vm_map_hpt(struct vm *vm, __u64 gpa, size_t size);
 void vm_map_hpt_at(struct vm *vm, __u64 ea, __u64 gpa, size_t size);
 void vm_map_slots(struct vm *vm);
 bool vm_map_hpt_large(struct vm *vm, __u64 gpa);
 
-/* The two doublewords of such an HPTE, and its group in an HPT of 1 << order bytes. */
+/* The two doublewords of such an HPTE; its group in an HPT of 2^order bytes. */
 struct vrma_hpte {
 	__u64 v;
 	__u64 r;
@@ -194,16 +195,17 @@ struct vrma_hpte {
 struct vrma_hpte vrma_hpte(__u64 gpa);
 __u64 vrma_group(__u64 gpa, unsigned int order);
 
-/* A vCPU on the calling thread: 0 when the command was done, else the exit reason. */
+/* Run a command on the calling thread. Return 0 if done, or the exit reason. */
 int vcpu_run(struct vcpu *vcpu, enum guest_op op);
 
 /*
- * The same, or -errno of KVM_RUN. After -EFAULT, where the guest's memory is not
- * what the guest needs, the next call of the same command goes on with it.
+ * The same, but return -errno if KVM_RUN fails. After -EFAULT, when the guest's
+ * memory is not what the guest needs, a call with the same command continues
+ * it.
  */
 int vcpu_try(struct vcpu *vcpu, enum guest_op op);
 
-/* Instead of going on, the vCPU is ready for another command. */
+/* Make the vCPU ready for another command instead. */
 void vcpu_restart(struct vcpu *vcpu);
 void vcpu_store(struct vcpu *vcpu, __u64 addr, __u64 value);
 __u64 vcpu_load(struct vcpu *vcpu, __u64 addr);
@@ -214,21 +216,21 @@ __u64 vcpu_hcall(struct vcpu *vcpu, __u64 nr, __u64 r4, __u64 r5, __u64 r6);
 int vcpu_set_one_reg(struct vcpu *vcpu, __u64 id, const void *value);
 int vcpu_get_one_reg(struct vcpu *vcpu, __u64 id, void *value);
 
-/* A vCPU on a thread of its own, for a command that runs until it is stopped. */
+/* Run a command on a thread of its own until it is stopped. */
 void vcpu_start(struct vcpu *vcpu, enum guest_op op);
 void vcpu_stop(struct vcpu *vcpu);
 void vm_kick(struct vm *vm);
 
-/* One access per page, to as many of them as one command takes: their number. */
+/* Fill in one access per page. Return how many of them one command takes. */
 size_t area_list(struct guest_area *area, __u64 addr, __u64 stride, size_t count,
 		 __u64 value);
 
-/* What a vCPU is asked for while it runs, nested or not. */
+/* Requests to a vCPU that is running, nested or not. */
 void area_serve(struct guest_area *area);
 void area_stop(struct guest_area *area);
 __u64 area_progress(const struct guest_area *area);
 
-/* Bitmaps as KVM_GET_DIRTY_LOG fills them. */
+/* Bitmaps in the format of KVM_GET_DIRTY_LOG. */
 static inline size_t bitmap_size(size_t slot_size)
 {
 	return (slot_size / page_size() + 63) / 64 * 8;
