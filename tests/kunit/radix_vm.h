@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * A radix VM of ours with one logged memslot and nothing else, for the suites
- * about its tables. The host's pages are at the same distances as the guest's, so
- * that a leaf knows its own.
+ * A tracked radix VM with one logged memslot and nothing else, for the suites
+ * about its tables. Host pages are at the same distances as guest pages, so
+ * that a host address identifies the guest page.
  */
 #ifndef KHX_TEST_RADIX_VM_H
 #define KHX_TEST_RADIX_VM_H
@@ -33,7 +33,7 @@ struct test_vm {
 int test_vm_init(struct kunit *test);
 void test_vm_exit(struct kunit *test);
 
-/* Who is asked for invalidations. test_backend_ranges, if this is not called. */
+/* Set the flush backend; the default is test_backend_ranges. */
 void test_vm_backend(struct test_vm *f, const struct khx_flush_backend *b);
 
 /* Guest real address, and host address, of a page of the slot. */
@@ -47,29 +47,29 @@ static inline unsigned long test_hpa(unsigned long page)
 	return PUD_SIZE + test_gpa(page);
 }
 
-/* A leaf of the guest's table, from a page of the slot on. */
+/* Map a leaf in the guest's table, from a page of the slot on. */
 pte_t *test_map_page(struct kunit *test, unsigned long page, unsigned int shift,
 		     unsigned long bits);
 
-/* A nested guest of the VM. */
+/* Add a nested guest to the VM. */
 struct kvm_nested_guest *test_add_nested(struct kunit *test, int l1_lpid,
 					 int shadow_lpid);
 
-/* A shadow PTE for a page of the slot, with its entry in the reverse map. */
+/* Map a shadow PTE for a page of the slot, and insert its entry. */
 pte_t *test_map_nested(struct kunit *test, unsigned long page,
 		       struct kvm_nested_guest *gp, unsigned long n_gpa,
 		       unsigned int shift, unsigned long bits);
 
-/* Entries of a page of the slot. */
+/* Count the entries of a page of the slot. */
 unsigned int test_count_rmap(const struct test_vm *f, unsigned long page);
 
-/* Collect into f->map; false if a flush was refused. And what was collected. */
+/* Harvest into f->map; false if a flush was refused. Test a bit of f->map. */
 bool test_harvest(struct test_vm *f);
 bool test_reported(const struct test_vm *f, unsigned long page);
 
-/* The operations, for pages [page, end) of the slot. */
+/* Call the operations for pages [page, end) of the slot. */
 void test_unmap(struct test_vm *f, unsigned long page, unsigned long end);
-void test_unmap_slot(struct test_vm *f);	/* all of it, twice */
+void test_unmap_slot(struct test_vm *f);	/* by unmap and flush_slot */
 bool test_age(struct test_vm *f, unsigned long page, unsigned long end, bool clear);
 
 #endif /* KHX_TEST_RADIX_VM_H */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Entry stubs of the redirect suite (redirect_test_stub.S), and what they call.
+ * Entry stubs of the redirect suite (redirect_test_stub.S), and their targets.
  */
 #ifndef KHX_TEST_REDIRECT_H
 #define KHX_TEST_REDIRECT_H

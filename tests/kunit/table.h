@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What the suites share: zeroed memory, partition-scoped tables that a test
- * builds, and backends that remember the invalidations they are asked for.
+ * Shared by the suites: zeroed memory, partition-scoped tables that a test
+ * builds, and flush backends that record their requests.
  */
 #ifndef KHX_TEST_TABLE_H
 #define KHX_TEST_TABLE_H
@@ -11,27 +11,27 @@
 
 #include "radix_flush.h"
 
-/* Zeroed memory that is freed with the test. */
+/* Allocate zeroed memory that is freed with the test. */
 void *test_zalloc(struct kunit *test, size_t size);
 
-/* An empty tree, freed with the test. Skips the test on a hash MMU. */
+/* Allocate an empty tree, freed with the test. Skips the test on a hash MMU. */
 pgd_t *test_table(struct kunit *test);
 
 /*
- * Map a leaf of 1 << shift bytes (PAGE_SHIFT, PMD_SHIFT or PUD_SHIFT) at gpa
- * to hpa, with the given R/C bits. Returns the entry.
+ * Map a leaf of 1 << shift bytes (PAGE_SHIFT, PMD_SHIFT or PUD_SHIFT) at @gpa
+ * to @hpa, with the given R/C bits. Return the entry.
  */
 pte_t *test_map(struct kunit *test, pgd_t *root, unsigned long gpa,
 		unsigned int shift, unsigned long hpa, unsigned long bits);
 
 #define TEST_REQUESTS	8192
 
-/* Requests seen by the recording backends, in order. end == -1UL: all. */
+/* Requests to the recording backends, in order; @end is -1UL for all. */
 struct test_requests {
 	unsigned int nr;
-	unsigned int fail_range;	/* so many of the next ranges are refused */
+	unsigned int fail_range;	/* refuse the next so many ranges */
 	unsigned int fail_lpid;
-	spinlock_t *locked;		/* if set: count requests while it is held */
+	spinlock_t *locked;		/* count requests while it is held */
 	unsigned int under_lock;
 	struct {
 		u64 lpid;
@@ -46,7 +46,7 @@ void test_requests_reset(void);
 bool test_request_covers(u64 lpid, unsigned long gpa);
 unsigned int test_requests_of(u64 lpid);
 
-/* page by page with a ceiling; and ranges, judged by share. */
+/* Page by page with a ceiling; and ranges, judged by share. */
 extern const struct khx_flush_backend test_backend_pages;
 extern const struct khx_flush_backend test_backend_ranges;
 
