@@ -2,23 +2,23 @@
 /*
  * Gathering of partition-scoped TLB invalidations.
  *
- * Who clears R or C bits, or removes PTEs, adds each of them; finishing issues
- * as few invalidations as the machine below allows. Two decisions are made,
- * both from what khx_flush_backend says of that machine:
+ * A caller that zaps leaves or clears their R or C bits adds each of them with
+ * khx_flush_add(). khx_flush_finish() then issues as few invalidations as this
+ * machine allows. Two decisions depend on khx_flush_backend:
  *
- * - Neighbouring pages become one range, and a range one request where
- *   requests can name ranges.
- * - One invalidation of the whole LPID replaces the requests when there are
- *   more than a ceiling of them; or, where the hypervisor below answers it by
- *   throwing away its shadow of everything this partition has mapped, only
- *   when most of that is to be invalidated anyway.
+ * - Neighbouring pages are merged into one range, and a range into one request
+ *   where a request can name a range.
+ * - One invalidation of the whole LPID replaces the requests if there are more
+ *   of them than a ceiling. Where the hypervisor serves that by dropping its
+ *   whole shadow table of the LPID, it replaces them only if they cover more
+ *   than half of the LPID's memory.
  *
- * No caller sees an error. A hypervisor that refuses a request is asked to
- * invalidate the whole LPID. If it refuses that too, all CPUs are made to leave
- * their guests, because a hypervisor without these requests drops translations
- * when a guest is entered; the refusal is logged once for each VM, and the next
- * flush of that LPID asks for the whole of it again. kvm-hv logs and goes on as
- * well.
+ * No caller sees an error. If the hypervisor refuses a request, the module asks
+ * it to invalidate the whole LPID. If it refuses that too, the module makes all
+ * CPUs leave their guests, because a hypervisor without these requests drops
+ * translations at guest entry. The module logs the first such refusal of each
+ * VM, and the next flush of that LPID asks for the whole LPID again. Stock
+ * kvm-hv also logs a refusal and continues.
  */
 #ifndef KHX_RADIX_FLUSH_H
 #define KHX_RADIX_FLUSH_H
@@ -27,18 +27,20 @@
 
 struct khx_flush_debug;
 
-/* Ranges remembered before they are issued. */
+/* Ranges that a gatherer holds before it issues them. */
 #define KHX_FLUSH_RANGES	64
 
 /**
- * struct khx_flush_backend - how this machine invalidates
- * @name:	for messages
+ * struct khx_flush_backend - how this machine invalidates translations
+ * @name:	name of the method, for messages
  * @range_pages: pages that one request can name
- * @ceiling:	requests above which one for the whole LPID is better; 0: judge
- *		by the share of the partition's memory
- * @range:	one request: invalidate [start, end), at most @range_pages pages of
- *		1 << shift bytes; 0 or the hypervisor's return code
- * @lpid:	invalidate all of an LPID: 0 or the hypervisor's return code
+ * @ceiling:	issue one request for the whole LPID instead of more requests
+ *		than this; 0: decide by the share of the LPID's memory
+ * @range:	issue one request: invalidate [start, end), at most @range_pages
+ *		pages of 1 << shift bytes; returns 0 or the hypervisor's return
+ *		code
+ * @lpid:	invalidate a whole LPID; returns 0 or the hypervisor's return
+ *		code
  */
 struct khx_flush_backend {
 	const char *name;
@@ -50,10 +52,10 @@ struct khx_flush_backend {
 };
 
 /**
- * struct khx_flusher - who invalidates translations of one VM
- * @backend:	how
- * @debug:	told of what was issued
- * @pid:	the VM's userspace, for messages
+ * struct khx_flusher - how to invalidate translations of one VM
+ * @backend:	the machine's method
+ * @debug:	records what was issued (debug builds)
+ * @pid:	the VM's userspace process, for messages
  * @refusals:	how often the hypervisor refused to invalidate a whole LPID
  */
 struct khx_flusher {
@@ -64,16 +66,17 @@ struct khx_flusher {
 };
 
 /**
- * struct khx_flush - invalidations of one LPID being gathered
- * @flusher:	who issues them
- * @lpid:	whose
+ * struct khx_flush - a gatherer: pending invalidations of one LPID
+ * @flusher:	issues them
+ * @lpid:	the LPID
  * @total:	base pages that the LPID can have mapped
- * @pages:	base pages added since begin
- * @requests:	requests they amount to
- * @nr:		ranges remembered
- * @whole:	decided: one invalidation of all
- * @refused:	the hypervisor refused, also to invalidate the whole LPID
- * @range:	what is remembered; guest real addresses in bytes
+ * @pages:	base pages added since khx_flush_begin()
+ * @requests:	requests that they need
+ * @nr:		entries of @range in use
+ * @whole:	khx_flush_finish() must invalidate the whole LPID
+ * @refused:	the hypervisor refused a request, and also to invalidate the
+ *		whole LPID
+ * @range:	pending ranges; guest real addresses in bytes
  */
 struct khx_flush {
 	struct khx_flusher *flusher;
@@ -91,15 +94,15 @@ struct khx_flush {
 	} range[KHX_FLUSH_RANGES];
 };
 
-/* The backend for this machine; set by khx_flush_probe(). */
+/* The backend for this machine; khx_flush_probe() sets it. */
 extern const struct khx_flush_backend *khx_flush_default;
 
 /**
  * khx_flush_probe() - choose the backend for this machine
  * @ceiling:	replaces the backend's own ceiling unless 0
  *
- * In a partition the hypervisor is asked once for each request that it announces:
- * one that answers H_FUNCTION does not serve it.
+ * In a partition the function tries each request that the hypervisor announces
+ * once: H_FUNCTION means that the hypervisor does not serve it.
  *
  * Context: module load.
  */
@@ -108,41 +111,41 @@ void khx_flush_probe(unsigned int ceiling);
 /**
  * khx_flush_init() - prepare a gatherer, once
  * @f:		the gatherer
- * @flusher:	who issues the invalidations
+ * @flusher:	issues its invalidations
  */
 void khx_flush_init(struct khx_flush *f, struct khx_flusher *flusher);
 
 /**
  * khx_flush_begin() - begin to gather
  * @f:		the gatherer
- * @lpid:	LPID to invalidate translations of
+ * @lpid:	LPID whose translations are to be invalidated
  * @total:	base pages of memory that this LPID can have mapped
  *
- * If the last invalidation of the same LPID through @f was refused, it is made
- * up for: all of the LPID will be invalidated.
+ * If the hypervisor refused the last invalidation of the same LPID through @f,
+ * khx_flush_finish() will invalidate the whole LPID.
  */
 void khx_flush_begin(struct khx_flush *f, u64 lpid, unsigned long total);
 
 /**
- * khx_flush_add() - a leaf whose translations must go
+ * khx_flush_add() - add a leaf whose translations must be invalidated
  * @f:		the gatherer
  * @gpa:	guest real address of the leaf, aligned to its size
  * @shift:	log2 of its size in bytes
  *
- * The PTE has been changed already. Adding in the order of addresses makes
- * the best ranges. Issues what is gathered if there is no room for one more
- * range (khx_flush_full()).
+ * The caller has changed the PTE already. Leaves that are added in the order of
+ * their addresses make the fewest ranges. If there is no room for one more
+ * range (khx_flush_full()), the function issues the pending ones first.
  *
- * Context: any; the owner of @f serialises.
+ * Context: any with interrupts enabled; the owner of @f serialises.
  */
 void khx_flush_add(struct khx_flush *f, unsigned long gpa,
 		   unsigned int shift);
 
 /**
- * khx_flush_full() - will the next leaf issue requests?
+ * khx_flush_full() - may the next khx_flush_add() issue requests?
  * @f:		the gatherer
  *
- * For who holds a lock over khx_flush_add() and can let go of it first.
+ * A caller that holds a lock over khx_flush_add() can drop it first.
  *
  * Return: true if there may be no room for one more leaf.
  */
@@ -152,34 +155,34 @@ static inline bool khx_flush_full(const struct khx_flush *f)
 }
 
 /**
- * khx_flush_issue() - issue what is gathered, and go on gathering
+ * khx_flush_issue() - issue the pending ranges, and continue to gather
  * @f:		the gatherer
  *
- * If the whole LPID is to be invalidated, that is left to khx_flush_finish().
+ * Leaves an invalidation of the whole LPID to khx_flush_finish().
  *
  * Context: may sleep.
  */
 void khx_flush_issue(struct khx_flush *f);
 
 /**
- * khx_flush_finish() - issue what is gathered
+ * khx_flush_finish() - issue all pending invalidations
  * @f:		the gatherer
  *
- * On return no translation of what was added since begin is left in any TLB,
- * unless @f->refused says that the hypervisor did not want.
+ * On return no TLB has a translation of any leaf added since khx_flush_begin(),
+ * unless @f->refused is set: the hypervisor refused.
  *
- * Context: as khx_flush_add(); interrupts enabled.
+ * Context: as khx_flush_add().
  */
 void khx_flush_finish(struct khx_flush *f);
 
 /**
- * khx_flush_lpid() - invalidate all of an LPID at once
- * @flusher:	who invalidates
+ * khx_flush_lpid() - invalidate a whole LPID
+ * @flusher:	issues the invalidation
  * @lpid:	the LPID
  *
- * Translations, and what is cached of the tables that they were made from.
+ * Invalidates translations and page-walk caches.
  *
- * Context: any; interrupts enabled.
+ * Context: any with interrupts enabled.
  * Return: false if the hypervisor refused.
  */
 bool khx_flush_lpid(struct khx_flusher *flusher, u64 lpid);

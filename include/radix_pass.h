@@ -3,10 +3,11 @@
  * A pass over leaves of partition-scoped radix tables, the guest's own and the
  * shadow tables of its nested guests, in one hold of kvm->mmu_lock.
  *
- * khx_pass_write() is the only function here that changes a leaf. It adds the
- * invalidation to those that the pass gathers, notes it in debug builds, and
- * keeps the VM's statistics. Beside it, kvm-hv sets R and C after a fault
- * (kvmppc_hv_handle_set_rc()), and so does an MMU that writes them itself.
+ * khx_pass_write() is the only function of the module that changes a leaf. It
+ * adds the invalidation to the pending ones of the pass, records it in debug
+ * builds, and updates the VM's statistics. Apart from it, kvm-hv sets R and C
+ * after a fault (kvmppc_hv_handle_set_rc()), and so does an MMU that updates R
+ * and C in hardware.
  */
 #ifndef KHX_RADIX_PASS_H
 #define KHX_RADIX_PASS_H
@@ -19,16 +20,17 @@
 struct khx_flush;
 struct khx_vm;
 
-/* All bits of a leaf: it is zapped. */
+/* All bits of a leaf: zap it. */
 #define KHX_PASS_ALL	(~0UL)
 
-/* Ranges of dirty pages that a pass remembers until it has flushed. */
+/* Ranges of dirty pages that a pass holds until it has flushed. */
 #define KHX_PASS_RANGES	256
 
 /**
- * struct khx_pass_dirty - pages that are accumulated when a pass has flushed
- * @nr:		ranges remembered
- * @range:	pages of a memslot; NULL: it is looked up
+ * struct khx_pass_dirty - pages to accumulate after the flush of a pass
+ * @nr:		entries of @range in use
+ * @range:	guest pages [gfn, end) of @slot; NULL: look up each page's
+ *		memslot
  */
 struct khx_pass_dirty {
 	unsigned int nr;
@@ -42,17 +44,19 @@ struct khx_pass_dirty {
 /**
  * struct khx_pass - one hold of mmu_lock
  *
- * One pass at a time: what it gathers for shadow LPIDs, and dirty pages, are the
- * VM's. (That of a split gathers neither, and is inside another.)
+ * A VM has at most one pass at a time, because the gatherers for shadow LPIDs
+ * and the dirty pages are in struct khx_vm. The pass of a split is an
+ * exception: it uses neither, and runs inside another pass.
  *
- * @vm:		whose tables
- * @flush:	gathers invalidations of the VM's own LPID, begun by the caller; NULL
- *		if the pass clears nothing in the guest's own table
+ * @vm:		owner of the tables
+ * @flush:	gathers invalidations of the VM's own LPID; the caller has
+ *		called khx_flush_begin(); NULL if the pass clears nothing in the
+ *		guest's own table
  * @flush_later: the caller finishes @flush; such a pass accumulates nothing
- * @most_visits: how many shadow PTEs to look for at most; 0: all of them
+ * @most_visits: maximum number of shadow PTEs to look for; 0: no limit
  * @visits:	shadow PTEs looked for
  * @nested_used: gatherers of @vm->nested.flush in use
- * @own_cleared: something was cleared in the guest's own table
+ * @own_cleared: the pass has cleared bits in the guest's own table
  * @refused:	the hypervisor refused to invalidate a shadow LPID
  */
 struct khx_pass {
@@ -68,14 +72,14 @@ struct khx_pass {
 };
 
 /**
- * khx_pass_changed() - a leaf was installed, was zapped, or has lost bits
+ * khx_pass_changed() - account for a leaf that was installed, zapped or cleared
  * @p:		the pass
  * @lpid:	LPID whose table the leaf is in
  * @leaf:	the leaf
  * @old:	its value before
  * @new:	its value now
  *
- * The rest of khx_pass_write(), and called by nothing else.
+ * Second half of khx_pass_write(), which is the only caller.
  */
 void khx_pass_changed(struct khx_pass *p, u64 lpid, const struct khx_leaf *leaf,
 		      unsigned long old, unsigned long new);
@@ -84,13 +88,13 @@ void khx_pass_changed(struct khx_pass *p, u64 lpid, const struct khx_leaf *leaf,
  * khx_pass_write() - change a leaf
  * @p:		the pass
  * @lpid:	LPID whose table the leaf is in
- * @leaf:	the leaf; @leaf->old is 0 where one is to be installed
+ * @leaf:	the leaf; @leaf->old is 0 to install one
  * @clear:	bits to clear; KHX_PASS_ALL zaps the leaf
- * @set:	bits to set; all of a leaf that is to be installed
+ * @set:	bits to set; the whole leaf to install one
  *
- * Writes only if that changes something of @leaf->old. Bits that are cleared are
- * flushed by the end of the pass. Bits that are set need no flush: a processor
- * that has cached the leaf without them faults, and finds the new one.
+ * Writes only if that changes @leaf->old. The invalidation for cleared bits
+ * joins the pending ones of the pass. Set bits need no invalidation: a CPU that
+ * has cached the leaf without them faults and then finds the new leaf.
  *
  * Context: kvm->mmu_lock held.
  * Return: the leaf as it was before.
@@ -104,7 +108,7 @@ static inline unsigned long khx_pass_write(struct khx_pass *p, u64 lpid,
 	if (!(old & clear) && !(set & ~old))
 		return old;
 
-	/* inline: entries are big endian, and constants are then swapped in advance */
+	/* inline: lets the compiler byte-swap constant masks */
 	old = __radix_pte_update(leaf->ptep, clear, set);
 	if (clear || set & _PAGE_PRESENT)
 		khx_pass_changed(p, lpid, leaf, old, (old & ~clear) | set);
@@ -112,10 +116,10 @@ static inline unsigned long khx_pass_write(struct khx_pass *p, u64 lpid,
 }
 
 /**
- * khx_pass_link() - link a page-table page with leaves of the guest's own table
+ * khx_pass_link() - link a page-table page of leaves into the guest's own table
  * @p:		the pass
  * @entry:	the entry, absent
- * @table:	the page
+ * @table:	the page-table page
  * @level:	level of the leaves in @table, 0 or 1
  *
  * Context: kvm->mmu_lock held.
@@ -124,43 +128,44 @@ void khx_pass_link(struct khx_pass *p, pte_t *entry, void *table,
 		   unsigned int level);
 
 /**
- * khx_pass_unlink() - unlink a page-table page with leaves of the guest's own
+ * khx_pass_unlink() - unlink a page-table page of leaves from the own table
  * @p:		the pass
  * @entry:	the entry
- * @level:	level of the leaves in the page, 0 or 1
+ * @level:	level of the leaves in the page-table page, 0 or 1
  *
- * Context: kvm->mmu_lock held. The caller invalidates the whole LPID before
- * anything else may use the entry.
+ * Context: kvm->mmu_lock held. The caller invalidates the whole LPID before it
+ * or anyone else uses the entry.
  * Return: the entry as it was.
  */
 pte_t khx_pass_unlink(struct khx_pass *p, pte_t *entry, unsigned int level);
 
 /**
- * khx_pass_found_dirty() - pages whose C bit the pass has taken away
+ * khx_pass_found_dirty() - note pages whose C bit the pass has cleared
  * @p:		the pass
- * @slot:	their memslot; NULL: it is looked up
+ * @slot:	their memslot; NULL: look up each page's memslot
  * @gfn:	first page
- * @end:	first page not concerned
+ * @end:	end of the range, exclusive
  *
- * A collection takes accumulated bits without mmu_lock, and userspace reads the
- * pages then. So these are accumulated only after the flush: a store through a
- * translation that was still there is in the page by then, or sets C elsewhere.
+ * A collection takes accumulated bits without mmu_lock, and then userspace
+ * reads the pages. Therefore the pass accumulates these pages only after its
+ * flush: by then, a store through a stale translation has reached the page, and
+ * any other store sets C in another leaf.
  *
- * Context: kvm->mmu_lock held. May flush what the pass has gathered.
+ * Context: kvm->mmu_lock held. May flush the pending invalidations of the pass.
  */
 void khx_pass_found_dirty(struct khx_pass *p, const struct kvm_memory_slot *slot,
 			  gfn_t gfn, gfn_t end);
 
 /**
- * khx_pass_finish() - the end of a pass
+ * khx_pass_finish() - end a pass
  * @p:		the pass
  *
- * Issues what was gathered, and accumulates dirty pages afterwards.
+ * Issues the pending invalidations, then accumulates dirty pages.
  *
- * A nested page fault which has looked at the guest's PTE before R or C was
- * cleared there must not put a shadow PTE with that bit into a table now: it is
- * not in the reverse map yet, so it was not found. The fault tries again, for
- * kvm->mmu_invalidate_seq has changed.
+ * A nested page fault may have read the guest's PTE before the pass cleared R
+ * or C there. It must not install a shadow PTE with that bit now: the shadow
+ * PTE was not in the reverse map yet, so the pass did not find it. The function
+ * increments kvm->mmu_invalidate_seq, which makes the fault retry.
  *
  * Context: kvm->mmu_lock still held.
  */

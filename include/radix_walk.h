@@ -2,11 +2,11 @@
 /*
  * Iteration over the leaves of a partition-scoped radix tree.
  *
- * The walk goes from leaf to leaf in the order of guest addresses, skips an
- * absent subtree in one step at whatever level it is absent, and descends from
- * the root only when it leaves a page of PTEs. It counts the entries it looks
- * at against a budget, so that a caller who holds a lock can let go of it in
- * time and resume at @next, where nothing is visited twice or left out.
+ * The walk visits leaves in the order of guest addresses, and skips an absent
+ * subtree of any level in one step. It keeps its page of PTEs, and descends
+ * from the root only where it has none. Each descent, and each entry of a page
+ * of PTEs, costs one unit of a budget, so that a caller that holds a lock can
+ * drop it in time and resume at @next: no leaf is visited twice or missed.
  */
 #ifndef KHX_RADIX_WALK_H
 #define KHX_RADIX_WALK_H
@@ -18,9 +18,10 @@
  * khx_tree_maps() - can a partition-scoped tree map this address?
  * @gpa:	guest real address
  *
- * The tree has RADIX_PGTABLE_RANGE (52) bits, a memslot may lie anywhere. kvm-hv's
- * look-ups ignore the bits above, so what it put there would be found at another
- * address: nothing is ever mapped there for a guest itself.
+ * A tree maps addresses below RADIX_PGTABLE_RANGE (2^52), but userspace may put
+ * a memslot anywhere. Look-ups of kvm-hv ignore the higher bits and would find
+ * a leaf for such a memslot at another address. Therefore the module never maps
+ * anything there for the guest itself.
  *
  * Return: false from RADIX_PGTABLE_RANGE on.
  */
@@ -30,13 +31,14 @@ static inline bool khx_tree_maps(unsigned long gpa)
 }
 
 /**
- * khx_tree_address() - what an address of a nested guest means
- * @n_gpa:	guest real address of a nested guest, from a fault or its hypervisor
+ * khx_tree_address() - reduce a nested guest's address to what a tree can map
+ * @n_gpa:	guest real address of a nested guest, from a fault or its
+ *		hypervisor
  *
- * kvm-hv's walk of L1's tables ignores the bits above 52, and so does its walk of
- * the shadow table. All of ours see the address as they do.
+ * When kvm-hv walks L1's table or the shadow table, it ignores bits from 2^52
+ * on. This function clears the same bits.
  *
- * Return: the address that shadow tables and the reverse map have.
+ * Return: the address to use for shadow tables and the reverse map.
  */
 static inline unsigned long khx_tree_address(unsigned long n_gpa)
 {
@@ -44,10 +46,11 @@ static inline unsigned long khx_tree_address(unsigned long n_gpa)
 }
 
 /**
- * struct khx_leaf - a leaf, as it was read once
+ * struct khx_leaf - a leaf, as read once
  * @ptep:	the entry, at PUD, PMD or PTE level
- * @old:	its value then. Under kvm->mmu_lock nothing but R and C is set in it
- *		meanwhile; khx_pass_write() returns what it replaced
+ * @old:	its value then. Under kvm->mmu_lock the entry can only gain R
+ *		and C after that; khx_pass_write() returns the value that it
+ *		replaced
  * @gpa:	guest real address, aligned to the size of the leaf
  * @shift:	log2 of the size in bytes
  */
@@ -59,15 +62,15 @@ struct khx_leaf {
 };
 
 /**
- * struct khx_walk - state of a walk, and the leaf that it has reached
+ * struct khx_walk - state of a walk, and the current leaf
  * @root:	top of the tree (Power ISA v3.0B book III, 5.7.10)
  * @next:	guest real address at which the walk resumes
- * @end:	first guest real address not to be visited
- * @budget:	table entries that may still be looked at
- * @only:	leaves that have none of these bits set are passed over; 0: none is.
- *		khx_walk_init() sets it to 0
- * @ptes:	page of PTEs that contains @next, or NULL: to be looked up
- * @leaf:	the leaf
+ * @end:	end of the range, exclusive; guest real address
+ * @budget:	descents and PTEs that the walk may still read
+ * @only:	visit only leaves with at least one of these PTE bits set; 0, as
+ *		khx_walk_init() sets it, visits all
+ * @ptes:	page of PTEs that contains @next; NULL: descend from the root
+ * @leaf:	the current leaf
  */
 struct khx_walk {
 	pgd_t *root;
@@ -84,33 +87,35 @@ struct khx_walk {
  * @w:		the walk
  * @root:	top of the tree; NULL is a tree without leaves
  * @start:	guest real address to begin at, in bytes
- * @end:	first guest real address not to visit; addresses that the tree
- *		cannot map (from RADIX_PGTABLE_RANGE on) have no leaves
- * @budget:	how many table entries may be looked at; at least 2, or a walk that
- *		is resumed again and again may never reach a leaf
+ * @end:	end of the range, exclusive; a tree has no leaves from
+ *		RADIX_PGTABLE_RANGE on
+ * @budget:	how many descents and PTEs the walk may read; at least 2, or a
+ *		caller that resumes the walk again and again may never reach a
+ *		leaf
  *
- * A leaf that only overlaps [@start, @end) is visited too: see @leaf.
+ * The walk also visits leaves that only overlap [@start, @end): see @leaf.
  * Context: any.
  */
 void khx_walk_init(struct khx_walk *w, pgd_t *root, unsigned long start,
 		   unsigned long end, unsigned int budget);
 
 /**
- * khx_walk_next() - go to the next leaf that is present
+ * khx_walk_next() - find the next present leaf
  * @w:		the walk
  *
- * Context: the tree must not lose tables meanwhile: kvm->mmu_lock, held from
- * khx_walk_init() on (tables are freed under it without a grace period).
- * Return: true if there is one, in @w->leaf; false at the end or when the budget is
- * used up, khx_walk_done() tells which.
+ * Context: the tree must not lose page-table pages during the walk. The caller
+ * holds kvm->mmu_lock from khx_walk_init() on: the module unlinks page-table
+ * pages under it, and frees them without a grace period.
+ * Return: true if there is one, in @w->leaf; false at the end of the range or
+ * if the budget is used up, which khx_walk_done() distinguishes.
  */
 bool khx_walk_next(struct khx_walk *w);
 
 /**
- * khx_walk_done() - has the whole range been visited?
+ * khx_walk_done() - has the walk visited the whole range?
  * @w:		the walk
  *
- * Return: false if the walk is to be resumed at @w->next.
+ * Return: false if the caller should resume the walk at @w->next.
  */
 static inline bool khx_walk_done(const struct khx_walk *w)
 {

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Gathering of partition-scoped TLB invalidations, and the ways to issue them:
- * tlbie on bare metal (Power ISA v3.0B book III, 5.9.3.3), and as a guest the
+ * tlbie on bare metal (Power ISA v3.0B book III, 5.9.3.3); as a guest the
  * hypercalls H_RPT_INVALIDATE (PAPR; Linux 5.14, "KVM: PPC: Book3S HV: Nested
  * support in H_RPT_INVALIDATE") or H_TLB_INVALIDATE (nested API v1; Linux 4.20,
- * "KVM: PPC: Book3S HV: Implement H_TLB_INVALIDATE hcall"). Where the hypervisor
- * serves neither, CPUs leave their guests.
+ * "KVM: PPC: Book3S HV: Implement H_TLB_INVALIDATE hcall"). If the hypervisor
+ * serves neither, the module makes all CPUs leave their guests.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -25,13 +25,13 @@
 #include "radix_flush.h"
 
 /*
- * A KVM hypervisor below us serves a range of up to so many pages page by
- * page, and answers a longer one by dropping its whole shadow table of the
- * partition (as it does for any request that names all of an LPID).
+ * A KVM hypervisor serves a range of at most this many pages page by page. For
+ * a longer range it drops the whole shadow table of the LPID, as for any
+ * request that names the whole LPID.
  */
 #define FLUSH_RPT_RANGE_PAGES		33
 
-/* Above so many tlbie, the kernel's own flushes prefer one of all. */
+/* For more pages, the kernel's own flushes invalidate the whole PID. */
 #define FLUSH_TLBIE_CEILING		33
 
 static long flush_bare_range(u64 lpid, unsigned long start, unsigned long end,
@@ -52,7 +52,7 @@ static long flush_rpt(u64 lpid, u64 type, unsigned long start, unsigned long end
 {
 	long rc;
 
-	mb();	/* PTE changes before the request, whoever performs it */
+	mb();	/* PTE changes before the request, whichever CPU serves it */
 	do {
 		rc = plpar_hcall_norets(H_RPT_INVALIDATE, lpid,
 					H_RPTI_TARGET_CMMU,
@@ -130,8 +130,8 @@ static const struct khx_flush_backend backend_tlbi = {
 };
 
 /*
- * The hypervisor serves neither request. It drops a guest's translations whenever
- * that is entered, or kvm-hv would not work there, which counts on that as well.
+ * The hypervisor serves neither request. It must drop a guest's translations at
+ * each guest entry: stock kvm-hv relies on that as well.
  */
 static long flush_kick_lpid(u64 lpid)
 {
@@ -163,8 +163,8 @@ static bool flush_kvm_below(void)
 }
 
 /*
- * Does the hypervisor serve the request? One invalidation too many harms nobody. Any
- * other error than that there is no such hypercall may be about this LPID.
+ * Does the hypervisor serve the request? A superfluous invalidation is
+ * harmless. Any error other than H_FUNCTION may be about this LPID only.
  */
 static bool flush_hcall_served(const struct khx_flush_backend *backend)
 {
@@ -201,7 +201,7 @@ EXPORT_SYMBOL_IF_KUNIT(khx_flush_init);
 
 void khx_flush_begin(struct khx_flush *f, u64 lpid, unsigned long total)
 {
-	/* What was refused the last time is still to be invalidated. */
+	/* the last flush was refused: invalidate the whole LPID now */
 	f->whole = f->refused && f->lpid == lpid;
 	f->refused = false;
 	f->lpid = lpid;
@@ -223,7 +223,7 @@ bool khx_flush_lpid(struct khx_flusher *flusher, u64 lpid)
 				(unsigned long long)lpid, rc);
 		kick_all_cpus_sync();
 	}
-	/* What can be done has been done. */
+	/* paid even if refused: there is no other way to invalidate */
 	khx_flush_debug_paid(flusher->debug, lpid, 0, -1UL);
 	return !rc;
 }
@@ -234,7 +234,7 @@ static void flush_whole_lpid(struct khx_flush *f)
 		f->refused = true;
 }
 
-/* Issue the requests of one range. True if all were served. */
+/* Issue the requests of one range. True if the hypervisor served all. */
 static bool flush_issue_range(struct khx_flush *f, unsigned int i, bool may_sleep)
 {
 	const struct khx_flush_backend *backend = f->flusher->backend;

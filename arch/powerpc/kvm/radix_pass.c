@@ -1,20 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A pass over leaves: the only place where one is changed, which flush covers what
- * was cleared, and when dirty pages are accumulated.
+ * A pass over leaves: the only place where the module changes a leaf. It
+ * decides which flush covers cleared bits, and when to accumulate dirty pages.
  *
- * Which flush covers what was cleared. In a shadow PTE: one under its shadow
- * LPID before mmu_lock is dropped, because the nested guest may end and its
- * LPID be given to another as soon as it is. In the guest's own table:
+ * Bits cleared in a shadow PTE are covered by a flush of its shadow LPID before
+ * mmu_lock is dropped: once it is, the nested guest may end and its LPID be
+ * reused. In the guest's own table:
  *
- * - a leaf that goes: before mmu_lock is dropped, because its page may be
- *   anything else then;
- * - R: the same; otherwise a page that is used through a translation in a TLB
- *   would look idle for as long as that stays;
- * - C: once, at the end of the harvest. That is early enough: until then a store
- *   through a stale translation goes unlogged, but its page is in this harvest's
- *   bitmap, which userspace sees only afterwards. If the page is unmapped in
- *   between, that unmap flushes before the page can be anything else.
+ * - A zapped leaf is flushed before mmu_lock is dropped, because the host may
+ *   reuse the page afterwards.
+ * - R is flushed at the same time. Otherwise a page that the guest accesses
+ *   through a cached translation would look idle as long as the TLB keeps it.
+ * - C is flushed once, at the end of the harvest. Until then a store through a
+ *   stale translation is not logged, but its page is in this harvest's bitmap,
+ *   which userspace sees only after the flush. If the page is unmapped in
+ *   between, the unmap flushes before the host can reuse the page.
  */
 #include <linux/kvm_host.h>
 #include <asm/kvm_book3s.h>
@@ -30,7 +30,10 @@
 #include "radix_walk.h"
 #include "vm.h"
 
-/* The gatherer of a shadow LPID; makes room by issuing another's. */
+/*
+ * Find the gatherer of a shadow LPID, or assign one. If all are in use, finish
+ * the last one first and reuse it.
+ */
 static struct khx_flush *pass_nested_flush(struct khx_pass *p, u64 lpid)
 {
 	struct khx_flush *nested = p->vm->nested.flush;
@@ -51,7 +54,7 @@ static struct khx_flush *pass_nested_flush(struct khx_pass *p, u64 lpid)
 	return &nested[i];
 }
 
-/* The VM's statistics of large leaves. */
+/* Update the VM's statistics, which count large leaves. */
 static void pass_count_leaf(struct kvm *kvm, unsigned int shift, int change)
 {
 	if (shift == PMD_SHIFT)
@@ -70,7 +73,7 @@ void khx_pass_changed(struct khx_pass *p, u64 lpid, const struct khx_leaf *leaf,
 
 	if (own && (old ^ new) & _PAGE_PRESENT)
 		pass_count_leaf(kvm, leaf->shift, new & _PAGE_PRESENT ? 1 : -1);
-	/* what was only set needs no flush */
+	/* bits that were only set need no flush */
 	if (!(old & ~new))
 		return;
 
@@ -80,12 +83,12 @@ void khx_pass_changed(struct khx_pass *p, u64 lpid, const struct khx_leaf *leaf,
 }
 EXPORT_SYMBOL_IF_KUNIT(khx_pass_changed);
 
-/* Leaves appear, or disappear, with the page-table page that they are in. */
+/* Count the leaves of a page-table page that was linked or unlinked. */
 static void pass_count_table(struct kvm *kvm, const pte_t *table, unsigned int level, int change)
 {
 	unsigned int i;
 
-	/* single pages are not counted */
+	/* the statistics do not count base pages */
 	for (i = 0; level && i < PTRS_PER_PMD; i++)
 		if (pte_present(READ_ONCE(table[i])))
 			pass_count_leaf(kvm, khx_tree_level_shift(level), change);
@@ -125,7 +128,7 @@ static void pass_accumulate(struct kvm *kvm, const struct kvm_memory_slot *slot,
 	}
 }
 
-/* What was gathered goes out, and then dirty pages are accumulated. */
+/* Issue the pending invalidations, then accumulate dirty pages. */
 static void pass_settle(struct khx_pass *p)
 {
 	struct khx_pass_dirty *dirty = &p->vm->radix.dirty;

@@ -28,7 +28,7 @@ static void walk_skip(struct khx_walk *w, unsigned long size)
 		w->ptes = NULL;
 }
 
-/* Walk past a leaf. True if the caller wants it; @w->leaf is whole only then. */
+/* Step past a leaf. Returns true if the caller wants it: then @w->leaf is complete. */
 static bool walk_leave_leaf(struct khx_walk *w, pte_t *ptep, pte_t pte, unsigned int shift)
 {
 	unsigned long size = 1UL << shift;
@@ -44,9 +44,9 @@ static bool walk_leave_leaf(struct khx_walk *w, pte_t *ptep, pte_t pte, unsigned
 }
 
 /*
- * Descend from the root to the page of PTEs that maps w->next. True if there was
- * a leaf on the way that the caller wants; else either w->ptes is set, or an absent
- * subtree or a leaf was skipped.
+ * Descend from the root to the page of PTEs that maps w->next. Returns true if
+ * it meets a leaf that the caller wants. Otherwise it has set w->ptes, or
+ * skipped an absent subtree or an unwanted leaf.
  */
 static bool walk_descend(struct khx_walk *w)
 {
