@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Leaves of radix guests are split when a log needs single pages, and joined when
- * none does any more. The guest keeps its memory all the time.
+ * The module splits large leaves of a radix guest when a dirty log needs base
+ * pages, and joins them when no log does any more. The guest does not have to
+ * fault its memory in again.
  *
- * All of this is done by ioctls on memslots: kvm->slots_lock is held, and protects
- * the spare tables.
+ * Only memslot and dirty-log ioctls do this. They hold kvm->slots_lock, which
+ * also protects the spare tables.
  */
 #ifndef KHX_RADIX_RESIZE_H
 #define KHX_RADIX_RESIZE_H
@@ -17,13 +18,13 @@
 
 struct khx_vm;
 
-/* Page-table pages kept ready, and leaves split or joined by one flush. */
+/* Spare page-table pages of a VM, and leaves split or joined by one flush. */
 #define KHX_SPARE_TABLES	16
 
 /**
- * struct khx_spare - page-table pages that leaves can be split with
- * @ptes:	with entries of single pages
- * @pmds:	with entries of PMD_SIZE; one leaf of PUD_SIZE is split at a time
+ * struct khx_spare - spare page-table pages to split leaves with
+ * @ptes:	pages of level 0 entries, for leaves of PMD_SIZE
+ * @pmds:	page of level 1 entries; one leaf of PUD_SIZE is split at a time
  */
 struct khx_spare {
 	void *ptes[KHX_SPARE_TABLES];
@@ -31,16 +32,17 @@ struct khx_spare {
 };
 
 /**
- * struct khx_split - leaves to be split in one hold of mmu_lock
- * @pass:	changes the leaves; begun by the first of them, and finished inside the
- *		pass that found them
+ * struct khx_split - leaves to split in one hold of mmu_lock
+ * @pass:	changes the leaves; begins with the first of them, and finishes
+ *		inside the pass that found them
  * @slot:	the memslot that they map
  * @start:	first page of @slot that may lose C
- * @end:	first page behind those
- * @clean:	bitmap of pages of @slot that lose C, little endian; NULL: all of these
- * @nr:		leaves gathered
- * @leaf:	each, as it was and with C of its shadow PTEs, and the page-table page
- *		that takes its place
+ * @end:	end of that range, exclusive
+ * @clean:	bitmap of pages of @slot that lose C, little endian; NULL: all
+ *		pages of the range
+ * @nr:		entries of @leaf in use
+ * @leaf:	each leaf as it was, with C of its shadow PTEs merged in, and
+ *		the page-table page that replaces it
  */
 struct khx_split {
 	struct khx_pass pass;
@@ -56,69 +58,73 @@ struct khx_split {
 };
 
 /**
- * khx_split_add() - zap a leaf that is to be split
- * @s:		gathers it
+ * khx_split_add() - zap a leaf in order to split it
+ * @s:		gathers the leaf
  * @p:		the pass that found it
  * @leaf:	a leaf larger than a page
  *
- * Shadow PTEs of the leaf's pages go: they may be as large as it was, and would
- * then let a nested guest write without setting C of a page.
+ * Zaps the shadow PTEs of the leaf's pages as well: one as large as the leaf
+ * would let a nested guest store to a page without setting C of that page.
  *
  * Context: kvm->mmu_lock held until khx_split_finish().
- * Return: false if there is no spare table for it; nothing has changed then.
+ * Return: false if @s is full or there is no spare table; nothing has changed
+ * then.
  */
 bool khx_split_add(struct khx_split *s, struct khx_pass *p,
 		   const struct khx_leaf *leaf);
 
 /**
- * khx_split_finish() - flush what was gathered, and put the smaller leaves in
- * @s:		what khx_split_add() gathered; empty afterwards
+ * khx_split_finish() - flush the zapped leaves, and install the smaller ones
+ * @s:		leaves that khx_split_add() gathered; empty on return
  *
- * They have all that the leaf had, but for C where it is to be cleared.
+ * The smaller leaves inherit all bits of the leaf that they replace, but for C
+ * on base pages that lose it.
  *
  * Context: kvm->mmu_lock held.
- * Return: false if the hypervisor refused to flush.
+ * Return: false if the hypervisor refused to flush; the leaves are installed
+ * all the same.
  */
 bool khx_split_finish(struct khx_split *s);
 
 /**
- * khx_spare_fill() - have tables ready for khx_split_add()
- * @vm:		a VM of ours, radix
+ * khx_spare_fill() - allocate spare tables for khx_split_add()
+ * @vm:		a tracked radix VM
  *
- * Context: may sleep.
- * Return: 0, or -ENOMEM if not one of each kind is there.
+ * Context: kvm->slots_lock held; may sleep.
+ * Return: 0, or -ENOMEM if there is not at least one table of each kind.
  */
 int khx_spare_fill(struct khx_vm *vm);
 
 /**
- * khx_join_memslot() - end what a log has made of the leaves of a memslot
- * @vm:		a VM of ours, radix
+ * khx_join_memslot() - undo what a dirty log did to the leaves of a memslot
+ * @vm:		a tracked radix VM
  * @slot:	a memslot that is no longer logged
  *
- * Where the host maps a huge page and the guest part of it by smaller leaves, the
- * guest gets all of it by one leaf. R and C are set in it if they were in any. Then C
- * is set in each leaf that the guest may write to.
+ * Joins smaller leaves into one where the host maps the same memory by a huge
+ * page. The large leaf has R or C if any of them had. Then the function sets C
+ * in each leaf that the guest may write to.
  *
  * Context: may sleep; takes kvm->mmu_lock in chunks.
  */
 void khx_join_memslot(struct khx_vm *vm, const struct kvm_memory_slot *slot);
 
 /**
- * khx_join_leaf() - the leaf that smaller ones make
- * @entry:	a page of entries of the next smaller size
+ * khx_join_leaf() - compute the leaf that smaller ones can be joined to
+ * @entry:	page of entries of the next smaller size
  * @shift:	log2 of the leaf's size in bytes, PMD_SHIFT or PUD_SHIFT
  * @host:	the host's leaf for the same memory
  *
- * All that are there must be the host's; what the guest has never touched comes
- * with them. None may be written that the host may not.
+ * Every present entry must map what @host maps there. Pages with an absent
+ * entry get mapped with the others. No entry may be writable if @host is not.
  *
- * Return: the leaf, with R and C that any of them has; 0 if there is none.
+ * Return: the leaf, with R and C if any entry has them; 0 if the entries cannot
+ * be joined or are all absent.
  */
 unsigned long khx_join_leaf(const pte_t *entry, unsigned int shift, pte_t host);
 
 /**
  * khx_spare_free() - free the spare tables of a VM
- * @vm:		a VM of ours that ends
+ * @vm:		a tracked VM that is being destroyed
  */
 void khx_spare_free(struct khx_vm *vm);
 

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Page faults of radix guests: what is mapped, how large, and how it gets into the
- * guest's table.
+ * Page faults of radix guests: which page to map, by how large a leaf, and how
+ * to install that in the guest's table.
  *
- * All is decided in one hold of kvm->mmu_lock. While nothing is being invalidated,
- * the host's PTE stays as it is as long as the lock is held, because an MMU notifier
- * has to take it before the PTE changes. So a page needs no reference: where the host
- * may use it, the guest may.
+ * khx_radix_map() decides all this in one hold of kvm->mmu_lock. If no
+ * invalidation is in progress, the host cannot revoke its PTE under that lock,
+ * because MMU notifiers take it before the PTE changes. Therefore the page
+ * needs no reference: while the host may use it, the guest may.
  */
 #include <linux/kvm_host.h>
 #include <linux/mm.h>
@@ -26,7 +26,7 @@
 #include "radix_walk.h"
 #include "vm.h"
 
-/* What a leaf may gain by another access to its page. */
+/* Bits that a further access may add to a leaf. */
 #define FAULT_MAY_GAIN	(_PAGE_WRITE | _PAGE_DIRTY | _PAGE_ACCESSED)
 
 static unsigned long fault_leaf_size(unsigned int level)
@@ -46,7 +46,7 @@ static bool fault_leaf_inside(const struct kvm_memory_slot *slot, unsigned long 
 
 /*
  * The part of a large leaf that maps @gpa. Guest and host address have the same
- * offset in it, so what @gpa has below it is what the host address has there.
+ * offset in the leaf, so the host address takes these bits from @gpa.
  */
 static pte_t fault_narrow(pte_t pte, unsigned long gpa, unsigned int from, unsigned int to)
 {
@@ -67,15 +67,15 @@ unsigned int khx_fault_bound_leaf(const struct kvm_memory_slot *slot, unsigned l
 EXPORT_SYMBOL_IF_KUNIT(khx_fault_bound_leaf);
 
 /**
- * struct fault - a page fault of a guest, and what it came to
- * @vm:		whose
+ * struct fault - a page fault of a guest, and its result
+ * @vm:		the guest's VM
  * @slot:	memslot of the address
  * @gpa:	guest real address
  * @hva:	host virtual address of the page
- * @writing:	the access was a store
- * @read_only:	the guest must not write yet
- * @held:	the page is held, and its content will be marked dirty if the guest may
- *		write to it
+ * @writing:	the access is a store
+ * @read_only:	map the page read-only
+ * @held:	the caller has a reference on the page, and will mark it dirty
+ *		if the leaf is writable
  * @tables:	page-table pages for the leaf
  * @pte:	the leaf that maps @gpa now
  * @level:	its level
@@ -94,9 +94,9 @@ struct fault {
 };
 
 /*
- * What the guest may have of the host's leaf, and as how large a leaf. Stores of the
- * guest do not set C in the host's PTE: it has to be set there, or be made up for.
- * False if the host itself has to fault first.
+ * Derive the guest's leaf and its level from the host's leaf. Stores of the
+ * guest do not set C in the host's PTE, so a writable leaf requires C there
+ * already, or f->held. Returns false if the host has to fault first.
  */
 static bool fault_host_leaf(const struct fault *f, pte_t *pte, unsigned int *level)
 {
@@ -105,7 +105,7 @@ static bool fault_host_leaf(const struct fault *f, pte_t *pte, unsigned int *lev
 	pte_t *ptep;
 	bool write;
 
-	/* The host frees its tables after the next interrupt of this CPU. */
+	/* the host cannot free its page tables while interrupts are off here */
 	local_irq_save(flags);
 	ptep = __find_linux_pte(f->vm->kvm->mm->pgd, f->hva, NULL, &shift);
 	val = ptep ? pte_val(READ_ONCE(*ptep)) : 0;
@@ -119,12 +119,12 @@ static bool fault_host_leaf(const struct fault *f, pte_t *pte, unsigned int *lev
 	if (f->writing && !write)
 		return false;
 
-	/* about the host's PTE, not this one */
+	/* soft-dirty describes the host's PTE only */
 	val &= ~_PAGE_SOFT_DIRTY;
 	val |= _PAGE_EXEC | _PAGE_ACCESSED;
 	if (!write)
 		val &= ~(_PAGE_WRITE | _PAGE_DIRTY);
-	/* In a log a load is no store; elsewhere C is set for the stores to come. */
+	/* Logged: only a store sets C. Otherwise set C for later stores. */
 	else if (f->slot->flags & KVM_MEM_LOG_DIRTY_PAGES && !f->writing)
 		val &= ~_PAGE_DIRTY;
 	else
@@ -140,7 +140,7 @@ static bool fault_host_leaf(const struct fault *f, pte_t *pte, unsigned int *lev
 	return true;
 }
 
-/* Does a leaf for @gpa map there what one of another size would? */
+/* Do two leaves, perhaps of different size, map @gpa to the same page? */
 static bool fault_same_page(unsigned long gpa, pte_t one, unsigned int one_level, pte_t two,
 			    unsigned int two_level)
 {
@@ -148,7 +148,7 @@ static bool fault_same_page(unsigned long gpa, pte_t one, unsigned int one_level
 	       pte_pfn(fault_narrow(two, gpa, two_level, 0));
 }
 
-/* Are there smaller leaves where one of this level is wanted? */
+/* Are there leaves in the region that a leaf of this level would map? */
 static bool fault_occupied(struct kvm *kvm, unsigned long gpa, unsigned int level)
 {
 	unsigned long start = round_down(gpa, fault_leaf_size(level));
@@ -159,7 +159,7 @@ static bool fault_occupied(struct kvm *kvm, unsigned long gpa, unsigned int leve
 	return khx_walk_next(&w);
 }
 
-/* Empty page-table pages, where small leaves were, give way to a large one. */
+/* Free empty page-table pages, to make room for a large leaf. */
 static void fault_remove_tables(struct khx_vm *vm, pte_t *entry, unsigned int level)
 {
 	pte_t table = khx_tree_table_unlink(entry);
@@ -169,9 +169,9 @@ static void fault_remove_tables(struct khx_vm *vm, pte_t *entry, unsigned int le
 }
 
 /*
- * Install the largest leaf, up to f->level, that takes no smaller one away; or let the
- * one that is there do what the access needs. False if a page-table page with entries
- * of f->level is missing.
+ * Install the largest leaf, up to f->level, that replaces no smaller leaves, or
+ * add bits to the leaf that exists. Returns false if a page-table page with
+ * entries of f->level is missing.
  */
 static bool fault_install(struct fault *f)
 {
@@ -211,7 +211,7 @@ static bool fault_install(struct fault *f)
 			set &= FAULT_MAY_GAIN;
 			break;
 		}
-		/* it maps another page, or is larger than it may be now */
+		/* a leaf of another page, or one too large to gain W */
 		khx_radix_zap(f->vm, f->slot, &leaf);
 	}
 	old = khx_pass_write(&p, kvm->arch.lpid, &leaf, 0, set);
@@ -221,9 +221,9 @@ static bool fault_install(struct fault *f)
 }
 
 /*
- * One hold of mmu_lock. Returns 0 if the page is mapped; -EAGAIN if it is about to be
- * invalidated; -ENOENT if the host has to fault first; -ENOMEM if a page-table page
- * with entries of f->level is missing.
+ * Map the page in one hold of mmu_lock. Returns 0; -EAGAIN if the page is being
+ * invalidated; -ENOENT if the host has to fault first; -ENOMEM if a page-table
+ * page with entries of f->level is missing.
  */
 static int fault_map_locked(struct fault *f)
 {
@@ -237,7 +237,7 @@ static int fault_map_locked(struct fault *f)
 		return -EAGAIN;
 	if (!fault_host_leaf(f, &f->pte, &f->level))
 		return -ENOENT;
-	/* some of the leaf's pages may be */
+	/* other pages of the leaf may be in the range being invalidated */
 	if (f->level && !quiet)
 		return -EAGAIN;
 	f->level = khx_fault_bound_leaf(f->slot, f->gpa, f->level, &f->pte);
@@ -262,7 +262,7 @@ static int fault_map(struct fault *f)
 	return err;
 }
 
-/* Mostly that is all: a store of the host's own, or a load, would do the same. */
+/* Let the host fault, as for an access of its own. That usually suffices. */
 static bool fault_host_page(const struct fault *f)
 {
 	struct mm_struct *mm = f->vm->kvm->mm;
@@ -276,10 +276,11 @@ static bool fault_host_page(const struct fault *f)
 }
 
 /*
- * A load from a page that the host may write to, but has not. The page is held until it
- * is mapped, for its content to be marked dirty. One that cannot be held (the kernel may
- * have no struct page for it, as for memory of a device) is mapped read-only: a store
- * faults, and sets C in the host's PTE.
+ * Map a page for a load, which the host may write to but has not (C is clear).
+ * Hold the page until it is mapped, to mark it dirty if the leaf is writable. A
+ * page that cannot be held (the kernel may have no struct page for it, as for
+ * device memory) is mapped read-only: the guest's first store faults, and sets
+ * C in the host's PTE.
  */
 static int fault_hold_and_map(struct fault *f)
 {
@@ -311,7 +312,7 @@ int khx_radix_map(struct kvm_vcpu *vcpu, unsigned long gpa,
 	};
 	int err;
 
-	/* Notifiers, the log and the deletion of the memslot would not find it. */
+	/* notifiers, dirty log and memslot deletion would not find it */
 	if (!khx_tree_maps(gpa))
 		return -EFAULT;
 
@@ -329,7 +330,7 @@ int khx_radix_map(struct kvm_vcpu *vcpu, unsigned long gpa,
 	}
 	if (err == -ENOENT && !writing)
 		err = fault_hold_and_map(&f);
-	/* it has gone again */
+	/* the host has unmapped the page again */
 	if (err == -ENOENT)
 		err = -EAGAIN;
 	if (err)
@@ -339,7 +340,7 @@ int khx_radix_map(struct kvm_vcpu *vcpu, unsigned long gpa,
 	if (levelp)
 		*levelp = f.level;
 
-	/* The rest of a large leaf. Until then it goes when the host asks for it. */
+	/* Pin the rest of a large leaf. Until then notifiers still zap it. */
 	if (vm->pins.on && f.level) {
 		gfn = round_down(gpa, fault_leaf_size(f.level)) >> PAGE_SHIFT;
 		err = khx_pin_range(vm, memslot, gfn,
@@ -351,8 +352,8 @@ int khx_radix_map(struct kvm_vcpu *vcpu, unsigned long gpa,
 EXPORT_SYMBOL_IF_KUNIT(khx_radix_map);
 
 /*
- * kvmppc_book3s_instantiate_page() of tracked VMs. No memslot is read-only on this
- * architecture, so the argument that said so (until 6.12) is false.
+ * kvmppc_book3s_instantiate_page() for tracked VMs. This architecture has no
+ * read-only memslots, so @kvm_ro (until 6.12) is always false.
  */
 #ifdef KHX_HAS_KVM_RO
 int khx_hook_instantiate_page(struct kvm_vcpu *vcpu, unsigned long gpa,

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Leaves of radix guests are split into smaller ones, and joined to larger ones.
+ * Leaves of radix guests are split into smaller ones, and joined to larger
+ * ones.
  *
- * An entry that gets another meaning is made invalid first, flushed, and only then
- * written anew (Power ISA v3.0B book III, 5.10.1.2). An access in between faults,
- * waits for mmu_lock, and finds the new entry.
+ * To replace a valid entry, the module clears it, flushes, and only then writes
+ * the new one (Power ISA v3.0B book III, 5.10.1.2). An access in between
+ * faults, waits for mmu_lock, and finds the new entry.
  */
 #include <linux/kvm_host.h>
 #include <linux/sched.h>
@@ -23,13 +24,16 @@
 #include "radix_walk.h"
 #include "vm.h"
 
-/* Regions of the size of a large leaf looked at in one hold of mmu_lock. */
+/* Regions of the size of a large leaf to check in one hold of mmu_lock. */
 #define JOIN_CHUNK	512
 
-/* Table entries looked at in one hold, where nothing is flushed. */
+/* Budget of a walk in one hold of mmu_lock, where nothing is flushed. */
 #define SET_C_CHUNK	2048
 
-/* The entry of a table at an address, for a leaf of that size. NULL: not that far. */
+/*
+ * Entry for a leaf of 1 << @shift bytes at an address. NULL if the entry above
+ * it is absent or a leaf.
+ */
 static pte_t *resize_entry(pgd_t *root, unsigned long gpa, unsigned int shift)
 {
 	p4d_t *p4d = p4d_offset(pgd_offset_pgd(root, gpa), gpa);
@@ -71,7 +75,7 @@ void khx_spare_free(struct khx_vm *vm)
 	memset(spare, 0, sizeof(*spare));
 }
 
-/* A page-table page for what is to take the place of a leaf; NULL if there is none. */
+/* Take a spare page-table page to split a leaf with. NULL if there is none. */
 static void *spare_take(struct khx_vm *vm, unsigned int shift)
 {
 	unsigned int i;
@@ -121,13 +125,13 @@ static bool split_clears_c(const struct khx_split *s, gfn_t gfn)
 {
 	unsigned long page = gfn - s->slot->base_gfn;
 
-	/* in front of the slot it is larger than any */
+	/* below the slot it wraps around, and exceeds s->end */
 	if (page < s->start || page >= s->end)
 		return false;
 	return !s->clean || test_bit_le(page, s->clean);
 }
 
-/* Install the smaller leaves in the place of one. */
+/* Install the smaller leaves in place of the split one. */
 static void split_install(struct khx_split *s, unsigned int nr)
 {
 	const struct khx_leaf was = s->leaf[nr].was;
@@ -161,7 +165,10 @@ bool khx_split_finish(struct khx_split *s)
 }
 EXPORT_SYMBOL_IF_KUNIT(khx_split_finish);
 
-/* The host's leaf for a guest address, if it is at least of that size. */
+/*
+ * The host's leaf for a guest address, narrowed to 1 << @size_shift bytes.
+ * Absent if it is smaller, or while an invalidation is in progress.
+ */
 static pte_t join_host_leaf(struct kvm *kvm, const struct kvm_memory_slot *slot,
 			    unsigned long gpa, unsigned int size_shift)
 {
@@ -173,7 +180,7 @@ static pte_t join_host_leaf(struct kvm *kvm, const struct kvm_memory_slot *slot,
 	if (!IS_ALIGNED(hva, size) ||
 	    mmu_invalidate_retry(kvm, kvm->mmu_invalidate_seq))
 		return __pte(0);
-	/* The host frees its tables after the next interrupt of this CPU. */
+	/* the host cannot free its page tables while interrupts are off here */
 	local_irq_save(flags);
 	ptep = __find_linux_pte(kvm->mm->pgd, hva, NULL, &shift);
 	pte = ptep && shift >= size_shift ? READ_ONCE(*ptep) : __pte(0);
@@ -183,7 +190,7 @@ static pte_t join_host_leaf(struct kvm *kvm, const struct kvm_memory_slot *slot,
 	return __pte(pte_val(pte) | (hva & ((1UL << shift) - size)));
 }
 
-/* What entries that make one leaf need not have in common. */
+/* Bits that may differ between entries that are joined to one leaf. */
 #define JOIN_MAY_DIFFER	(PTE_RPN_MASK | _PAGE_WRITE | _PAGE_DIRTY | _PAGE_ACCESSED)
 
 unsigned long khx_join_leaf(const pte_t *entry, unsigned int shift, pte_t host)
@@ -211,12 +218,13 @@ unsigned long khx_join_leaf(const pte_t *entry, unsigned int shift, pte_t host)
 EXPORT_SYMBOL_IF_KUNIT(khx_join_leaf);
 
 /**
- * struct join - large leaves of one size come back
- * @vm:		whose
+ * struct join - leaves to join to large ones of one size
+ * @vm:		owner of the table
  * @slot:	the memslot that they map
- * @shift:	log2 of their size in bytes
- * @nr:		leaves gathered in this hold of mmu_lock
- * @leaf:	each, absent still, the page-table page in its place, and the host's leaf
+ * @shift:	log2 of the size of the large leaves in bytes
+ * @nr:		entries of @leaf in use in this hold of mmu_lock
+ * @leaf:	each large leaf, the entry that pointed to the smaller leaves,
+ *		and the host's leaf
  */
 struct join {
 	struct khx_vm *vm;
@@ -248,9 +256,11 @@ static bool join_possible(const struct join *j, unsigned long gpa, pte_t entry,
 }
 
 /*
- * One hold of mmu_lock. Page-table pages are in the guest's tree until the flush, which
- * also drops what processors have cached of it; nothing sets R and C in them then.
- * Returns where to go on.
+ * Join leaves in one hold of mmu_lock. Until the flush of the whole LPID,
+ * hardware may still reach the unlinked page-table pages through page-walk
+ * caches, and set R and C there; so khx_join_leaf() computes the large leaves
+ * after the flush. If the hypervisor refuses it, the function links the
+ * page-table pages again. Returns the address to continue at.
  */
 static unsigned long join_chunk(struct join *j, unsigned long gpa, unsigned long end)
 {
@@ -261,7 +271,7 @@ static unsigned long join_chunk(struct join *j, unsigned long gpa, unsigned long
 
 	j->nr = 0;
 	spin_lock(&kvm->mmu_lock);
-	/* A table that goes, goes after the mode has changed. */
+	/* kvm-hv leaves radix mode before it frees the table */
 	if (!kvm_is_radix(kvm))
 		gpa = end;
 	for (; gpa < end && j->nr < KHX_SPARE_TABLES && budget;
@@ -295,7 +305,7 @@ static unsigned long join_chunk(struct join *j, unsigned long gpa, unsigned long
 	return gpa;
 }
 
-/* Large leaves of one size. */
+/* Join leaves to large ones of one size. */
 static void join_leaves(struct khx_vm *vm, const struct kvm_memory_slot *slot, unsigned int shift)
 {
 	struct join j = { .vm = vm, .slot = slot, .shift = shift };
@@ -313,8 +323,8 @@ static void join_leaves(struct khx_vm *vm, const struct kvm_memory_slot *slot, u
 }
 
 /*
- * Nobody asks for C any more: leaves that may be written get it back, or each would
- * cost a fault at its next store.
+ * The memslot is not logged any more: set C in leaves that the guest may write
+ * to, or the next store to each would fault.
  */
 static void join_set_c(struct khx_vm *vm, const struct kvm_memory_slot *slot)
 {
@@ -339,7 +349,7 @@ static void join_set_c(struct khx_vm *vm, const struct kvm_memory_slot *slot)
 
 void khx_join_memslot(struct khx_vm *vm, const struct kvm_memory_slot *slot)
 {
-	/* of the last memslot that there can be, the end of the first leaf is 0 */
+	/* join_leaves() would round up to 0 for the highest possible memslot */
 	if (!khx_tree_maps(slot->base_gfn << PAGE_SHIFT))
 		return;
 	join_leaves(vm, slot, PMD_SHIFT);

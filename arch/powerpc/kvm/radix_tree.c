@@ -25,10 +25,10 @@ static unsigned int tree_index_size(unsigned int level)
 
 void *khx_tree_table_alloc(unsigned int level)
 {
-	/* kmalloc() aligns powers of two to their size, as the MMU wants it */
+	/* kmalloc() aligns a power of two to its size, as the MMU requires */
 	void *table = kzalloc(sizeof(pte_t) << tree_index_size(level), GFP_KERNEL_ACCOUNT);
 
-	/* what leads to it is a real address */
+	/* entries have its real address, which kmemleak does not look for */
 	kmemleak_ignore(table);
 	return table;
 }
@@ -51,7 +51,7 @@ void khx_tree_tables_free(struct khx_tables *t)
 }
 EXPORT_SYMBOL_IF_KUNIT(khx_tree_tables_free);
 
-/* The entry for an address in the page-table page that an entry of @level leads to. */
+/* Entry for an address in the page-table page below an entry of @level. */
 static pte_t *tree_lower_entry(pte_t *entry, unsigned int level, unsigned long gpa)
 {
 	switch (level) {
@@ -72,7 +72,7 @@ EXPORT_SYMBOL_IF_KUNIT(khx_tree_table_of);
 
 void khx_tree_table_link(pte_t *entry, void *table, unsigned int level)
 {
-	smp_wmb();	/* see kernel-doc */
+	smp_wmb();	/* content of @table before the entry */
 	switch (level) {
 	case 2:
 		p4d_populate(NULL, (p4d_t *)entry, table);
