@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What differs between kernels, and the refusal of those that the module cannot be built
- * for. Facts decide, not versions: a distribution may have changes of a later kernel.
+ * Differences between kernels, and #errors on those that the module cannot be
+ * built for. Tests look at features, not versions: a distribution may have
+ * backported changes of a later kernel.
  *
- * The compiler tells types. KHX_HAS_... are names in the kernel's headers, which it
- * cannot be asked for: Kbuild in this directory looks for them. Prototypes are compared
- * where functions are replaced.
+ * The compiler tells types apart. It cannot test for names in the kernel's
+ * headers: Kbuild in this directory greps for them and defines KHX_HAS_...
+ * Prototypes are compared where functions are replaced.
  */
 #ifndef KHX_COMPAT_H
 #define KHX_COMPAT_H
@@ -15,10 +16,10 @@
 #include <linux/version.h>
 #include <asm/kvm_ppc.h>
 
-/* Major and minor number, to be compared with KERNEL_VERSION(a, b, 0) >> 8. */
+/* Major and minor number; compare with KERNEL_VERSION(a, b, 0) >> 8. */
 #define khx_kernel	(LINUX_VERSION_CODE >> 8)
 
-/* All tests pass there. Others are told so when the module is loaded. */
+/* All tests pass on these. On others the module says so when it is loaded. */
 #define KHX_TESTED_KERNELS	"6.1, 6.12 and 7.2"
 #define khx_kernel_is_tested()					\
 	(khx_kernel == KERNEL_VERSION(6, 1, 0) >> 8 ||		\
@@ -37,14 +38,15 @@
 #error "kvm-hv-ext finds functions by kprobes: CONFIG_KPROBES is needed."
 #endif
 
-/* Without a TOC there is none for the entry stub to derive. */
+/* The entry stub derives a TOC pointer, which such kernels do not have. */
 #ifdef CONFIG_PPC_KERNEL_PCREL
 #error "kvm-hv-ext has no entry stub for kernels without a TOC (CONFIG_PPC_KERNEL_PCREL)."
 #endif
 
 /*
- * As guests of a hypervisor with the nested API v2 (6.7 and later), vCPU state
- * lives in that hypervisor, which must be told of the VPA (asm/kvm_ppc.h).
+ * If this kernel is the guest of a hypervisor with the nested API v2 (6.7 and
+ * later), that hypervisor holds the vCPU state, and must be told of the VPA
+ * (asm/kvm_ppc.h).
  */
 #ifdef KHX_HAS_NESTED_V2
 #define khx_nested_v2()	kvmhv_is_nestedv2()
@@ -53,9 +55,10 @@
 #endif
 
 /*
- * Is memory of a range that the page belongs to being invalidated, or was any of the
- * guest's since @seq? The range is kept in guest addresses (6.9 and later) or in host
- * addresses, and its type tells which. With kvm->mmu_lock held.
+ * Is the page in a range that is being invalidated, or has any invalidation
+ * happened in the VM since @seq? The kernel keeps the range in guest addresses
+ * (6.9 and later) or in host addresses, as its type tells. The caller holds
+ * kvm->mmu_lock.
  */
 static inline bool khx_invalidate_retry(const struct kvm *kvm, unsigned long seq,
 					unsigned long hva, gfn_t gfn)
@@ -68,8 +71,9 @@ static inline bool khx_invalidate_retry(const struct kvm *kvm, unsigned long seq
 }
 
 /*
- * The memslot of a page, or NULL. gfn_to_memslot() does the same, but only KVM's own
- * modules may call it since 6.18. With kvm->srcu or kvm->slots_lock held.
+ * The memslot of a page, or NULL. Replaces gfn_to_memslot(), which since 6.18
+ * is exported only to KVM's own modules. The caller holds kvm->srcu or
+ * kvm->slots_lock.
  */
 static inline struct kvm_memory_slot *khx_memslot(struct kvm *kvm, gfn_t gfn)
 {
@@ -77,8 +81,9 @@ static inline struct kvm_memory_slot *khx_memslot(struct kvm *kvm, gfn_t gfn)
 }
 
 /*
- * The vCPU that this task has loaded, or NULL; kvm_get_running_vcpu() is for KVM's own
- * modules too. Nobody but KVM registers preempt notifiers: one for each vCPU loaded.
+ * The vCPU that this task has loaded, or NULL. Replaces kvm_get_running_vcpu(),
+ * which is exported only to KVM's own modules as well. No other subsystem
+ * registers preempt notifiers, and KVM registers one for each loaded vCPU.
  */
 static inline struct kvm_vcpu *khx_running_vcpu(void)
 {
@@ -87,23 +92,24 @@ static inline struct kvm_vcpu *khx_running_vcpu(void)
 	return first ? container_of(first, struct kvm_vcpu, preempt_notifier.link) : NULL;
 }
 
-/* The type of an LPID in prototypes: later kernels have guest ids of 64 bits. */
+/* The type of an LPID in prototypes: later kernels have 64-bit guest ids. */
 #define KHX_LPID	typeof_member(struct kvm_arch, lpid)
 
 /*
- * Whose HPT a file of KVM_PPC_GET_HTAB_FD is about: the third word of its private data.
- * Where that is something else it is not the address of a VM, and is not followed.
+ * The VM of a KVM_PPC_GET_HTAB_FD file: the third word of its private data. If
+ * the layout differs the word is not the address of a tracked VM; callers only
+ * compare it, and never dereference it.
  */
 static inline const struct kvm *khx_htab_kvm(const void *private_data)
 {
 	return ((const struct kvm *const *)private_data)[2];
 }
 
-/* Types that are int or long. */
+/* Types that are int or long, depending on the kernel. */
 #define KHX_RESIZE_HPT_RET	typeof(kvm_vm_ioctl_resize_hpt_prepare(NULL, NULL))
 #define KHX_VM_IOCTL_RET	typeof(((struct kvmppc_ops *)NULL)->arch_vm_ioctl(NULL, 0, 0))
 
-/* The first 6.1 kernels have no cleanup attribute. */
+/* Early 6.1 kernels have no cleanup attribute. */
 #ifndef __cleanup
 #define __cleanup(func)	__attribute__((__cleanup__(func)))
 #endif

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Debug builds: each leaf that went, or lost its R or C bit, is owed a TLB invalidation,
- * until one is issued that covers it. Whoever is about to let others rely on
- * the cleared bit asks whether anything is still owed.
+ * Debug builds: find missing TLB invalidations.
+ *
+ * A page is owed an invalidation from the time when its leaf is zapped or loses
+ * R or C. The debt is paid when an invalidation that covers the page is issued.
+ * Code that is about to rely on the cleared bits checks that all debts are
+ * settled.
  */
 #ifndef KHX_FLUSH_DEBUG_H
 #define KHX_FLUSH_DEBUG_H
@@ -11,9 +14,10 @@
 #include <linux/xarray.h>
 
 /**
- * struct khx_flush_debug - what is owed for the LPIDs of one VM
+ * struct khx_flush_debug - owed invalidations for all LPIDs of one VM
  * @owed:	one entry for each base page, indexed by LPID and page number
- * @blind:	an entry could not be allocated: nothing can be said any more
+ * @blind:	an entry could not be allocated: the checks always succeed from
+ *		then on
  */
 struct khx_flush_debug {
 #ifdef CONFIG_KVM_HV_EXT_DEBUG
@@ -28,8 +32,8 @@ void khx_flush_debug_init(struct khx_flush_debug *d);
 void khx_flush_debug_destroy(struct khx_flush_debug *d);
 
 /**
- * khx_flush_debug_owe() - a bit was cleared in a leaf
- * @d:		the VM's account
+ * khx_flush_debug_owe() - a leaf was zapped or has lost bits
+ * @d:		debts of the VM
  * @lpid:	LPID whose table the leaf is in
  * @gpa:	its guest real address in bytes
  * @shift:	log2 of its size
@@ -41,30 +45,30 @@ void khx_flush_debug_owe(struct khx_flush_debug *d, u64 lpid,
 
 /**
  * khx_flush_debug_paid() - translations were invalidated
- * @d:		the VM's account
- * @lpid:	of this LPID
- * @start:	from this guest real address
- * @end:	up to but not including this one; -1UL: all
+ * @d:		debts of the VM
+ * @lpid:	LPID of the translations
+ * @start:	first guest real address
+ * @end:	end of the range, exclusive; -1UL: no limit
  */
 void khx_flush_debug_paid(struct khx_flush_debug *d, u64 lpid,
 			  unsigned long start, unsigned long end);
 
 /**
- * khx_flush_debug_settled() - warn if anything is still owed
- * @d:		the VM's account
+ * khx_flush_debug_settled() - warn if the VM owes any invalidation
+ * @d:		debts of the VM
  *
- * Return: true if nothing is.
+ * Return: true if it owes none.
  */
 bool khx_flush_debug_settled(struct khx_flush_debug *d);
 
 /**
- * khx_flush_debug_settled_range() - the same for some pages of one LPID
- * @d:		the VM's account
+ * khx_flush_debug_settled_range() - warn if pages of one LPID are owed any
+ * @d:		debts of the VM
  * @lpid:	the LPID
- * @start:	guest real address of the first page
- * @end:	guest real address behind the last page
+ * @start:	first guest real address
+ * @end:	end of the range, exclusive
  *
- * Return: true if nothing is owed for them.
+ * Return: true if they are owed none.
  */
 bool khx_flush_debug_settled_range(struct khx_flush_debug *d, u64 lpid,
 				   unsigned long start, unsigned long end);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The kernel's EXPORT_SYMBOL_IF_KUNIT(), but only where our KUnit module is
- * built. The kernel's own exports wherever CONFIG_KUNIT is set: a module built
- * for a distribution kernel with CONFIG_KUNIT=m would then export its insides.
+ * EXPORT_SYMBOL_IF_KUNIT() that exports only if the module's own KUnit module
+ * is built. The kernel's version exports wherever CONFIG_KUNIT is set, so a
+ * module built for a distribution kernel with CONFIG_KUNIT=m would export its
+ * internals.
  */
 #ifndef KHX_KUNIT_H
 #define KHX_KUNIT_H

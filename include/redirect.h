@@ -2,15 +2,14 @@
 /*
  * Redirection of functions of the running kernel to functions of a module.
  *
- * A redirect is a row of a table: the name of the stock function, an assembly
- * entry stub made with KHX_REDIRECT_STUB() which calls the replacement,
- * and a predicate that decides call by call, from the registers of the call,
- * whether it is to be redirected. Where the predicate says no, the stock
- * function runs as if nobody had looked.
+ * A redirect is a row of a table: the name of the stock function; an assembly
+ * entry stub made with KHX_REDIRECT_STUB(), which calls the replacement; and a
+ * predicate that decides for each call, from its registers, whether to redirect
+ * it. If the predicate returns false, the stock function runs unchanged.
  *
- * Arguments are in registers (r3 to r10), and a ninth in the caller's parameter save
- * area (ELFv2 ABI, 2.2.3 Parameter Passing), which the stub copies. Functions with more
- * cannot be redirected.
+ * Arguments are in registers (r3 to r10). The stub copies a ninth argument from
+ * the caller's parameter save area (ELFv2 ABI, 2.2.3 Parameter Passing).
+ * Functions with more arguments cannot be redirected.
  */
 #ifndef KHX_REDIRECT_H
 #define KHX_REDIRECT_H
@@ -19,21 +18,22 @@
 #include <linux/ptrace.h>
 
 /**
- * struct khx_redirect - one stock function and what replaces it
+ * struct khx_redirect - one stock function and its replacement
  * @name:	symbol name of the stock function; must be unique and traceable
- * @stub:	entry stub (KHX_REDIRECT_STUB) of the replacement; NULL: the function
- *		is only found
- * @original:	where the function's entry point is put, for a replacement which
- *		adds to the function instead of taking its place. @wanted must then
- *		refuse calls that come from the replacement. NULL: nowhere
- * @wanted:	tells from the argument registers (@regs->gpr[3] and up) and the
- *		return address (in r0) whether this call is redirected.
- *		Called from any context the function is called in, and preempted
- *		where that may be; must be notrace and call nothing that is redirected.
- * @caller:	symbol name of the only function whose calls are redirected; NULL: all
- * @facet:	the row applies only if this is true; NULL: always
- * @ip:		private: where the function calls ftrace
- * @caller_start: private: where @caller begins
+ * @stub:	entry stub (KHX_REDIRECT_STUB) of the replacement; NULL: only
+ *		find the function
+ * @original:	where to store the function's entry point, for a replacement
+ *		that calls the function. @wanted must then refuse calls from the
+ *		replacement. NULL: nowhere
+ * @wanted:	decides from the argument registers (@regs->gpr[3] and up) and
+ *		the return address (in r0) whether to redirect this call. Runs
+ *		in the context of the call, possibly with preemption enabled;
+ *		must be notrace and must not call a redirected function.
+ * @caller:	symbol name of the only function whose calls are redirected;
+ *		NULL: any caller
+ * @facet:	ignore the row if this is false; NULL: never
+ * @ip:		private: address of the function's call to ftrace
+ * @caller_start: private: first address of @caller
  * @caller_size: private: its size in bytes
  */
 struct khx_redirect {
@@ -49,10 +49,10 @@ struct khx_redirect {
 };
 
 /**
- * struct khx_redirects - a table of them
+ * struct khx_redirects - a table of redirects
  * @row:	the rows
- * @nr:		how many
- * @ops:	private: ftrace's part
+ * @nr:		number of rows
+ * @ops:	private: state for ftrace
  */
 struct khx_redirects {
 	struct khx_redirect *row;
@@ -64,11 +64,11 @@ struct khx_redirects {
  * khx_redirect_resolve() - find the functions of a table
  * @t:		the table
  *
- * Sets what @original of the rows points to.
+ * Stores entry points where @original of the rows points.
  *
  * Context: process context, may sleep.
- * Return: 0; -ENOENT if a function does not exist or cannot be traced; its name
- * is logged.
+ * Return: 0; -ENOENT if a function does not exist or cannot be traced; other
+ * errors of register_kprobe(). The name of the function is logged.
  */
 int khx_redirect_resolve(struct khx_redirects *t);
 
@@ -76,13 +76,13 @@ int khx_redirect_resolve(struct khx_redirects *t);
  * khx_redirect_register() - redirect all functions of a table, or none
  * @t:		the table
  *
- * Finds the functions of the table first.
+ * Calls khx_redirect_resolve() first.
  *
  * Context: process context, may sleep.
- * Return: 0; errors of khx_redirect_resolve(); -EBUSY
- * if another owner (livepatch) holds one or ftrace is disabled by sysctl;
- * other errors of ftrace. The name of the function that failed is logged, and
- * none of the table is redirected then.
+ * Return: 0; errors of khx_redirect_resolve(); -EBUSY if another owner
+ * (livepatch) holds a function, or ftrace is disabled by sysctl, the name of
+ * the function is logged; other errors of ftrace. On error no function of the
+ * table is redirected.
  */
 int khx_redirect_register(struct khx_redirects *t);
 
@@ -90,13 +90,14 @@ int khx_redirect_register(struct khx_redirects *t);
  * khx_redirect_unregister() - undo khx_redirect_register()
  * @t:		the table
  *
- * ftrace refuses if it was disabled by a fault (ftrace_kill()), and keeps what it has
- * of us. Then this does not return, because the callback would go on being called
- * when the module has gone: the host runs on as it is.
+ * After a fault has disabled ftrace (ftrace_kill()), ftrace refuses, and keeps
+ * the callback registered. The function then never returns, because ftrace
+ * would go on calling the callback after the module is freed. The host
+ * continues to run.
  *
- * After return no further call is redirected and no CPU is in the callback.
- * A replacement that was entered earlier may still be running: who frees its
- * text waits for that by means of its own.
+ * After return no further call is redirected and no CPU is in the callback. A
+ * replacement that was entered earlier may still be running: the caller waits
+ * for it by other means before its text is freed.
  *
  * Context: process context, may sleep.
  */

@@ -2,31 +2,33 @@
 /*
  * The entry stub of a redirected function (for inclusion).
  *
- * ftrace_regs_caller() goes to the stub in place of the stock function: all registers
- * are those of the original call, but for three things.
+ * ftrace_regs_caller() enters the stub instead of the stock function. Argument
+ * registers, nonvolatile registers, r1 and r2 are those of the original call.
  *
- * r2 is the TOC pointer of the caller's module, which the caller expects back because it
- * made a local call. So the stub derives this module's TOC pointer from its own address,
- * and gives r2 back afterwards (ELFv2 ABI 2.2.1 and 2.3.2.1).
+ * r2 is the TOC pointer of the caller's module, which the caller expects to
+ * keep, because it has made a local call. Therefore the stub derives this
+ * module's TOC pointer from its own address, and restores r2 afterwards (ELFv2
+ * ABI 2.2.1 and 2.3.2.1).
  *
- * Where the stub's address and the return address are depends on how functions call
- * ftrace: CTR and LR where they do so themselves, and with LIVEPATCH, whose trampoline
- * makes the jump. Where they do so out of line, ftrace_regs_caller() returns to the stub:
- * LR and r0.
+ * The registers that hold the stub's address and the return address depend on
+ * how functions call ftrace. They are CTR and LR if functions call it directly,
+ * or with LIVEPATCH, whose handler jumps to the stub. They are LR and r0 if
+ * functions call it out of line: ftrace_regs_caller() then returns to the stub.
  *
- * Out of line, a BPF trampoline may be between ftrace and the stub. If it has to come
- * back when the function has returned (fexit), it calls what it takes for the function's
- * second instruction, with its address in CTR and the return address in LR. It finds that
- * where an out-of-line stub of ftrace would have a branch there: in the second instruction
- * after LR. So the stub has a branch in that place, to an entry for such calls.
+ * Out of line, a BPF trampoline may run between ftrace and the stub. To get
+ * control when the function returns (fexit), it calls the second instruction of
+ * the function, with that address in CTR and the return address in LR. It takes
+ * the address from the branch at LR + 4, where an out-of-line stub of ftrace
+ * has one. Therefore the entry stub has a branch there as well, to an entry for
+ * such calls.
  *
- * Where there is a ninth argument it is at the same place in the caller's frame as it
- * has to be in the stub's; where there is none, that place is somebody's memory, and
- * the copy of it is never looked at.
+ * A ninth argument is in the caller's frame, at the offset at which the stub's
+ * own frame must have it. If the function has none, the stub copies an
+ * unrelated doubleword, which the replacement never reads.
  */
 #include <asm/ppc_asm.h>
 
-/* Frame header of 32 bytes and a parameter save area of nine doublewords, aligned. */
+/* Header of 32 bytes, and parameter save area of nine doublewords; aligned. */
 #define REDIRECT_FRAME	112
 #define REDIRECT_NINTH	96
 #define REDIRECT_TOC	24

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Debug builds: the account of cleared R and C bits and of the invalidations
- * that cover them.
+ * Debug builds: record zapped leaves and cleared R and C bits until an
+ * invalidation covers them.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 

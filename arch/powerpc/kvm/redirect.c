@@ -2,22 +2,23 @@
 /*
  * Redirection of stock functions by ftrace: the mechanism, for any table.
  *
- * All functions of a table share one ftrace_ops: ftrace asks each that is registered
- * whether it is about the function called, and these are called at every page fault
- * and guest entry.
+ * All functions of a table share one ftrace_ops. With several, ftrace would ask
+ * each of them at every call of a redirected function, and some of these run at
+ * every page fault and guest entry.
  *
- * This file and hooks.c are built without tracing (see the Makefile): the callback
- * and the predicates run inside ftrace, where a traced function would recurse. Kernels
- * with CALL_OPS call the callback directly, with preemption as it was in the caller, and
- * with no guard against recursion. Others, and all where a second tracer looks at the
- * same function, call it through ftrace's list function, with preemption off. The guard
- * of that lets the callback through: no function that is redirected is called from a
- * callback in the same context.
+ * This file and hooks.c are built without tracing (see the Makefile): the
+ * callback and the predicates run inside ftrace, where a traced function would
+ * recurse. Kernels with CALL_OPS call the callback directly, without a
+ * recursion guard, and leave preemption as it is in the caller. Other kernels,
+ * and all kernels for a function that a second tracer uses, call it through
+ * ftrace's list function with preemption disabled. The recursion guard of the
+ * list function never drops the callback, because no callback calls a
+ * redirected function in the same context.
  *
  * FTRACE_OPS_FL_PERMANENT makes kernel.ftrace_enabled=0 fail while redirects
- * are registered. What remains as a way past us is a CPU with ftrace switched
- * off in its paca (guest entry and exit, NMIs, kexec, CPU offline): none of
- * the functions redirected is called there.
+ * are registered. Only a CPU that has disabled ftrace in its paca (guest entry
+ * and exit, NMIs, kexec, CPU offline) bypasses the redirects; no redirected
+ * function is called there.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -47,7 +48,7 @@ static const struct khx_redirect *redirect_row(const struct khx_redirects *t,
 	return NULL;
 }
 
-/* The function's prologue has copied the return address to r0 (khx_hook_called_by_us()). */
+/* The prologue copies the return address to r0 (khx_hook_called_by_us()). */
 static bool redirect_called_by(const struct khx_redirect *r, const struct pt_regs *regs)
 {
 	return !r->caller || regs->gpr[0] - r->caller_start < r->caller_size;
@@ -65,8 +66,8 @@ static void redirect_callback(unsigned long ip, unsigned long parent_ip,
 }
 
 /*
- * Where a function calls ftrace, where it begins, and its size: who puts a probe there
- * is told; it is never armed.
+ * Find a function: its call to ftrace, its start, and its size. Registering a
+ * disabled kprobe, which is never armed, makes the kernel resolve the symbol.
  */
 static int redirect_locate(const char *name, unsigned long *ip, unsigned long *start,
 			   unsigned long *size)
@@ -133,13 +134,16 @@ int khx_redirect_resolve(struct khx_redirects *t)
 	return err;
 }
 
-/* For a name, ftrace would compare those of all functions that can be traced. */
+/* By address: for a name, ftrace would compare all traceable functions. */
 static int redirect_add(struct ftrace_ops *ops, const struct khx_redirect *r)
 {
 	return ftrace_set_filter_ip(ops, r->ip, 0, 0);
 }
 
-/* -EAGAIN: the trampoline of a BPF program that traces a function is being changed. */
+/*
+ * ftrace returns -EAGAIN while the trampoline of a BPF program that traces one
+ * of the functions is being changed.
+ */
 static int redirect_register_ops(struct ftrace_ops *ops)
 {
 	unsigned int i;
@@ -154,7 +158,10 @@ static int redirect_register_ops(struct ftrace_ops *ops)
 	return err;
 }
 
-/* Somebody holds a function: which? Tried one by one, while nothing calls ours yet. */
+/*
+ * Log which function another owner holds, by registering the rows one by one.
+ * No VM relies on this table yet.
+ */
 static void redirect_name_held(const struct khx_redirects *t)
 {
 	struct khx_redirect *r;
@@ -203,7 +210,7 @@ int khx_redirect_register(struct khx_redirects *t)
 	if (!err)
 		return 0;
 free:
-	/* Without a filter it would be about all functions. */
+	/* ops without a filter would trace all functions */
 	ftrace_free_filter(&t->ops);
 	return err;
 }
@@ -211,7 +218,7 @@ EXPORT_SYMBOL_IF_KUNIT(khx_redirect_register);
 
 void khx_redirect_unregister(struct khx_redirects *t)
 {
-	/* nothing was registered if no row applies */
+	/* not registered if no row applies */
 	if (t->ops.flags & FTRACE_OPS_FL_ENABLED && unregister_ftrace_function(&t->ops)) {
 		pr_emerg("a fault has disabled ftrace, which keeps this module's hooks: the module cannot be removed; reboot when possible\n");
 		for (;;)
