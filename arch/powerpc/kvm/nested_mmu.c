@@ -470,8 +470,8 @@ EXPORT_SYMBOL_IF_KUNIT(khx_nested_make_room);
  * struct shadow_fault - a page fault that installs a shadow PTE
  * @vm:		the VM
  * @gp:		the nested guest
- * @n_gpa:	guest real address of the nested guest, below 2^52, aligned to the
- *		size of the leaf
+ * @n_gpa:	guest real address of the nested guest, below 2^52, aligned to
+ *		the size of the leaf
  * @pte:	the leaf
  * @level:	level of the leaf; after -ENOSPC, level of the leaves or entries
  *		in the missing page-table page
@@ -912,7 +912,7 @@ void khx_nested_unmap_pte(struct kvm *kvm, pte_t *ptep, unsigned long n_gpa,
 		nested_zap(&p, lpid, &leaf);
 
 	/* L1 has reused the LPID: the PTE belongs to another nested guest. */
-	xa_for_each(&p.vm->rmap.shadows, other_lpid, other) {
+	xa_for_each(&p.vm->nested.rmap.shadows, other_lpid, other) {
 		if (!nested_is_mapped(ptep))
 			break;
 		if (nested_find_leaf(other->gp->shadow_pgtable, n_gpa, &leaf) && leaf.ptep == ptep)
