@@ -176,7 +176,7 @@ static int load(enum bpf_attach_type when, __u32 function)
 
 	close(attr.attach_btf_obj_fd);
 	if (prog < 0)
-		die("load a BPF program: %s", strerror(-prog));
+		die("BPF_PROG_LOAD: %s", strerror(-prog));
 	return prog;
 }
 
@@ -219,10 +219,8 @@ FIXTURE_VARIANT_ADD(traced, return) { BPF_TRACE_FEXIT };
 FIXTURE_SETUP(traced)
 {
 	union bpf_attr attr = { .enable_stats.type = BPF_STATS_RUN_TIME };
-	const char *why = vm_mmu_missing(VM_MMU_RADIX);
 
-	if (why)
-		SKIP(return, "%s", why);
+	SKIP_IF(return, vm_mmu_missing(VM_MMU_RADIX));
 	ASSERT_FALSE(module_loaded());
 	self->function = function_number();
 	if (!self->function)
@@ -248,10 +246,10 @@ FIXTURE_TEARDOWN(traced)
 static struct logged_vm *create(void)
 {
 	struct vm_config config = { 0 };
-	const char *why;
-	struct logged_vm *l = logged_vm_create(&config, NR_PAGES, BACKING_SMALL, &why);
+	struct logged_vm *l;
+	const char *why = logged_vm_create(&l, &config, NR_PAGES, BACKING_SMALL);
 
-	if (!l)
+	if (why)
 		die("%s", why);
 	return l;
 }
