@@ -30,8 +30,8 @@
 #error "kvm-hv-ext extends kvm-hv: CONFIG_KVM_BOOK3S_64_HV is needed."
 #endif
 
-#ifndef CONFIG_DYNAMIC_FTRACE_WITH_REGS
-#error "kvm-hv-ext redirects functions: CONFIG_DYNAMIC_FTRACE_WITH_REGS is needed."
+#ifndef CONFIG_DYNAMIC_FTRACE_WITH_ARGS
+#error "kvm-hv-ext redirects functions: CONFIG_DYNAMIC_FTRACE_WITH_ARGS is needed."
 #endif
 
 #ifndef CONFIG_KPROBES
@@ -41,6 +41,16 @@
 /* The entry stub derives a TOC pointer, which such kernels do not have. */
 #ifdef CONFIG_PPC_KERNEL_PCREL
 #error "kvm-hv-ext has no entry stub for kernels without a TOC (CONFIG_PPC_KERNEL_PCREL)."
+#endif
+
+/*
+ * What ftrace has saved of a call: r0, r3 to r10, NIP and LR; other registers
+ * only if another tracer of the function asks for them.
+ */
+#ifdef arch_ftrace_regs
+#define khx_ftrace_regs(fregs)	(&arch_ftrace_regs(fregs)->regs)
+#else
+#define khx_ftrace_regs(fregs)	(&(fregs)->regs)
 #endif
 
 /*
@@ -108,6 +118,17 @@ static inline const struct kvm *khx_htab_kvm(const void *private_data)
 /* Types that are int or long, depending on the kernel. */
 #define KHX_RESIZE_HPT_RET	typeof(kvm_vm_ioctl_resize_hpt_prepare(NULL, NULL))
 #define KHX_VM_IOCTL_RET	typeof(((struct kvmppc_ops *)NULL)->arch_vm_ioctl(NULL, 0, 0))
+
+/*
+ * Does kvmppc_update_vpa(), which no header declares, return what the caller
+ * must unpin in its third argument? It does since it tells the hypervisor of
+ * the VPA.
+ */
+#ifdef KHX_HAS_SET_NESTED_VPA
+#define khx_update_vpa_has_old()	true
+#else
+#define khx_update_vpa_has_old()	false
+#endif
 
 /* Early 6.1 kernels have no cleanup attribute. */
 #ifndef __cleanup

@@ -76,7 +76,8 @@
 
 /* Replacements of functions that no header declares. */
 bool khx_hook_self_test(void);
-void khx_hook_update_vpa(struct kvm_vcpu *vcpu, struct kvmppc_vpa *vpap);
+void khx_hook_update_vpa(struct kvm_vcpu *vcpu, struct kvmppc_vpa *vpap,
+			 struct kvmppc_vpa *old_vpap);
 int khx_hook_setup_mmu(struct kvm_vcpu *vcpu);
 ssize_t khx_hook_htab_read(struct file *file, char __user *buf, size_t count, loff_t *ppos);
 ssize_t khx_hook_htab_write(struct file *file, const char __user *buf, size_t count,

@@ -216,22 +216,25 @@ static void hand_over(struct kunit *test)
 /* As kvm-hv asks before a vCPU enters the guest. Returns whether it initialised a VPA. */
 static bool apply(struct fixture *f)
 {
+	struct kvmppc_vpa old = { .pinned_addr = f };
 	struct kvm_vcpu *vcpu = f->vcpu;
 	bool initialised = false;
 
 	spin_lock(&vcpu->arch.vpa_update_lock);
 	if (vcpu->arch.vpa.update_pending) {
-		khx_hook_update_vpa(vcpu, &vcpu->arch.vpa);
+		khx_hook_update_vpa(vcpu, &vcpu->arch.vpa, &old);
 		initialised = vcpu->arch.vpa.pinned_addr;
 	}
 	if (vcpu->arch.dtl.update_pending) {
-		khx_hook_update_vpa(vcpu, &vcpu->arch.dtl);
+		khx_hook_update_vpa(vcpu, &vcpu->arch.dtl, &old);
 		vcpu->arch.dtl_ptr = vcpu->arch.dtl.pinned_addr;
 		vcpu->arch.dtl_index = 0;
 	}
 	if (vcpu->arch.slb_shadow.update_pending)
-		khx_hook_update_vpa(vcpu, &vcpu->arch.slb_shadow);
+		khx_hook_update_vpa(vcpu, &vcpu->arch.slb_shadow, &old);
 	spin_unlock(&vcpu->arch.vpa_update_lock);
+	if (khx_update_vpa_has_old() && old.pinned_addr != f)
+		initialised |= !!old.pinned_addr;
 	return initialised;
 }
 

@@ -271,8 +271,9 @@ static int hammer_thread(void *data)
 			h->ext++;
 		else
 			h->wrong++;
+		/* to be preempted is not enough for ftrace, which waits for tasks */
 		if (!(a & 0xff))
-			cond_resched();
+			cond_resched_tasks_rcu_qs();
 	}
 	return 0;
 }

@@ -371,19 +371,24 @@ static void areas_update(struct kvm_vcpu *vcpu, struct khx_vcpu_areas *ext)
  * khx_hook_update_vpa() - kvmppc_update_vpa() of tracked VMs
  * @vcpu:	a vCPU that is about to enter the guest, in its own thread
  * @vpap:	the area with a request: VPA, DTL, SLB shadow, in this order
- *
- * Later kernels have a third argument, in which kvmppc_update_vpa() returns the
- * area that the caller must unpin. The caller has initialised it as empty, and
- * this function, which handles all calls for the vCPU, leaves it so.
+ * @old_vpap:	where to return the area that kvm-hv must unpin, if
+ *		khx_update_vpa_has_old(); else undefined
  *
  * Context: vcpu->arch.vpa_update_lock held, dropped meanwhile; may sleep.
  */
-void khx_hook_update_vpa(struct kvm_vcpu *vcpu, struct kvmppc_vpa *vpap)
+void khx_hook_update_vpa(struct kvm_vcpu *vcpu, struct kvmppc_vpa *vpap,
+			 struct kvmppc_vpa *old_vpap)
 {
 	struct khx_vcpu_areas *ext = areas_vcpu(khx_vm_find(vcpu->kvm), vcpu);
 
 	lockdep_assert_held(&vcpu->arch.vpa_update_lock);
 
+	/*
+	 * What kvm-hv must unpin: nothing. Its caller initialises this, but a
+	 * compiler that sees the stock function write it first drops that store.
+	 */
+	if (khx_update_vpa_has_old())
+		old_vpap->pinned_addr = NULL;
 	vpap->update_pending = 0;
 
 	if (vpap == &vcpu->arch.vpa) {

@@ -15,6 +15,11 @@
  * list function never drops the callback, because no callback calls a
  * redirected function in the same context.
  *
+ * Without FTRACE_OPS_FL_SAVE_REGS ftrace saves what is needed (the arguments, the return
+ * address, the address of the function) and gives the same back. With it, r13 is among
+ * what it gives back: if the task was preempted meanwhile and runs on another CPU, that
+ * is the other CPU's paca, and so another task's stack canary and current.
+ *
  * FTRACE_OPS_FL_PERMANENT makes kernel.ftrace_enabled=0 fail while redirects
  * are registered. Only a CPU that has disabled ftrace in its paca (guest entry
  * and exit, NMIs, kexec, CPU offline) bypasses the redirects; no redirected
@@ -59,7 +64,7 @@ static void redirect_callback(unsigned long ip, unsigned long parent_ip,
 {
 	const struct khx_redirects *t = container_of(ops, struct khx_redirects, ops);
 	const struct khx_redirect *r = redirect_row(t, ip);
-	struct pt_regs *regs = ftrace_get_regs(fregs);
+	struct pt_regs *regs = khx_ftrace_regs(fregs);
 
 	if (!WARN_ON_ONCE(!r) && redirect_called_by(r, regs) && r->wanted(regs))
 		regs_set_return_ip(regs, (unsigned long)r->stub);
@@ -99,8 +104,7 @@ static void redirect_init_ops(struct ftrace_ops *ops)
 {
 	*ops = (struct ftrace_ops) {
 		.func = redirect_callback,
-		.flags = FTRACE_OPS_FL_SAVE_REGS | FTRACE_OPS_FL_IPMODIFY |
-			 FTRACE_OPS_FL_PERMANENT,
+		.flags = FTRACE_OPS_FL_IPMODIFY | FTRACE_OPS_FL_PERMANENT,
 	};
 }
 
