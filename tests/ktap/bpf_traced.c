@@ -264,7 +264,7 @@ static void use(struct __test_metadata *_metadata, struct logged_vm *l, int prog
 	ASSERT_EQ(0, logged_vm_collect(l));
 	EXPECT_EQ(NR_PAGES, logged_vm_count(l));
 	for (page = 0; page < NR_PAGES; page++)
-		EXPECT_EQ(0x5afe, *(__u64 *)(l->memory + page * l->page));
+		EXPECT_EQ(0x5afe + page, *(__u64 *)(l->memory + page * l->page));
 	logged_vm_destroy(l);
 }
 
