@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * How the module takes hold of kvm-hv.
+ * Attaching to kvm-hv.
  *
- * kvm.ko exports a pointer to kvm-hv's table of operations. Members of that
- * table are replaced in place: a replaced pointer would make every VM that
- * exists already fail is_kvmppc_hv_enabled(), which compares pointers. So
- * each of our members is called for stock VMs as well, finds that they are
- * not ours, and hands over to the saved original.
+ * kvm.ko exports a pointer to kvm-hv's table of operations. The module replaces
+ * members of that table in place: replacing the pointer would make every existing
+ * VM fail is_kvmppc_hv_enabled(), which compares it. So the module's members are
+ * called for stock VMs as well, and call the saved original for them.
  */
 #ifndef KHX_ATTACH_H
 #define KHX_ATTACH_H
@@ -14,23 +13,23 @@
 #include <linux/types.h>
 
 /**
- * khx_attach() - take hold of kvm-hv
+ * khx_attach() - attach to kvm-hv
  *
- * All or nothing: redirects are placed and members of the operations table
- * replaced, or an error is returned, its reason logged, and nothing changed.
+ * All or nothing: it places hooks and replaces members of the operations table,
+ * or logs the reason, returns an error, and changes nothing.
  *
  * Context: module load, may sleep.
  * Return: 0; -ENODEV if kvm-hv is not loaded; -EBUSY if another module has
- * replaced a member or holds a function; errors of khx_redirect_register().
+ * replaced a member or holds a function; errors of khx_hooks_init().
  */
 int khx_attach(void);
 
 /**
- * khx_detach() - give kvm-hv back exactly as it was
+ * khx_detach() - restore kvm-hv exactly as it was
  *
  * After return no CPU runs text of this module on behalf of kvm-hv.
  *
- * Context: module unload, when no VM of ours is left; may sleep.
+ * Context: module unload, without tracked VMs; may sleep.
  */
 void khx_detach(void);
 

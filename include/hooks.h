@@ -13,8 +13,8 @@
 
 /*
  * HOOK(NAME, function, subject, facet, condition, ...)
- *	subject: what makes a call ours: the VM in r3 (kvm), the VM of the vCPU
- *	in r3 (vcpu), the condition alone (other)
+ *	subject: what must be tracked: the VM in r3 (kvm), the VM of the vCPU in
+ *	r3 (vcpu); or the condition decides alone (other)
  *	facet: the parameter that must be on; always: none
  *	condition: what else must be true; always: nothing. The predicates of
  *	hooks.c have one function hook_CONDITION() for each

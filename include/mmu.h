@@ -17,35 +17,35 @@
 
 struct khx_vm;
 
-/* How to unmap: those of pages that are pinned stay (khx_pin_covers()). */
+/* How to unmap: keep translations of pinned pages (khx_pin_covers()). */
 #define KHX_UNMAP_KEEP_PINNED	1
-/* kvm->mmu_lock is let go now and then. */
+/* How to unmap: drop kvm->mmu_lock now and then. */
 #define KHX_UNMAP_MAY_SLEEP	2
 
 /**
  * struct khx_mmu - the operations
- * @unmap:	take translations of a range away, flushed, C bits of logged slots
- *		accumulated; with kvm->mmu_lock held
- * @age:	look at R bits of a range and clear them, flushed; true if one was
- *		set; with kvm->mmu_lock held
+ * @unmap:	zap the translations of a range and flush; accumulate C bits of
+ *		logged memslots; with kvm->mmu_lock held
+ * @age:	test and clear the R bits of a range, and flush; return true if one
+ *		was set; with kvm->mmu_lock held
  * @test_age:	the same without clearing; with kvm->mmu_lock held
- * @harvest:	collect C bits of a memslot into a bitmap and clear them, flushed;
- *		false if the hypervisor refused that, and what was collected is to
- *		be reported once more; with kvm->arch.mmu_setup_lock and
+ * @harvest:	collect the C bits of a memslot into a bitmap, clear them, and
+ *		flush; return false if the hypervisor refused to flush: the caller
+ *		must then report the pages again; with kvm->arch.mmu_setup_lock and
  *		kvm->slots_lock held, may sleep
- * @peek:	collect them and leave them set; in the context of @harvest
- * @clean:	clear C bits of the pages of a memslot that a bitmap names (NULL: of
- *		all), from one up to but not including another, flushed; false as
- *		@harvest; with kvm->slots_lock held, may sleep
- * @flush_slot:	take all translations of a memslot away that is changed or goes;
+ * @peek:	collect C bits and leave them set; context of @harvest
+ * @clean:	clear the C bits of those pages of a memslot that a bitmap names
+ *		(NULL: of all), and flush; return false as @harvest does; with
+ *		kvm->slots_lock held, may sleep
+ * @flush_slot:	zap all translations of a memslot that is changed or deleted;
  *		may sleep
- * @start_log:	the log of a memslot is switched on: pages that are written from
- *		now on get C; with kvm->slots_lock held, may sleep; NULL: nothing to do
- * @stop_log:	it is switched off; the same
- * @save_dirty:	the page table goes: accumulate C bits of a memslot, if it is
- *		logged; no vCPU runs, kvm->srcu read-held, may sleep
+ * @start_log:	the log of a memslot was switched on: stores from now on must set
+ *		C; with kvm->slots_lock held, may sleep; NULL: nothing to do
+ * @stop_log:	it was switched off; the same
+ * @save_dirty:	the page table is about to be freed: accumulate the C bits of a
+ *		logged memslot; no vCPU runs, kvm->srcu read-held, may sleep
  *
- * Ranges are pages of one memslot, from @start up to but not including @end.
+ * Ranges are pages of one memslot; @end is exclusive.
  */
 struct khx_mmu {
 	void (*unmap)(struct khx_vm *vm, const struct kvm_memory_slot *slot,
@@ -74,12 +74,13 @@ struct khx_mmu {
 extern const struct khx_mmu khx_radix_mmu, khx_hpt_mmu, khx_secure_mmu;
 
 /**
- * khx_mmu_of() - the operations for a VM as it is now
+ * khx_mmu_of() - the operations for the present MMU mode of a VM
  * @kvm:	the VM
  *
  * Context: kvm->mmu_lock held, under which the mode changes before the table of
- * the old one goes; or kvm->arch.mmu_setup_lock. @flush_slot and @clean are called
- * with kvm->slots_lock alone: they look at the mode again under kvm->mmu_lock.
+ * the old mode is freed; or kvm->arch.mmu_setup_lock. @flush_slot, @clean and the
+ * switches of the log are called with kvm->slots_lock alone: they check the mode
+ * again under kvm->mmu_lock.
  */
 static inline const struct khx_mmu *khx_mmu_of(struct kvm *kvm)
 {

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Which virtual machines are ours, and what we keep for each.
+ * Tracked VMs: those whose init_vm the module has served, and their state.
  *
- * A VM is ours if its init_vm went through us. It holds a reference on this
- * module until its destroy_vm has finished, so rmmod fails with -EBUSY while
- * one lives.
+ * A tracked VM holds a reference on the module until its destroy_vm has finished,
+ * so rmmod fails while one lives.
  */
 #ifndef KHX_VM_H
 #define KHX_VM_H
@@ -61,12 +60,12 @@ struct khx_vcpu {
 };
 
 /**
- * khx_mmu_lock_yield() - let others have kvm->mmu_lock in the middle of a long work
+ * khx_mmu_lock_yield() - let other tasks take kvm->mmu_lock during long work
  * @kvm:	the VM
  *
  * cond_resched_lock() does so only if this CPU has something else to do.
  *
- * Context: kvm->mmu_lock held, which is let go and taken again; may sleep.
+ * Context: kvm->mmu_lock held, which is dropped and retaken; may sleep.
  */
 static inline void khx_mmu_lock_yield(struct kvm *kvm)
 {
@@ -78,16 +77,16 @@ static inline void khx_mmu_lock_yield(struct kvm *kvm)
 
 /**
  * khx_vm_find() - look a VM up
- * @kvm:	any pointer; compared, not followed
+ * @kvm:	any pointer; compared, never dereferenced
  *
- * Context: any; notrace, for predicates of redirects.
- * Return: our part of the VM, or NULL if it is not ours. It stays valid inside
- * an operation on @kvm: a VM is in the table as long as operations on it run.
+ * Context: any; notrace, for predicates of hooks.
+ * Return: the tracked VM, or NULL if @kvm is not tracked. It stays valid inside an
+ * operation on @kvm: a VM is in the table as long as operations on it run.
  */
 struct khx_vm *khx_vm_find(const struct kvm *kvm);
 
 /**
- * khx_vm_init() - prepare our part of a VM
+ * khx_vm_init() - prepare a VM to be tracked
  * @vm:		zeroed memory
  * @kvm:	the VM
  *
@@ -98,7 +97,7 @@ int khx_vm_init(struct khx_vm *vm, struct kvm *kvm);
 
 /**
  * khx_vm_release() - free what khx_vm_init() and use have allocated
- * @vm:		our part of a VM nobody else uses any more
+ * @vm:		a VM that no other task uses
  */
 void khx_vm_release(struct khx_vm *vm);
 
@@ -133,14 +132,14 @@ static inline struct khx_vcpu *khx_vcpu_find(struct khx_vm *vm, struct kvm_vcpu 
 }
 
 /**
- * khx_vm_publish() - from now on khx_vm_find() finds a VM
- * @vm:		our part of it, prepared
+ * khx_vm_publish() - make khx_vm_find() find a VM
+ * @vm:		the VM, prepared
  */
 void khx_vm_publish(struct khx_vm *vm);
 
 /**
- * khx_vm_unpublish() - from now on it does not
- * @vm:		our part of the VM; an RCU grace period must pass before it is freed
+ * khx_vm_unpublish() - undo khx_vm_publish()
+ * @vm:		the VM; an RCU grace period must pass before it is freed
  */
 void khx_vm_unpublish(struct khx_vm *vm);
 

@@ -1,16 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Taking hold of kvm-hv and giving it back: members of its operations table,
- * the table of redirects, and the life of this module's text.
+ * Attach to kvm-hv, and detach from it: replace members of its operations table,
+ * place the hooks, and free the module's text only when no CPU runs it.
  *
- * Unloading. rmmod is refused while a VM of ours lives (each holds a module
- * reference). But operations of stock VMs pass through our members too, and
- * the last module_put() is done by our own destroy_vm. So before the text may
- * go: members are restored; whoever had fetched one of ours before that has
- * reached its SRCU section or left it after one synchronize_rcu_tasks(); the
- * sections are waited for by synchronize_srcu(); and the few instructions
- * behind a section by a second synchronize_rcu_tasks(). The redirects'
- * replacements run only inside operations of VMs of ours.
+ * Unloading. Each tracked VM holds a reference on the module, so rmmod fails while
+ * one lives. But the replaced members serve stock VMs too, and op_destroy_vm()
+ * itself drops the last reference. khx_detach() therefore restores the members;
+ * waits, by synchronize_rcu_tasks(), until every task that had fetched a member of
+ * the module has entered its SRCU section or left it; waits for these sections, by
+ * synchronize_srcu(); and for the few instructions after them, by a second
+ * synchronize_rcu_tasks(). Hooks run only inside operations on tracked VMs.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -37,7 +36,7 @@ static struct kvmppc_ops *ops;
 
 DEFINE_STATIC_SRCU(attach_srcu);
 
-/* There can be HPT guests on this host, and something of theirs is ours. */
+/* HPT guests can run on this host, and the module serves part of what they do. */
 static bool hpt_guests;
 
 /* A VM is about to have an HPT. */
@@ -47,9 +46,9 @@ static int attach_hpt_hooks(void)
 }
 
 /*
- * A VM while it is in one of our members; vm is NULL for those of stock. It is let
- * go at the end of its scope, which sparse does not see: to it both functions have
- * to be balanced.
+ * A VM while one of the module's members serves it; vm is NULL for a stock VM. The
+ * cleanup attribute releases it at the end of its scope, which sparse does not see:
+ * hence the annotations in both functions.
  */
 struct vm_ref {
 	struct khx_vm *vm;
@@ -91,7 +90,7 @@ static int op_init_vm(struct kvm *kvm)
 		return -EBUSY;
 	}
 
-	/* Refused only when we are being unloaded: the VM stays on stock. */
+	/* Fails only while the module is unloaded: the VM stays on kvm-hv. */
 	if (!try_module_get(THIS_MODULE))
 		return 0;
 
@@ -225,8 +224,8 @@ static void op_flush_memslot(struct kvm *kvm, struct kvm_memory_slot *slot)
 }
 
 /*
- * After any change of a memslot: areas may have memory now that had none. Stock
- * flushes a memslot whose logging was switched.
+ * A memslot has changed: areas may have memory now that had none. kvm-hv itself
+ * calls kvmppc_radix_flush_memslot() for a memslot whose logging was switched.
  */
 static void op_commit_memory_region(struct kvm *kvm,
 				    struct kvm_memory_slot *old,
@@ -242,8 +241,9 @@ static void op_commit_memory_region(struct kvm *kvm,
 				     new->base_gfn + new->npages);
 
 	/*
-	 * What the memslot has is freed after this, and hypercalls on HPTEs may still use
-	 * it: on most kernels they hold no kvm->srcu, but none of them sleeps.
+	 * The caller frees the old memslot after this, while hypercalls on HPTEs
+	 * may still use it: on most kernels they do not hold kvm->srcu. None of
+	 * them sleeps.
 	 */
 	if (ref.vm && !kvm_is_radix(kvm) && change != KVM_MR_CREATE)
 		synchronize_rcu_tasks();
@@ -257,15 +257,6 @@ static int op_get_dirty_log(struct kvm *kvm, struct kvm_dirty_log *log)
 			 khx_stock_ops.get_dirty_log(kvm, log);
 }
 
-static int op_clear_dirty_log(struct khx_vm *vm, void __user *arg)
-{
-	struct kvm_clear_dirty_log log;
-
-	if (copy_from_user(&log, arg, sizeof(log)))
-		return -EFAULT;
-	return khx_dirty_log_clear(vm, &log);
-}
-
 /* The guest gets a new HPT, or an empty one. */
 static KHX_VM_IOCTL_RET op_allocate_htab(struct khx_vm *vm, struct file *filp,
 					 unsigned long arg)
@@ -275,7 +266,7 @@ static KHX_VM_IOCTL_RET op_allocate_htab(struct khx_vm *vm, struct file *filp,
 
 	if (get_user(order, (u32 __user *)arg))
 		return -EFAULT;
-	/* kvm-hv clears an HPT of this order first, and order 0 is that of none */
+	/* kvm-hv first clears an HPT of this order; 0 is the order of no HPT */
 	if (order < PPC_MIN_HPT_ORDER || order > PPC_MAX_HPT_ORDER)
 		return -EINVAL;
 	ret = khx_hpt_life_stop(vm);
@@ -286,7 +277,7 @@ static KHX_VM_IOCTL_RET op_allocate_htab(struct khx_vm *vm, struct file *filp,
 	return ret;
 }
 
-/* And KVM_CLEAR_DIRTY_LOG, which stock does not know. */
+/* KVM_CLEAR_DIRTY_LOG, which kvm-hv does not have, and a new HPT. */
 static KHX_VM_IOCTL_RET op_arch_vm_ioctl(struct file *filp, unsigned int ioctl,
 					 unsigned long arg)
 {
@@ -294,7 +285,7 @@ static KHX_VM_IOCTL_RET op_arch_vm_ioctl(struct file *filp, unsigned int ioctl,
 	struct vm_ref ref __cleanup(vm_ref_put) = vm_ref_get(kvm);
 
 	if (ref.vm && khx_param.dirty_log && ioctl == KVM_CLEAR_DIRTY_LOG)
-		return op_clear_dirty_log(ref.vm, (void __user *)arg);
+		return khx_dirty_log_clear(ref.vm, (const void __user *)arg);
 	if (ref.vm && hpt_guests && ioctl == KVM_PPC_ALLOCATE_HTAB)
 		return attach_hpt_hooks() ?: op_allocate_htab(ref.vm, filp, arg);
 	return khx_stock_ops.arch_vm_ioctl(filp, ioctl, arg);
@@ -334,9 +325,9 @@ static int op_enable_nested(struct kvm *kvm)
 }
 
 /*
- * What is replaced: the members that are set, if the facet is on. init_vm is
- * last: before it is ours no VM is, so the others are in place when the first
- * VM of ours needs them; and it is the first to be restored.
+ * Members that are set replace kvm-hv's, if the facet is on. init_vm is replaced
+ * last and restored first: no VM is tracked before, so the others are in place when
+ * the first tracked VM needs them.
  */
 static const struct {
 	const bool *facet;	/* NULL: always */
@@ -421,7 +412,7 @@ static int attach_get_kvm_hv(void)
 {
 	int err = -ENODEV;
 
-	/* kvm-hv clears the pointer, and after a grace period its text goes. */
+	/* kvm-hv clears the pointer a grace period before its text is freed */
 	rcu_read_lock();
 	ops = READ_ONCE(kvmppc_hv_ops);
 	if (ops && try_module_get(ops->owner))
@@ -455,7 +446,7 @@ static int attach_check_ops(void)
 	return 0;
 }
 
-/* Put our members, or the saved ones of stock, into kvm-hv's table. */
+/* Put the module's members, or the saved ones, into kvm-hv's table. */
 static void attach_set_ops(unsigned int r, bool to_ours)
 {
 	unsigned int m;

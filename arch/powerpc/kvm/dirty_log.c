@@ -1,22 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The dirty log: what is common to all kinds of guests, and the copy to
- * userspace. KVM keeps two bitmaps for each logged slot. Bits accumulate in
- * the first where no C bit will tell later: pages that were unmapped while
- * dirty, areas that were unpinned. The second is where a collection is put
- * together, under slots_lock.
+ * The dirty log: the part that all kinds of guests share, and the copy to
+ * userspace. KVM keeps two bitmaps for each logged memslot. The first accumulates
+ * pages whose C bit no longer tells: pages that were unmapped while dirty, areas
+ * that were unpinned. A collection builds its result in the second, under
+ * slots_lock.
  *
- * With manual protection (KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2) a collection leaves
- * everything as it is, and the bits of pages that userspace names are cleared
- * before it reads these.
+ * With manual protection (KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2) a collection changes
+ * nothing, and KVM_CLEAR_DIRTY_LOG clears the bits of the pages that userspace is
+ * about to read.
  *
- * Lock order: kvm->arch.mmu_setup_lock, kvm->slots_lock, then kvm->mmu_lock or
- * a vCPU's vpa_update_lock.
+ * Lock order: see docs/design.md.
  *
- * The order of a collection matters. C bits are harvested, and areas looked
- * at, before the accumulated bits are taken, so that a page which is unmapped,
- * or an area which is unpinned, while the harvest passes by is found in one of
- * the two places.
+ * The order of a collection matters. It harvests C bits, and checks areas, before
+ * it takes the accumulated bits. So if a page is unmapped, or an area unpinned,
+ * during the harvest, the collection finds it in one of the two places.
  */
 #include <linux/kvm_host.h>
 #include <linux/mm.h>
@@ -33,7 +31,7 @@
 #define CREATE_TRACE_POINTS
 #include "trace.h"
 
-/* Word by word: the caller may hold mmu_lock, and a huge page is 512 pages of 4K. */
+/* Word by word: the caller may hold mmu_lock, and 2 MiB are 512 pages of 4K. */
 void khx_dirty_log_accumulate(const struct kvm_memory_slot *slot, gfn_t gfn, gfn_t end)
 {
 	unsigned long next = gfn - slot->base_gfn, word, bits;
@@ -51,7 +49,7 @@ void khx_dirty_log_accumulate(const struct kvm_memory_slot *slot, gfn_t gfn, gfn
 }
 EXPORT_SYMBOL_IF_KUNIT(khx_dirty_log_accumulate);
 
-/* Take the accumulated bits. Others set bits in @from all the time. */
+/* Take the accumulated bits. Other CPUs set bits in @from at any time. */
 static void log_take_bits(unsigned long *to, unsigned long *from, unsigned long nr)
 {
 	unsigned long i;
@@ -61,7 +59,7 @@ static void log_take_bits(unsigned long *to, unsigned long *from, unsigned long 
 			to[i] |= xchg(&from[i], 0);
 }
 
-/* The same, and leave them there. */
+/* The same without clearing them in @from. */
 static void log_copy_bits(unsigned long *to, const unsigned long *from, unsigned long nr)
 {
 	unsigned long i;
@@ -70,7 +68,7 @@ static void log_copy_bits(unsigned long *to, const unsigned long *from, unsigned
 		to[i] |= READ_ONCE(from[i]);
 }
 
-/* Put collected bits where the next collection finds them. */
+/* Give collected bits back to the next collection. */
 static void log_restore_bits(unsigned long *to, const unsigned long *from,
 			     unsigned long nr)
 {
@@ -82,9 +80,10 @@ static void log_restore_bits(unsigned long *to, const unsigned long *from,
 }
 
 /*
- * Who accumulates a bit has mmu_lock until what could still store to the page has been
- * flushed (khx_pass_found_dirty()); dirty_log=1 with stock's notifiers too. Bits that
- * were taken come from such a hold, or from an earlier one.
+ * A task that accumulates a page holds mmu_lock until it has flushed the
+ * translations by which a CPU could still store to the page
+ * (khx_pass_found_dirty()); so do stock's notifiers, with notifiers=0. After this
+ * the flush of every bit that was taken is complete.
  */
 static void log_wait_for_flushes(struct kvm *kvm)
 {
@@ -106,7 +105,7 @@ static int log_collect(struct khx_vm *vm, struct kvm_memory_slot *slot,
 
 	if (manual) {
 		khx_mmu_of(vm->kvm)->peek(vm, slot, map);
-		/* areas forget */
+		/* areas do not keep their dirty state, the bitmap does */
 		khx_areas_collect(vm, slot, slot->dirty_bitmap);
 		log_copy_bits(map, slot->dirty_bitmap, words);
 	} else {
@@ -126,8 +125,8 @@ static int log_collect(struct khx_vm *vm, struct kvm_memory_slot *slot,
 			log_restore_bits(slot->dirty_bitmap, map, words);
 	} else if (!flushed) {
 		/*
-		 * Harvested pages are reported once more. Those that came from elsewhere
-		 * need not be, or the log would never end.
+		 * Report harvested pages again, but not those from elsewhere, or
+		 * the log would never end.
 		 */
 		log_restore_bits(slot->dirty_bitmap, harvested ?: map, words);
 	}
@@ -137,7 +136,7 @@ static int log_collect(struct khx_vm *vm, struct kvm_memory_slot *slot,
 	return err;
 }
 
-/* The slot, with slots_lock held, if it is logged. */
+/* Take slots_lock and return the memslot, if it is logged. */
 static struct kvm_memory_slot *log_lock_memslot(struct kvm *kvm, u32 id)
 {
 	struct kvm_memory_slot *slot;
@@ -171,13 +170,13 @@ int khx_dirty_log_get(struct khx_vm *vm, struct kvm_dirty_log *log)
 	int err;
 
 	/*
-	 * The tables are freed when the guest changes between radix and HPT or
-	 * gets a new HPT, all of which happens under this lock. Stock does not
-	 * take it here, and may walk a table that is being freed.
+	 * The guest's table is freed, under this lock, when the guest changes
+	 * between radix and HPT or gets a new HPT. Stock does not take the lock
+	 * here, and may walk a table that is being freed.
 	 */
 	mutex_lock(&kvm->arch.mmu_setup_lock);
 
-	/* areas of a machine that can run secure guests are kvm-hv's, too */
+	/* areas=0 on a machine that can run secure guests */
 	if (!kvm->arch.secure_guest)
 		err = log_get(vm, log);
 	else
@@ -187,7 +186,7 @@ int khx_dirty_log_get(struct khx_vm *vm, struct kvm_dirty_log *log)
 	return err;
 }
 
-/* Is it a range of pages of the slot that words of a bitmap can name? */
+/* Can whole words of a bitmap name this range of the memslot? */
 static bool log_range_valid(const struct kvm_memory_slot *slot,
 			    const struct kvm_clear_dirty_log *log)
 {
@@ -200,7 +199,7 @@ static bool log_range_valid(const struct kvm_memory_slot *slot,
 	       (log->num_pages < rest && !(log->num_pages % BITS_PER_LONG));
 }
 
-/* Bits that are named are no longer set; but others may be setting them again. */
+/* Clear the named bits, which other CPUs may be setting again. */
 static void log_clear_bits(unsigned long *bits, const unsigned long *named,
 			   unsigned long first, unsigned long nr)
 {
@@ -212,8 +211,8 @@ static void log_clear_bits(unsigned long *bits, const unsigned long *named,
 }
 
 /*
- * What is accumulated goes first: a page that is unmapped before its C bit is
- * cleared is then accumulated anew.
+ * Accumulated bits are cleared first: if a page is unmapped before its C bit is
+ * cleared, it is then accumulated again.
  */
 static int log_clear(struct khx_vm *vm, struct kvm_memory_slot *slot,
 		     const struct kvm_clear_dirty_log *log)
@@ -229,7 +228,7 @@ static int log_clear(struct khx_vm *vm, struct kvm_memory_slot *slot,
 	if (log->num_pages % BITS_PER_LONG)
 		named[first + words - 1] &= BITMAP_LAST_WORD_MASK(log->num_pages);
 
-	/* what the host has written until now is in what userspace reads, too */
+	/* userspace will read what the host has written until now */
 	khx_areas_collect(vm, slot, slot->dirty_bitmap);
 	log_clear_bits(slot->dirty_bitmap, named, first, words);
 	if (!khx_mmu_of(vm->kvm)->clean(vm, slot, named, log->first_page,
@@ -239,21 +238,24 @@ static int log_clear(struct khx_vm *vm, struct kvm_memory_slot *slot,
 	return 0;
 }
 
-int khx_dirty_log_clear(struct khx_vm *vm, const struct kvm_clear_dirty_log *log)
+int khx_dirty_log_clear(struct khx_vm *vm, const void __user *arg)
 {
 	struct kvm *kvm = vm->kvm;
 	struct kvm_memory_slot *slot;
+	struct kvm_clear_dirty_log log;
 	int err;
 
-	if (log->first_page % BITS_PER_LONG)
+	if (copy_from_user(&log, arg, sizeof(log)))
+		return -EFAULT;
+	if (log.first_page % BITS_PER_LONG)
 		return -EINVAL;
 
 	mutex_lock(&kvm->arch.mmu_setup_lock);
-	slot = log_lock_memslot(kvm, log->slot);
+	slot = log_lock_memslot(kvm, log.slot);
 	if (IS_ERR(slot)) {
 		err = PTR_ERR(slot);
 	} else {
-		err = log_clear(vm, slot, log);
+		err = log_clear(vm, slot, &log);
 		mutex_unlock(&kvm->slots_lock);
 	}
 	mutex_unlock(&kvm->arch.mmu_setup_lock);
@@ -267,19 +269,19 @@ void khx_dirty_log_save(struct khx_vm *vm, const struct khx_mmu *mmu)
 	struct kvm_memslots *slots;
 	int bkt, idx;
 
-	/* At the end of the VM nobody will ask. */
+	/* the VM ends: there is no next collection */
 	if (!refcount_read(&kvm->users_count))
 		return;
 
 	idx = srcu_read_lock(&kvm->srcu);
-	/* one set: the macro would ask for it at each step, and they change places */
+	/* look the set up once: the macro would at each step, and it may change */
 	slots = kvm_memslots(kvm);
 	kvm_for_each_memslot(slot, bkt, slots)
 		mmu->save_dirty(vm, slot);
 	srcu_read_unlock(&kvm->srcu, idx);
 }
 
-/* What a log may be enabled with; kvm.ko looks at INITIALLY_SET, this file at the other. */
+/* kvm.ko itself implements INITIALLY_SET, this file the other flag. */
 #define LOG_MANUAL_FLAGS	(KVM_DIRTY_LOG_MANUAL_PROTECT_ENABLE | KVM_DIRTY_LOG_INITIALLY_SET)
 
 /**

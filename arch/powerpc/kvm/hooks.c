@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The hooks: their tables, when each is placed, and which calls are ours. Built
- * without tracing (see the Makefile), because the predicates run inside ftrace.
+ * The hooks: their tables, when each is placed, and which calls the module serves.
+ * Built without tracing (see the Makefile), because the predicates run inside
+ * ftrace.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -117,7 +118,7 @@ static bool hook_pinned(const struct khx_vm *vm, const struct pt_regs *regs)
 	return vm->pins.on;
 }
 
-/* Subjects: what makes a call ours. Calls by the module itself are for the original. */
+/* Subjects. Calls by the module itself are for the original. */
 static __always_inline bool hook_subject_kvm(const struct pt_regs *regs,
 					     hook_condition *condition)
 {

@@ -28,20 +28,20 @@ struct khx_params khx_param = {
 };
 
 module_param_named(areas, khx_param.areas, bool, 0444);
-MODULE_PARM_DESC(areas, "Own the areas that guests share with the host: VPA, SLB shadow, DTL (default 1; 0: leave them to kvm-hv)");
+MODULE_PARM_DESC(areas, "Track the areas that guests share with the host: VPA, SLB shadow, DTL (default 1; 0: leave them to kvm-hv)");
 
 module_param_named(dirty_log, khx_param.dirty_log, bool, 0444);
 MODULE_PARM_DESC(dirty_log, "Collect the dirty log (default 1; 0: leave it to kvm-hv)");
 
 module_param_named(notifiers, khx_param.notifiers, bool, 0444);
-MODULE_PARM_DESC(notifiers, "Serve MMU notifiers, and keep mappings of guests inside their memslots (default 1; 0: leave both to kvm-hv)");
+MODULE_PARM_DESC(notifiers, "Serve MMU notifiers and page faults of HPT guests (default 1; 0: leave both to kvm-hv)");
 
 module_param_named(nested, khx_param.nested, bool, 0444);
-MODULE_PARM_DESC(nested, "Own the reverse map of nested guests and what is done to their shadow tables (default 1; 0: leave both to kvm-hv)");
+MODULE_PARM_DESC(nested, "Keep the reverse map and the shadow tables of nested guests (default 1; 0: leave both to kvm-hv)");
 
 /*
- * Without our notifiers pages could not be kept where they are; and on POWER8 the
- * guest maps pages in real mode, past everything that could pin them.
+ * With kvm-hv's notifiers pinned pages would be unmapped; and on POWER8 the guest
+ * maps pages in real mode, where the module cannot pin them.
  */
 static bool param_paging_possible(bool paging)
 {
@@ -69,7 +69,7 @@ module_param_cb(paging, &paging_ops, &khx_param.paging, 0644);
 MODULE_PARM_DESC(paging, "Let the host page memory of guests (default 1; 0: pin each page when it is first mapped, counted against RLIMIT_MEMLOCK); read when a VM is created");
 
 module_param_named(flush_ceiling, khx_param.flush_ceiling, uint, 0444);
-MODULE_PARM_DESC(flush_ceiling, "TLB invalidations in one go above which all of a guest is invalidated instead (default 0: what suits the machine)");
+MODULE_PARM_DESC(flush_ceiling, "Number of TLB invalidations above which the whole LPID is invalidated instead (default 0: depends on the machine)");
 
 /*
  * kvm_hv_ext=off on the kernel command line, for a host that cannot be reached

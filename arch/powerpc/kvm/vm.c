@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The VMs that are ours, by address.
+ * The table of tracked VMs, by address.
  */
 #include <linux/hashtable.h>
 #include <linux/slab.h>
