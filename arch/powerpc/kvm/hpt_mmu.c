@@ -63,6 +63,8 @@ struct hpt_pass;
  * @rmap_clear:	bits to clear in the rmap word
  * @unlink:	remove HPTEs from their chain
  * @stays_valid: clear only R; HPTEs stay valid
+ * @in_place:	bits are only read: HPTEs need not be locked where hardware has
+ *		written all of them back
  */
 struct hpt_action {
 	bool (*wanted)(const struct hpt_pass *p, unsigned long r);
@@ -70,6 +72,7 @@ struct hpt_action {
 	unsigned long rmap_clear;
 	bool unlink;
 	bool stays_valid;
+	bool in_place;
 };
 
 /**
@@ -614,6 +617,7 @@ static void hpt_settle_peeked(struct hpt_pass *p, __be64 *hptep, struct revmap_e
 static const struct hpt_action hpt_peek_dirty = {
 	.wanted = hpt_wanted_dirty,
 	.settle = hpt_settle_peeked,
+	.in_place = true,
 };
 
 /*
@@ -672,14 +676,15 @@ static gfn_t hpt_collect_chunk(struct hpt_pass *p, gfn_t gfn, gfn_t end)
 	unsigned int most = hpt_most_locked(p);
 
 	spin_lock(&kvm->mmu_lock);
-	for (end = min(gfn + HPT_CHUNK, end); gfn < end && p->vm->hpt.locked->nr < most; gfn++)
+	for (end = min(gfn + HPT_CHUNK, end); gfn < end && p->vm->hpt.locked->nr < most; gfn++) {
 		/* HPTEs linked from now on are for the next collection */
 		if (!(READ_ONCE(*hpt_rmap(p, gfn)) & (KVMPPC_RMAP_PRESENT | HPT_RMAP_CHANGED)))
 			continue;
-		else if (p->action == &hpt_peek_dirty && p->vm->hpt.backend->lpid)
+		if (p->action->in_place && p->vm->hpt.backend->lpid)
 			hpt_peek_chain(p, gfn);
 		else
 			hpt_gather_chain(p, gfn, gfn);
+	}
 	hpt_pass_finish(p);
 	spin_unlock(&kvm->mmu_lock);
 	return gfn;
