@@ -9,6 +9,7 @@
 
 #include <stdarg.h>
 #include <sys/auxv.h>
+#include <sys/utsname.h>
 
 #include "kernel_log.h"
 #include "module.h"
@@ -17,6 +18,10 @@
 	"tracking VMs created from now on (areas=%d dirty_log=%d notifiers=%d nested=%d paging=%d; TLB invalidations by %s)"
 #define UNLOADED \
 	"detached from kvm-hv"
+
+/* Before LOADED, on kernels other than 6.1 and 6.12. */
+#define UNTESTED \
+	"Linux %s is not among the tested kernels (6.1 and 6.12), but has all that is needed"
 
 /* Before LOADED, on some machines. */
 #define AREAS_NESTED_V2 \
@@ -147,6 +152,16 @@ static void expect_invalidations(struct _test_data_messages *self)
 		expect(self, SERVES_NEITHER);
 }
 
+/* Logged by a load that is not refused. */
+static void expect_untested(struct _test_data_messages *self)
+{
+	struct utsname kernel;
+
+	uname(&kernel);
+	if (strncmp(kernel.release, "6.1.", 4) && strncmp(kernel.release, "6.12.", 5))
+		expect(self, UNTESTED, kernel.release);
+}
+
 /* The module is inserted once before, which shows what this machine is. */
 FIXTURE_SETUP(messages)
 {
@@ -199,6 +214,7 @@ TEST_F(messages, loaded_and_unloaded)
 		if (loads[i].areas)
 			expect_areas(self);
 		expect_invalidations(self);
+		expect_untested(self);
 		expect(self, LOADED, loads[i].areas && !self->no_areas, loads[i].dirty_log,
 		       loads[i].notifiers, loads[i].nested, loads[i].paging, self->by);
 		ASSERT_EQ(0, module_insert(loads[i].parameters));
@@ -214,6 +230,7 @@ TEST_F(messages, loaded_already)
 	ASSERT_EQ(0, module_insert(""));
 	expect_areas(self);
 	expect_invalidations(self);
+	expect_untested(self);
 	expect(self, LOADED, !self->no_areas, true, true, true, true, self->by);
 	check(_metadata, self);
 	EXPECT_EQ(-EEXIST, module_insert(""));
@@ -232,6 +249,7 @@ TEST_F(messages, in_use)
 	vm = vm_create(&config);
 	expect_areas(self);
 	expect_invalidations(self);
+	expect_untested(self);
 	expect(self, LOADED, !self->no_areas, true, true, true, true, self->by);
 	EXPECT_EQ(-EWOULDBLOCK, module_remove());
 	check(_metadata, self);
