@@ -41,7 +41,7 @@ static void probe_hpt(void)
 	write_file(TRACEFS "kprobe_events",
 		   module_loaded() ? EVERY "kvmppc_invalidate_hpte\n"
 				     EVERY "kvmppc_clear_ref_hpte\n"
-				     EVERY "kvm_hv_ext:invalidate_all\n" :
+				     EVERY "kvm_hv_ext:hpt_flush_all\n" :
 				     EVERY "kvmppc_invalidate_hpte\n"
 				     EVERY "kvmppc_clear_ref_hpte\n");
 }
