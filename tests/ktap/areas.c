@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Registration of per-vCPU areas: H_REGISTER_VPA of guests, ONE_REG of programs
+ * Registration of per-vCPU areas: H_REGISTER_VPA by guests, ONE_REG by VMMs
  *
- * Every call is judged by a model of the rules of PAPR and of KVM's
- * documentation, and each result must be the one that stock gives.
+ * The tests compare every call with a model of PAPR and of KVM's documentation,
+ * and every result with that of stock.
  */
 #include "ktap.h"
 
@@ -17,7 +17,7 @@
 #define NR_VCPUS	2
 #define NR_PAGES	16
 
-/* Where the state before a call has its areas, and where calls put theirs. */
+/* Pages of areas registered before a call, and by the call itself. */
 #define STATE_PAGE	8
 #define TRY_PAGE	2
 #define READ_ONLY_PAGE	12
@@ -30,7 +30,7 @@
 #define RUNNING_CALLS	300
 #define TIMEOUT		120
 
-/* An area by the rules; failed: the memory was no good when it was needed. */
+/* The model of an area; failed: its memory was unusable when it was applied. */
 struct model_area {
 	__u64 addr;
 	__u64 length;
@@ -110,7 +110,7 @@ static void model_request(struct model_area *a, __u64 addr, __u64 length)
 	*a = (struct model_area){ addr, addr ? length : 0, true, false };
 }
 
-/* What is pending is applied before the vCPU enters the guest. */
+/* KVM applies pending requests before the vCPU enters the guest. */
 static void model_dispatch(struct _test_data_areas *self, unsigned int vcpu)
 {
 	struct model_area *a;
@@ -199,7 +199,7 @@ static int model_set(struct _test_data_areas *self, unsigned int vcpu,
 	return 0;
 }
 
-/* What ONE_REG gives is what was asked for last, applied or not. */
+/* ONE_REG returns the most recent request, whether applied or not. */
 static void check_regs(struct _test_data_areas *self, unsigned int vcpu)
 {
 	const struct model_area *want;
@@ -225,7 +225,7 @@ static void dispatch(struct _test_data_areas *self, unsigned int vcpu)
 	model_dispatch(self, vcpu);
 }
 
-/* vCPU 0 makes the hypercall, with the length where the guest puts it. */
+/* vCPU 0 makes the hypercall, with the length in the area as PAPR requires. */
 static void call(struct _test_data_areas *self, unsigned int func, __u64 target,
 		 __u64 gpa, __u32 length)
 {
@@ -259,7 +259,7 @@ static void set(struct _test_data_areas *self, unsigned int vcpu, enum area area
 
 #define HAS(area)	(1u << (area))
 
-/* All that the order rules allow to be registered together. */
+/* Every set of areas that the ordering rules allow. */
 static const unsigned int states[] = {
 	0, HAS(VPA), HAS(VPA) | HAS(DTL), HAS(VPA) | HAS(SLB),
 	HAS(VPA) | HAS(DTL) | HAS(SLB),
@@ -282,9 +282,9 @@ static void set_state(struct _test_data_areas *self, unsigned int vcpu,
 }
 
 #define NR_ADDRESSES	16
-#define NR_GOOD		5	/* that many come first */
+#define NR_GOOD		5	/* the first 5 addresses are valid */
 #define NR_LENGTHS	20
-#define NR_LENGTHS_32	17	/* that many have 32 bits at most */
+#define NR_LENGTHS_32	17	/* the first 17 lengths fit into 32 bits */
 
 static __u64 pick_address(const struct _test_data_areas *self, unsigned int n)
 {
@@ -317,7 +317,7 @@ static __u64 pick_length(const struct _test_data_areas *self, unsigned int n,
 	return lengths[n];
 }
 
-/* Sub-function, address and length, on a state that was just set. */
+/* All combinations of sub-function, address and length, each on a new state. */
 static void hcalls_on_state(struct _test_data_areas *self, unsigned int target,
 			    unsigned int state, bool apply)
 {
@@ -327,7 +327,7 @@ static void hcalls_on_state(struct _test_data_areas *self, unsigned int target,
 	for (func = 0; func < H_REGISTER_VPA_FUNCS; func++)
 		for (a = 0; a < NR_ADDRESSES; a++) {
 			gpa = pick_address(self, a);
-			/* Elsewhere no length is ever looked at. */
+			/* kvm-hv reads no length for other calls. */
 			lengths = a < NR_GOOD && func >= REG_VPA &&
 				  func <= REG_SLB ? NR_LENGTHS_32 : 1;
 			for (n = 0; n < lengths; n++) {
@@ -376,7 +376,7 @@ TEST_F(areas, hcall_no_such_vcpu)
 	check_regs(self, 1);
 }
 
-/* Numbers whose low half is the number of a vCPU. */
+/* A 64-bit vCPU number whose lower 32 bits are the number of a vCPU. */
 TEST_F(areas, hcall_vcpu_number_of_64_bits)
 {
 	__u64 gpa = gpa_of(self, TRY_PAGE);
@@ -385,12 +385,12 @@ TEST_F(areas, hcall_vcpu_number_of_64_bits)
 	area_put_length(hva(self, gpa), VPA, VPA_LENGTH);
 	rc = h_register_vpa(&self->vcpu[0], REG_VPA, 1ull << 32 | 1, gpa);
 	if (rc == H_SUCCESS)
-		XFAIL(return, "kvm-hv takes the low half of a vCPU number");
+		XFAIL(return, "kvm-hv ignores the upper 32 bits of a vCPU number");
 	EXPECT_EQ(H_PARAMETER, rc);
 	EXPECT_EQ(0, area_get(&self->vcpu[1], VPA).addr);
 }
 
-/* The sub-function is three bits of the flags, the others mean nothing. */
+/* kvm-hv ignores all flags but the three bits of the sub-function. */
 TEST_F(areas, hcall_other_flags)
 {
 	static const __u64 others[] = {
@@ -416,7 +416,7 @@ TEST_F(areas, hcall_other_flags)
 		}
 }
 
-/* A program may take the hypercall upon itself; then nothing is done for it. */
+/* A VMM may handle the hypercall itself; KVM then changes no area. */
 TEST_F(areas, hcall_disabled)
 {
 	struct kvm_enable_cap disable = {
@@ -446,11 +446,11 @@ TEST_F(areas, hcall_disabled)
 	EXPECT_EQ(0x1234, area->regs[0]);
 }
 
-/* Two areas of one vCPU, or of two, may have the same memory. */
+/* Areas of one vCPU or of two vCPUs may share memory. */
 TEST_F(areas, hcall_same_memory)
 {
 	__u64 gpa = gpa_of(self, TRY_PAGE);
-	/* No entry of the log comes back to where the length is. */
+	/* So large that no DTL entry wraps around and overwrites the length. */
 	__u32 length = self->l->page - AREA_ALIGN;
 
 	call(self, REG_VPA, 0, gpa, length);
@@ -472,7 +472,7 @@ TEST_F(areas, hcall_same_memory)
 	check_regs(self, 1);
 }
 
-/* Calls for a vCPU that is in the guest. */
+/* The target vCPU runs in the guest. */
 TEST_F_TIMEOUT(areas, hcall_on_running, TIMEOUT)
 {
 	unsigned long calls = scaled(RUNNING_CALLS), i;
@@ -505,7 +505,7 @@ static void sets_on_state(struct _test_data_areas *self, unsigned int state,
 				check_regs(self, 0);
 				if (n)
 					continue;
-				/* Again, after it was applied or has failed. */
+				/* Repeat it after it was applied or failed. */
 				dispatch(self, 0);
 				check_regs(self, 0);
 				set(self, 0, area, gpa, length);
@@ -527,7 +527,7 @@ TEST_F_TIMEOUT(areas, one_reg_applied, TIMEOUT)
 	sets_on_state(self, HAS(VPA) | HAS(DTL) | HAS(SLB), true);
 }
 
-/* The size is part of a register's number, and the value must be readable. */
+/* Wrong sizes in the register's ID, and pointers to no memory. */
 TEST_F(areas, one_reg_wrongly_called)
 {
 	static const __u64 ids[] = {
@@ -556,7 +556,7 @@ TEST_F(areas, one_reg_wrongly_called)
 	check_regs(self, 0);
 }
 
-/* In the page of a log the host may overwrite what the guest writes. */
+/* The host may overwrite what the guest stores in the page of a DTL. */
 static bool has_log(const struct _test_data_areas *self, __u64 gpa)
 {
 	unsigned int vcpu;
@@ -568,7 +568,7 @@ static bool has_log(const struct _test_data_areas *self, __u64 gpa)
 	return false;
 }
 
-/* Guests and programs by turns, and vCPUs that run or do not. */
+/* Random sequences of hypercalls, ONE_REG calls and dispatches. */
 TEST_F_TIMEOUT(areas, orderings, TIMEOUT)
 {
 	unsigned long steps = scaled(ORDERINGS), step;
@@ -577,7 +577,7 @@ TEST_F_TIMEOUT(areas, orderings, TIMEOUT)
 
 	for (step = 0; step < steps; step++) {
 		vcpu = random_below(&random, NR_VCPUS);
-		/* Mostly good ones, else hardly anything is ever registered. */
+		/* Mostly valid ones, or hardly any call would succeed. */
 		do {
 			n = random_below(&random, NR_ADDRESSES);
 			gpa = random_below(&random, 4) ?
@@ -606,7 +606,7 @@ TEST_F_TIMEOUT(areas, orderings, TIMEOUT)
 	}
 }
 
-/* Everything of a page that the host does not write stays as it is. */
+/* Expect a page to be unchanged outside of the @bytes at @written. */
 static void expect_untouched(struct __test_metadata *_metadata,
 			     const struct _test_data_areas *self, const void *now,
 			     const void *before, const void *written,
@@ -629,7 +629,7 @@ static void set_yield_count(void *vpa, __u32 count)
 	*(__be32 *)(vpa + VPA_YIELD_COUNT) = htobe32(count);
 }
 
-/* Yield count 1 and shared processor; then the host counts. */
+/* KVM sets yield count 1 and the shared processor flag, then counts on. */
 static void check_initialised(struct __test_metadata *_metadata,
 			      struct _test_data_areas *self, unsigned int vcpu,
 			      __u64 gpa)
@@ -647,7 +647,10 @@ static void check_initialised(struct __test_metadata *_metadata,
 	EXPECT_EQ(1, vpa_yield_count(vpa) % 2);
 }
 
-/* Of a VPA the host writes these fields, and no other. */
+/*
+ * check_vpa_fields() expects these values in all fields the host must not
+ * write.
+ */
 static void fill_vpa(void *vpa, size_t page)
 {
 	memset(vpa, 0x10, page);
@@ -678,12 +681,12 @@ TEST_F(areas, vpa_initialised_by_hcall)
 	check_initialised(_metadata, self, 0, gpa);
 	check_vpa_fields(_metadata, self, gpa);
 
-	/* Registered once more, it is initialised once more. */
+	/* Registering the VPA again initialises it again. */
 	set_yield_count(vpa, OLD_COUNT);
 	ASSERT_EQ(H_SUCCESS, h_register_vpa(&self->vcpu[0], REG_VPA, 0, gpa));
 	check_initialised(_metadata, self, 0, gpa);
 
-	/* For another vCPU: when that one runs. */
+	/* KVM initialises the VPA of another vCPU when that vCPU runs. */
 	ASSERT_EQ(H_SUCCESS, h_register_vpa(&self->vcpu[0], DEREG_VPA, 0, 0));
 	fill_vpa(vpa, self->l->page);
 	ASSERT_EQ(H_SUCCESS, h_register_vpa(&self->vcpu[0], REG_VPA, 1, gpa));
@@ -694,8 +697,8 @@ TEST_F(areas, vpa_initialised_by_hcall)
 }
 
 /*
- * A program restores what a guest had, as at the end of a migration: the guest
- * sees its count go on. It is made odd, which it is outside the guest.
+ * The VMM restores a VPA, as at the end of a migration: its yield count
+ * continues. KVM makes the count odd, as it is outside the guest.
  */
 TEST_F(areas, vpa_goes_on_by_one_reg)
 {
@@ -710,18 +713,20 @@ TEST_F(areas, vpa_goes_on_by_one_reg)
 	vcpu_dispatch(self->vcpu);
 	count = vpa_yield_count(vpa);
 	EXPECT_OURS(self->vm, count > OLD_COUNT,
-		    "stock starts the yield count of a restored guest again");
+		    "stock restarts the yield count of a restored guest");
 	EXPECT_EQ(1, count % 2);
 	EXPECT_EQ(0x10 | VPA_STATUS_SHARED, vpa[VPA_STATUS]);
 	check_vpa_fields(_metadata, self, gpa);
 
-	/* The same value is no new registration. */
+	/* Setting the same value again is not a new registration. */
 	set_yield_count(vpa, OLD_COUNT);
 	ASSERT_EQ(0, area_set(self->vcpu, VPA, gpa, 0));
 	vcpu_dispatch(self->vcpu);
 	EXPECT_LT(OLD_COUNT, vpa_yield_count(vpa));
 
-	/* Memory that holds no VPA becomes one. */
+	/*
+	 * With yield count 0 the memory holds no VPA yet: KVM initialises it.
+	 */
 	ASSERT_EQ(0, area_set(self->vcpu, VPA, 0, 0));
 	fill_vpa(vpa, self->l->page);
 	set_yield_count(vpa, 0);
@@ -731,7 +736,7 @@ TEST_F(areas, vpa_goes_on_by_one_reg)
 	check_vpa_fields(_metadata, self, gpa);
 }
 
-/* Whatever was registered, and however it is unregistered. */
+/* The host writes nothing after all areas are unregistered, either way. */
 static void check_unregistered(struct __test_metadata *_metadata,
 			       struct _test_data_areas *self, bool hcall)
 {
@@ -769,14 +774,14 @@ TEST_F(areas, nothing_written_after_one_reg)
 	check_unregistered(_metadata, self, false);
 }
 
-/* The index counts entries, the ring has no more bytes than were given. */
+/* The index counts the entries, and all of them are inside the given bytes. */
 static void check_dtl(struct __test_metadata *_metadata,
 		      struct _test_data_areas *self, unsigned int entries,
 		      bool hcall)
 {
 	__u64 vpa_gpa = gpa_of(self, TRY_PAGE);
 	__u64 dtl_gpa = gpa_of(self, TRY_PAGE + 1) + 3 * AREA_ALIGN;
-	/* What is no whole entry is not used. */
+	/* KVM leaves an incomplete last entry unused. */
 	size_t length = entries * DTL_ENTRY + DTL_ENTRY - 1;
 	void *vpa = hva(self, vpa_gpa), *dtl = hva(self, dtl_gpa);
 	void *page = hva(self, gpa_of(self, TRY_PAGE + 1));
@@ -818,7 +823,7 @@ TEST_F(areas, dtl_by_hcall)
 	check_dtl(_metadata, self, 7, true);
 }
 
-/* Registered once more, it begins at its start, with index 0. */
+/* A DTL registered again starts with its first entry and index 0. */
 TEST_F(areas, dtl_restarted)
 {
 	__u64 gpa = gpa_of(self, TRY_PAGE + 1), index;
@@ -826,7 +831,7 @@ TEST_F(areas, dtl_restarted)
 	check_dtl(_metadata, self, 7, true);
 	ASSERT_EQ(0, area_set(self->vcpu, DTL, 0, 0));
 	check_dtl(_metadata, self, 7, true);
-	/* At another place too, which the old log must not be written to. */
+	/* Also at another address, and KVM writes no more to the old one. */
 	ASSERT_EQ(0, area_set(self->vcpu, DTL, 0, 0));
 	memset(hva(self, gpa), 0, self->l->page);
 	area_put_length(hva(self, gpa), DTL, DTL_LENGTH);
@@ -836,7 +841,7 @@ TEST_F(areas, dtl_restarted)
 		  dtl_count_entries(hva(self, gpa), DTL_LENGTH));
 }
 
-/* A program restores what a guest had: its entries are numbered on. */
+/* The VMM restores a DTL: the index of its entries continues. */
 TEST_F(areas, dtl_goes_on_by_one_reg)
 {
 	const unsigned int entries = 7, number = 5;
@@ -860,7 +865,7 @@ TEST_F(areas, dtl_goes_on_by_one_reg)
 			  dtl_count_entries(dtl, entries * DTL_ENTRY));
 }
 
-/* A vCPU that never leaves its command by itself gets and loses its areas. */
+/* KVM applies requests although the vCPU never completes its command. */
 TEST_F(areas, applied_while_running)
 {
 	__u64 vpa_gpa = gpa_of(self, TRY_PAGE);

@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The same random life of a VM on stock and on ours
+ * The same random sequence of operations on stock and on the module
  *
  * A pseudo-random sequence of guest stores and loads, collections of the
- * dirty log, and changes of memslots and of the memory under them. The
- * program knows which pages were stored to, and every collection must report
- * these. A run on stock also writes down what each call returned, and a run
- * on ours with the same seed must return the same, bit for bit. Only pages that
- * were not stored to may stock report and ours not: of a radix guest, those that
- * were loaded from; of an HPT guest, it gives an HPTE that comes back the C of one
- * that went, again and again. The sequence avoids what stock is known to do wrong.
+ * dirty log, and changes of memslots and of the memory under them. The test
+ * knows which pages were stored to, and every collection must report them. A
+ * run on stock also records what each call returned. A run on the module with
+ * the same seed must return the same, bit for bit, except that it may omit
+ * pages without stores that stock reports: in a radix guest, pages that were
+ * loaded from; in an HPT guest, pages whose rmap word keeps C, which stock
+ * copies into each new HPTE. The sequence avoids the known defects of stock.
  *
- * With manual protection, which stock has not got, there is nothing to compare
- * with but the program's own record: it says to the bit what is dirty.
+ * Stock does not offer manual protection: there the test can only compare with
+ * its own record of the dirty pages.
  */
 #include "ktap.h"
 
@@ -30,11 +30,11 @@
 #define NR_VCPUS	2
 
 /*
- * A page in must has been stored to since the last collection; with manual
- * protection, since it was last cleared. One in may can be dirty without that: on
- * stock, a load maps a page writable if it can, and then sets C beforehand. An HPT
- * keeps C bits across more than that (a log that begins, a slot that moves), and
- * there only must is judged.
+ * @must: pages stored to since the last collection or, with manual protection,
+ * since they were last cleared. @may: pages that may be reported without a
+ * store: on stock, a load maps a page writable if possible, with C set in
+ * advance. HPTs keep C bits in more cases (a log that begins, a slot that
+ * moves): the test judges only @must there.
  */
 struct test_slot {
 	unsigned int id;
@@ -75,7 +75,7 @@ struct record {
 #define fail(script, fmt, ...) \
 	die("step %lu: " fmt, (script)->step, ##__VA_ARGS__)
 
-/* Writes down what an action returned, or compares it with what stock returned. */
+/* Record what an action returned, or compare it with what stock returned. */
 static void note(struct script *s, int action, int result,
 		 const __u64 *bitmap, size_t bytes)
 {
@@ -98,11 +98,11 @@ static void note(struct script *s, int action, int result,
 		fail(s, "stock's record ends here");
 	if (then.step != now.step || then.action != now.action ||
 	    then.bytes != now.bytes)
-		fail(s, "stock's record is of another sequence");
+		fail(s, "stock's record is for a different sequence");
 	if (then.result != now.result)
 		fail(s, "action %d returned %d, on stock %d", action, result,
 		     then.result);
-	/* what ours does not report is judged by what was stored to */
+	/* collect() checks that no page with stores is missing */
 	for (page = 0; page < bytes * 8; page++)
 		if (test_bit(now.bitmap, page) && !test_bit(then.bitmap, page))
 			fail(s, "bit %zu is set, on stock it is not", page);
@@ -140,7 +140,7 @@ static size_t random_range(struct script *s, const struct test_slot *slot,
 	return first * unit;
 }
 
-/* Each run of a vCPU makes the host store to its VPA. */
+/* The host stores to the VPA whenever the vCPU runs. */
 static void account_vpa(struct script *s, int vcpu)
 {
 	struct test_slot *areas = &s->slot[AREA_SLOT - 1];
@@ -157,7 +157,7 @@ static int run_vcpu(struct script *s, struct vcpu *vcpu, enum guest_op op)
 	return reason;
 }
 
-/* Accesses page[i] of the slot at offset 8 * i, for each i < count. */
+/* Access page[i] of the slot at offset 8 * i, for each i < count. */
 static void access_pages(struct script *s, struct test_slot *slot,
 			 enum guest_op op, const size_t *page, size_t count)
 {
@@ -224,7 +224,7 @@ static void do_store_run(struct script *s)
 	s->stores++;
 }
 
-/* The host program's stores are not the guest's: they are in no log. */
+/* Stores by the VMM: the dirty log must not report them. */
 static void do_host_store(struct script *s)
 {
 	struct test_slot *slot = random_slot(s);
@@ -253,7 +253,7 @@ static void collect(struct script *s, struct test_slot *slot, int action)
 			fail(s, "slot %u has no page %zu", slot->id, page);
 		if (reported && !test_bit(slot->must, page) &&
 		    !test_bit(slot->may, page) && s->vm->mmu == VM_MMU_RADIX)
-			fail(s, "slot %u page %zu reported for no reason",
+			fail(s, "slot %u page %zu reported without a store",
 			     slot->id, page);
 		if (page < slot->pages && !reported &&
 		    test_bit(slot->must, page))
@@ -270,7 +270,7 @@ static void collect(struct script *s, struct test_slot *slot, int action)
 	memset(slot->may, 0, sizeof(slot->may));
 }
 
-/* Clears random pages of a random range. */
+/* Clear random pages of a random range. */
 static void do_clear(struct script *s)
 {
 	struct test_slot *slot = &s->slot[rnd(s, NR_SLOTS + 1)];
@@ -299,7 +299,7 @@ static void do_collect(struct script *s)
 	collect(s, &s->slot[rnd(s, NR_SLOTS + 1)], 1);
 }
 
-/* Numbers that name no slot; a clean slot needs no memory to say so. */
+/* Collect from IDs that name no slot, and from the system slot, not logged. */
 static void do_collect_wrong(struct script *s)
 {
 	static const __u32 wrong[] = { ABSENT_SLOT, 0, 32767, 65536 + 1, ~0u };
@@ -309,7 +309,7 @@ static void do_collect_wrong(struct script *s)
 	note(s, 2, vm_get_dirty_log(s->vm, id, bitmap), NULL, 0);
 }
 
-/* Takes the memory away; of anonymous memory the content too. */
+/* Unmap memory; anonymous memory loses its contents too. */
 static void do_unmap(struct script *s)
 {
 	struct test_slot *slot = random_slot(s);
@@ -341,7 +341,7 @@ static __u64 random_gpa(struct script *s, const struct test_slot *slot)
 	return slot->id * SLOT_WINDOW + rnd(s, places) * s->unit * s->page;
 }
 
-/* With manual protection all pages are dirty when it begins. */
+/* With manual protection (initially set) a new log has all pages dirty. */
 static void begin_log(const struct script *s, struct test_slot *slot)
 {
 	size_t i;
@@ -356,7 +356,7 @@ static void do_create_or_delete(struct script *s)
 {
 	struct test_slot *slot = random_slot(s);
 
-	/* More often there than not. */
+	/* Let slots exist more often than not. */
 	if (slot->exists && rnd(s, 3))
 		return;
 	slot->exists = !slot->exists;
@@ -383,7 +383,10 @@ static void do_move(struct script *s)
 	set_slot(s, slot, 4);
 }
 
-/* Nothing was logged before: what is dirty when it begins may be dropped. */
+/*
+ * Switch the log on or off. A new log may omit earlier stores, but may report
+ * those of the host to areas.
+ */
 static void do_log(struct script *s)
 {
 	struct test_slot *slot = &s->slot[rnd(s, NR_SLOTS + 1)];
@@ -400,10 +403,10 @@ static void do_log(struct script *s)
 }
 
 /*
- * Moves or unregisters a VPA; it takes effect when the vCPU runs. Ours does not
- * wait for that where nothing is left to pin. Were logging switched on in
- * between, only stock would report what the host wrote before it: so the vCPU
- * runs at once where nothing is logged.
+ * Move or unregister a VPA. Stock applies this when the vCPU runs; the module
+ * unregisters at once, as it has nothing to pin. If logging were switched on
+ * between the two, only stock would report earlier stores of the host. So run
+ * the vCPU at once if the area slot is not logged.
  */
 static void do_vpa(struct script *s)
 {
@@ -421,11 +424,11 @@ static void do_vpa(struct script *s)
 	if (!page && !areas->logged) {
 		vcpu->area->count = 0;
 		if (run_vcpu(s, vcpu, GUEST_LOAD))
-			fail(s, "a vCPU with nothing to do left");
+			fail(s, "a vCPU without accesses exited");
 	}
 }
 
-/* A store outside every slot goes to the host program, and to no log. */
+/* A store outside of all slots exits to the VMM, and no log reports it. */
 static void do_hole(struct script *s)
 {
 	struct vcpu *vcpu = random_vcpu(s);
@@ -493,7 +496,7 @@ FIXTURE_VARIANT_ADD(script, manual_thp) { VM_MMU_RADIX, BACKING_THP, true };
 FIXTURE_VARIANT_ADD(script, manual_memfd) { VM_MMU_RADIX, BACKING_MEMFD, true };
 FIXTURE_VARIANT_ADD(script, manual_hpt) { VM_MMU_HPT, BACKING_SMALL, true };
 
-/* Records are only comparable between runs of the same host. */
+/* Records can be compared only between runs on the same host. */
 static FILE *open_record(enum vm_mmu mmu, enum backing backing, bool compare)
 {
 	const char *dir = getenv("KTAP_RECORDS");

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Values that no VMM has: each argument of each ioctl and hypercall that the module
- * serves, at its ends. docs/entry-points.md has the list, and says which suite has the
- * rest of it.
+ * Extreme values that no VMM passes, for each argument of each ioctl and
+ * hypercall that the module serves. docs/entry-points.md lists them and the
+ * suites that test the others.
  *
- * What stock returns is recorded and must be returned by ours; afterwards the VM is as
- * good as before.
+ * A run on stock records what each call returns; the module must return the
+ * same. Afterwards the VM must work as before.
  */
 #define _GNU_SOURCE
 #include "ktap.h"
@@ -69,7 +69,7 @@ static int call(int fd, unsigned long request, void *arg)
 	return ret < 0 ? -errno : ret;
 }
 
-/* The VM is as good as before: what the guest stores is there, and reported. */
+/* The VM must still work: guest stores reach memory and are reported. */
 static void check_vm(struct __test_metadata *_metadata, struct _test_data_extremes *self)
 {
 	static __u64 value;
@@ -151,7 +151,7 @@ TEST_F(extremes, get_dirty_log)
 	check_vm(_metadata, self);
 }
 
-/* What the document of the KVM API has about first_page and num_pages. */
+/* first_page and num_pages according to Documentation/virt/kvm/api.rst. */
 static int model_of_clear(__u64 first, __u32 pages)
 {
 	return first % 64 || first > NPAGES || pages > NPAGES - first ||
@@ -183,7 +183,7 @@ TEST_F(extremes, clear_dirty_log)
 	check_vm(_metadata, self);
 }
 
-/* KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2 of ours is the one thing that stock has not. */
+/* Only KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2 differs: stock does not offer it. */
 TEST_F(extremes, capabilities)
 {
 	static const __u64 caps[] = {
@@ -226,7 +226,7 @@ TEST_F(extremes, capabilities)
 	check_vm(_metadata, self);
 }
 
-/* Nested guests are allowed at any time, also to an HPT guest, which will have none. */
+/* A VMM may enable nested guests at any time, even for an HPT guest. */
 TEST_F(extremes, nested_allowed)
 {
 	struct kvm_enable_cap cap = { .cap = KVM_CAP_PPC_NESTED_HV, .args = { 1 } };
@@ -266,7 +266,10 @@ TEST_F(extremes, vcpu_numbers)
 	for (i = 0; i < ARRAY_SIZE(ids); i++) {
 		fd = call(self->vm->fd, KVM_CREATE_VCPU, (void *)ids[i]);
 		record(&self->record, "%llx: %d", ids[i], fd < 0 ? fd : 0);
-		/* a vCPU that has never run has areas, and takes part in a collection */
+		/*
+		 * a vCPU that has never run may have areas, and collections
+		 * visit it
+		 */
 		if (fd >= 0) {
 			struct vcpu vcpu = { .fd = fd };
 
@@ -278,7 +281,7 @@ TEST_F(extremes, vcpu_numbers)
 	check_vm(_metadata, self);
 }
 
-/* Addresses of the argument where there is nothing to read. */
+/* Unreadable argument addresses. */
 static void *const nowhere[] = {
 	NULL, (void *)1, (void *)(1ul << 62), (void *)0xc000000000000000ul, (void *)-4ul,
 	(void *)-1ul,
@@ -309,7 +312,7 @@ static int allocate(struct vm *vm, __u32 order)
 	return call(vm->fd, KVM_PPC_ALLOCATE_HTAB, &order);
 }
 
-/* A radix guest becomes an HPT guest, if the host has such. */
+/* A radix guest becomes an HPT guest if the host supports it. */
 TEST_F(extremes, hpt_orders)
 {
 	static const __u32 orders[] = {
@@ -319,27 +322,27 @@ TEST_F(extremes, hpt_orders)
 
 	for (i = 0; i < ARRAY_SIZE(orders); i++)
 		record(&self->record, "%u: %d", orders[i], allocate(self->vm, orders[i]));
-	/* without an HPT */
+	/* the VM has no HPT now */
 	record(&self->record, "%d", logged_vm_collect(self->l));
 	record(&self->record, "%d", vm_set_memslot(self->vm, LOGGED_SLOT, OTHER_GPA,
 						   self->l->size, self->l->memory, 0));
 }
 
 /*
- * That is what a VM without an HPT has; stock finds it suitable, and empties memory at
- * address 0.
+ * Order 0 is also the order of a VM without an HPT. Stock thus takes the absent
+ * HPT for one of the right size, and clears memory at address 0.
  */
 TEST_F(extremes, hpt_order_0)
 {
 	if (may_xfail(self->vm))
-		SKIP(return, "stock does not survive it");
+		SKIP(return, "the host crashes on stock");
 	if (vm_mmu_missing(VM_MMU_HPT)) {
 		EXPECT_EQ(-EOPNOTSUPP, allocate(self->vm, 0));
 		SKIP(return, "%s", vm_mmu_missing(VM_MMU_HPT));
 	}
 	EXPECT_EQ(-EINVAL, allocate(self->vm, 0));
 	EXPECT_EQ(-EINVAL, allocate(self->vm, 0));
-	/* whose HPT was freed for one that cannot be */
+	/* kvm-hv frees the HPT, and cannot allocate the other one */
 	EXPECT_EQ(0, allocate(self->vm, 18));
 	EXPECT_EQ(-EINVAL, allocate(self->vm, 47));
 	EXPECT_EQ(-EINVAL, allocate(self->vm, 0));
@@ -353,7 +356,9 @@ static int resize(struct vm *vm, unsigned long request, __u64 flags, __u32 shift
 	return call(vm->fd, request, &arg);
 }
 
-/* A vCPU has run: kvm-hv warns of a new HPT for a guest that was never ready. */
+/*
+ * Run a vCPU first: kvm-hv WARNs if a guest that is not ready commits a resize.
+ */
 TEST_F(extremes, hpt_resize)
 {
 	static const __u64 flags[] = { 1, 1ull << 32, 1ull << 63, -1ull };
@@ -372,7 +377,7 @@ TEST_F(extremes, hpt_resize)
 		record(&self->record, "%d %d",
 		       resize(vm, KVM_PPC_RESIZE_HPT_PREPARE, 0, shifts[i]),
 		       resize(vm, KVM_PPC_RESIZE_HPT_COMMIT, 0, shifts[i]));
-	/* one that was never prepared; one that is not ready, or another */
+	/* commit without a prepare; prepare one order and commit another */
 	record(&self->record, "%d", resize(vm, KVM_PPC_RESIZE_HPT_COMMIT, 0, 18));
 	record(&self->record, "%d", resize(vm, KVM_PPC_RESIZE_HPT_PREPARE, 0, 19));
 	record(&self->record, "%d", resize(vm, KVM_PPC_RESIZE_HPT_COMMIT, 0, 20));
@@ -407,10 +412,13 @@ TEST_F(extremes, hpt_file)
 				continue;
 			for (c = 0; c < ARRAY_SIZE(counts); c++) {
 				ret = read(fd, buffer, counts[c] < THP_SIZE ? counts[c] : 0);
-				/* what was never valid may be reported or not */
+				/*
+				 * entries that were never valid may be reported
+				 * or not
+				 */
 				record(&self->record, "read %zx: %d", counts[c],
 				       ret < 0 ? -errno : 0);
-				/* an HPTE that is not valid */
+				/* write a header with no HPTEs */
 				memset(buffer, 0, counts[c] < THP_SIZE ? counts[c] : 8);
 				ret = write(fd, buffer, counts[c]);
 				record(&self->record, "write %zx: %ld", counts[c],
@@ -430,7 +438,7 @@ TEST_F(extremes, hpt_file)
 	check_vm(_metadata, self);
 }
 
-/* Without vCPUs that run; from radix to HPT and back, as it comes. */
+/* Switch between radix and HPT in the order of the values; no vCPU runs. */
 TEST_F(extremes, mmu_modes)
 {
 	static const __u64 flags[] = { 0, 1, 2, 3, 4, 1ull << 32, 1ull << 63, -1ull };
@@ -468,8 +476,8 @@ TEST_F(extremes, mmu_modes)
 #define HPTE_SIZES	0xff000
 
 /*
- * Where no HPTE is, or anywhere; of pages of 4 or 64 KiB. What ours refuses and stock
- * does not is about larger ones (hpt_bounds).
+ * Random H_ENTER calls for 4 KiB and 64 KiB pages. The module also refuses some
+ * larger pages that stock accepts: see hpt_bounds.
  */
 TEST_F_TIMEOUT(extremes, h_enter, TIMEOUT)
 {
@@ -515,13 +523,16 @@ TEST_F_TIMEOUT(extremes, h_enter, TIMEOUT)
 #define LPID			9
 #define L2_GPA			VM_DATA_GPA
 
-/* What L1 may say of LPIDs; the first is there, and stays. */
+/* LPIDs for L1 to pass. Only the first is that of an L2. */
 static const __u64 lpids[] = {
 	LPID, 0, 1, 255, 256, 4095, 4096, 0x7fffffff, 0x80000000, 0xffffffff,
 	1ull << 32 | LPID, 1ull << 63 | LPID, -1ull,
 };
 
-/* NULL where there are none; and nothing about them differs for HPT guests. */
+/*
+ * Return NULL if there are no nested guests: in the HPT variant, and on such
+ * hosts.
+ */
 static struct nested *nested_start(struct _test_data_extremes *self, struct l2 *l2)
 {
 	struct kvm_enable_cap rpt = {
@@ -549,7 +560,7 @@ static void nested_stop(struct nested *n)
 	nested_destroy(n);
 }
 
-/* The next digit of a number that counts combinations. */
+/* Split the next digit off a number that counts combinations. */
 static unsigned int digit(unsigned long *number, unsigned int base)
 {
 	unsigned int ret = *number % base;
@@ -558,7 +569,7 @@ static unsigned int digit(unsigned long *number, unsigned int base)
 	return ret;
 }
 
-/* All that can stand in the instruction, and in RB where the page and its size are. */
+/* All fields of the tlbie instruction, and of RB: EPN, IS and AP. */
 TEST_F_TIMEOUT(extremes, h_tlb_invalidate, TIMEOUT)
 {
 	const __u64 epns[] = { 0, L2_GPA, 1ull << 51, 1ull << 52 | L2_GPA, 1ull << 63, -1ull };
@@ -581,7 +592,7 @@ TEST_F_TIMEOUT(extremes, h_tlb_invalidate, TIMEOUT)
 		lpid = lpids[digit(&rest, ARRAY_SIZE(lpids))];
 		epn = digit(&rest, ARRAY_SIZE(epns));
 		ap = digit(&rest, 8);
-		/* RIC 0 and IS 0 is the one that looks at pages */
+		/* only with RIC 0 and IS 0 does KVM use EPN and AP */
 		if ((is || ric) && (epn || ap))
 			continue;
 		rb = (epns[epn] & ~0xfffull) | is << 10 | ap << 5;
@@ -595,14 +606,16 @@ TEST_F_TIMEOUT(extremes, h_tlb_invalidate, TIMEOUT)
 	nested_stop(n);
 }
 
-#define RPT_ONE_IN	16	/* of all combinations; they would take minutes */
+#define RPT_ONE_IN	16	/* combinations to test: all would take minutes */
 
 TEST_F_TIMEOUT(extremes, h_rpt_invalidate, TIMEOUT)
 {
 	static const __u64 targets[] = { 0, 1, 2, 4, 7, -1ull };
 	static const __u64 types[] = { 0, 1, 2, 4, 8, 0x10, 0x11, 0x1f, 1ull << 63, -1ull };
 	static const __u64 sizes[] = { 0, 1, 2, 4, 8, 0xf, 1ull << 63, -1ull };
-	/* kvm-hv does not come to the end of a range that ends less than a page below 2^64 */
+	/*
+	 * kvm-hv loops forever on a range that ends less than a page below 2^64
+	 */
 	static const __u64 ranges[][2] = {
 		{ 0, 0 }, { 0, -1ull }, { L2_GPA, L2_GPA + NESTED_PAGE }, { L2_GPA, L2_GPA },
 		{ -1ull, 0 }, { 1ull << 52 | L2_GPA, (1ull << 52 | L2_GPA) + NESTED_PAGE },
@@ -637,7 +650,7 @@ TEST_F_TIMEOUT(extremes, h_rpt_invalidate, TIMEOUT)
 	nested_stop(n);
 }
 
-/* Reads of an L2 by its L1: of its LPID, an address, to where and how much. */
+/* L1 reads memory of its L2: LPID, address, buffer and length. */
 TEST_F_TIMEOUT(extremes, h_copy_tofrom_guest, TIMEOUT)
 {
 	static const __u64 eas[] = {
@@ -662,7 +675,9 @@ TEST_F_TIMEOUT(extremes, h_copy_tofrom_guest, TIMEOUT)
 		rest = number;
 		lpid = lpids[digit(&rest, ARRAY_SIZE(lpids))];
 		ea = eas[digit(&rest, ARRAY_SIZE(eas))];
-		/* r7: to a buffer of L1's, if none is to be written from (r8) */
+		/*
+		 * r7: L1's buffer to read into; r8: buffer to write from, none
+		 */
 		regs[6] = lengths[digit(&rest, ARRAY_SIZE(lengths))];
 		regs[4] = buffers[rest];
 		regs[5] = 0;
@@ -687,7 +702,7 @@ TEST_F(extremes, paging_parameter)
 	fd = open(PAGING, O_RDWR | O_CLOEXEC);
 	ASSERT_LE(0, fd);
 	for (i = 0; i < ARRAY_SIZE(bad); i++) {
-		/* nothing to write is no error */
+		/* writing 0 bytes is no error */
 		ssize_t ret = write(fd, bad[i], strlen(bad[i]));
 
 		if (bad[i][0] && strcmp(bad[i], "on on") && strcmp(bad[i], "N0"))

@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A new HPT, one of another size, and one that goes, while the old one is used
+ * HPTs that are replaced, resized or freed while in use
  *
- * The host keeps chains of HPTEs by guest page, and a chain names HPTEs by their
- * index. What is found through a chain, or read as the HPT, must be the HPT that
- * the guest has now: of the old one nothing is left but free memory.
+ * The rmap of a guest page chains its HPTEs by index. Chains and reads of the
+ * HPT must refer to the guest's current HPT: the memory of the old one is free.
  *
- * What is judged is what the guest and the program see, and that the kernel reports
- * nothing. Stock does not survive these: run each test there in a boot of its own.
+ * The tests judge what guest and VMM see, and that the kernel reports nothing.
+ * Stock crashes on these: run each test there in a boot of its own.
  */
 #define _GNU_SOURCE
 #include "ktap.h"
@@ -34,7 +33,7 @@
 /* Sizes of an HPT: both hold the system memslot, with one HPTE in a group. */
 #define SMALL		18
 #define LARGE		19
-/* One that takes the host a while to make. */
+/* So large that the host takes a while to allocate it. */
 #define HUGE		24
 
 #define HPTE_SIZE	16
@@ -42,9 +41,9 @@
 #define GROUP_SIZE	8
 
 /*
- * A memslot whose pages have their HPTEs in the first groups of an HPT of any of
- * these sizes, the last page in the first. These are the guest's own; the last HPTE
- * of a group is the host's, see struct vm_config.
+ * A memslot whose pages hash to the first groups of a SMALL or a LARGE HPT, the
+ * last page to group 0. The guest enters these HPTEs; only the last HPTE of
+ * each group is written by the host, see struct vm_config.
  */
 #define PLACE_SLOT	1
 #define PLACE_END	(1u << (LARGE - 7))
@@ -53,12 +52,12 @@
 
 #define BETWEEN_STOPS	16
 
-/* The first vCPU is the program's, the others enter HPTEs. */
+/* The main thread runs the first vCPU, the others enter HPTEs. */
 #define NR_VCPUS	3
 
 #define VALUE		0x4850540000000000ull
 
-/* Room for all of an HPT, and for a few HPTEs only. */
+/* Buffer sizes: a whole HPT, and only a few HPTEs. */
 #define READ_ALL	(2u << LARGE)
 #define READ_SOME	1000
 
@@ -69,18 +68,18 @@ struct stores {
 FIXTURE(life) {
 	struct vm *vm;
 	size_t page;
-	char *data;		/* what the guest stores to, in the system slot */
+	char *data;		/* pages to store to, in the system slot */
 	__u64 data_gpa;
 	char *places;
 	__u64 *bitmap;
 	__u64 random;
 	atomic_bool stop;
-	unsigned long times, busy;	/* the HPT was replaced, or was in use */
+	unsigned long times, busy;	/* HPTs replaced, or in use (EBUSY) */
 	unsigned long reads, entries, insane, unwritten;
-	int other_hpt;		/* of a VM that is written what is read */
+	int other_hpt;		/* another VM's HPT, a copy of what is read */
 };
 
-/* As QEMU does: these two are off otherwise. */
+/* KVM does not handle these by default; QEMU enables them like this. */
 static void enable_hcall(struct vm *vm, __u64 nr)
 {
 	struct kvm_enable_cap cap = {
@@ -98,7 +97,7 @@ static int set_places(struct _test_data_life *self, __u32 flags)
 			      NR_PLACES * self->page, self->places, flags);
 }
 
-/* The page whose HPTEs are in that group. */
+/* Address of the page whose HPTEs are in @group. */
 static __u64 place_gpa(const struct _test_data_life *self, unsigned int group)
 {
 	return (PLACE_END - 1 - group) * self->page;
@@ -131,15 +130,15 @@ FIXTURE_TEARDOWN(life)
 	free(self->bitmap);
 }
 
-/* The VM has no HPTEs then but what the host makes of its system memslot. */
+/* The new HPT has no HPTEs other than the host's, for the system memslot. */
 static int new_hpt(struct _test_data_life *self, __u32 order)
 {
 	return ioctl(self->vm->fd, KVM_PPC_ALLOCATE_HTAB, &order) ? -errno : 0;
 }
 
 /*
- * As QEMU does for H_RESIZE_HPT_PREPARE and H_RESIZE_HPT_COMMIT. The host may have
- * no room for all HPTEs in the smaller one, but has for these.
+ * As QEMU does for H_RESIZE_HPT_PREPARE and H_RESIZE_HPT_COMMIT. A smaller HPT
+ * may be too small for all HPTEs, but not for those of these tests.
  */
 static int prepare(struct vm *vm, __u32 order)
 {
@@ -159,8 +158,9 @@ static int commit(struct vm *vm, __u32 order)
 }
 
 /*
- * What the kernel allocates next without clearing it holds nothing that it could
- * take for an index: pages of a pipe are the kernel's, and hold what is written.
+ * Fill free kernel memory with a pattern that is no valid HPTE index, so that a
+ * stale or uninitialised index is noticed. The kernel allocates the pages of a
+ * pipe, stores the pattern in them, and frees them.
  */
 static void soil(void)
 {
@@ -186,7 +186,10 @@ static pthread_t start(void *(*thread)(void *), struct _test_data_life *self)
 	return ret;
 }
 
-/* Another HPT by turns of the same and of another size; not while a vCPU runs. */
+/*
+ * Replace the HPT, every other time by one of the other size; EBUSY: a vCPU
+ * runs.
+ */
 static void *replace(void *arg)
 {
 	struct _test_data_life *self = arg;
@@ -206,7 +209,7 @@ static void *replace(void *arg)
 	return NULL;
 }
 
-/* Half of the pages, so that the others can be looked at. */
+/* Drop one half of the pages; store_some() checks the other half. */
 static void *drop(void *arg)
 {
 	struct _test_data_life *self = arg;
@@ -214,15 +217,15 @@ static void *drop(void *arg)
 	while (!atomic_load(&self->stop)) {
 		if (madvise(self->data, NR_PAGES / 2 * self->page, MADV_DONTNEED))
 			die("madvise: %m");
-		/* the guest must get on */
+		/* let the guest make progress */
 		usleep(REST_US);
 	}
 	return NULL;
 }
 
 /*
- * A short run: the guest stores to some pages. Counts those that do not hold it, of
- * the ones that stay, and those that are not in the log.
+ * The guest stores to some pages. Count those that lack the value, except among
+ * pages that drop() drops, and those missing from the dirty log.
  */
 static void store_some(struct _test_data_life *self, struct stores *stores)
 {
@@ -245,7 +248,9 @@ static void store_some(struct _test_data_life *self, struct stores *stores)
 	stores->asked += count;
 }
 
-/* judged: a store that is not in the log is the kernel's, not the emulator's. */
+/*
+ * @judged: the kernel, not the emulator, is to blame for an unreported store.
+ */
 static void store_while_replaced(struct __test_metadata *_metadata,
 				 struct _test_data_life *self, bool judged)
 {
@@ -283,7 +288,9 @@ TEST_F_TIMEOUT(life, new_while_memory_goes, TIMEOUT)
 	pthread_join(dropper, NULL);
 }
 
-/* vCPUs enter and remove HPTEs, of a page for each, until they are stopped. */
+/*
+ * Each vCPU enters and removes HPTEs of a page of its own until it is stopped.
+ */
 static void start_entering(struct _test_data_life *self)
 {
 	struct guest_area *area;
@@ -347,7 +354,9 @@ static __u64 hcall_4(struct vcpu *vcpu, __u64 nr, __u64 r4, __u64 r5, __u64 r6, 
 	return vcpu_hcall(vcpu, nr, r4, r5, r6);
 }
 
-/* A page, by an HPTE of this moment: does the guest have what the program has? */
+/*
+ * Enter an HPTE for a page: does the guest access the memory that the VMM sees?
+ */
 static bool place_is_right(struct _test_data_life *self, unsigned int group, __u64 value)
 {
 	__u64 gpa = place_gpa(self, group), index = group * GROUP_SIZE;
@@ -356,7 +365,9 @@ static bool place_is_right(struct _test_data_life *self, unsigned int group, __u
 	void *hva = vm_hva(self->vm, gpa);
 	bool right;
 
-	/* what a vCPU has removed just as it was moved to the next HPT is back there */
+	/*
+	 * an HPTE removed while its copy moved to the next HPT is valid there
+	 */
 	vcpu_hcall(vcpu, H_REMOVE, 0, index, 0);
 	if (hcall_4(vcpu, H_ENTER, H_EXACT, index, hpte.v, hpte.r))
 		die("H_ENTER");
@@ -381,7 +392,7 @@ static void resize(struct _test_data_life *self, unsigned long i)
 		die("KVM_PPC_RESIZE_HPT_COMMIT: %s", strerror(-ret));
 }
 
-/* After each time, the chain of each page must lead to what the guest has for it. */
+/* After each resize, the rmap of each page must lead to its current HPTEs. */
 TEST_F_TIMEOUT(life, resized_while_entered, TIMEOUT)
 {
 	time_t end = time(NULL) + scaled(SECONDS);
@@ -402,15 +413,15 @@ TEST_F_TIMEOUT(life, resized_while_entered, TIMEOUT)
 		for (group = 0; group < NR_PLACES; group++)
 			wrong += !place_is_right(self, group, VALUE + times);
 	} while (time(NULL) < end);
-	TH_LOG("%lu times resized, %lu pages are wrong", times, wrong);
+	TH_LOG("%lu resizes, %lu wrong pages", times, wrong);
 	expect_entered(_metadata, self);
 	EXPECT_EQ(0, wrong);
 }
 
-/* Which the host has for itself, and does not take away when it is read. */
+/* HPTE_V_HVLOCK of the host; kvm-hv does not mask it in what read() returns. */
 #define HPTE_V_LOCKED	0x40
 
-/* Is it an HPTE of this guest's? */
+/* Can this guest have entered this HPTE? */
 static bool is_sane(const struct _test_data_life *self, __u64 v, __u64 r)
 {
 	__u64 gpa = r & 0x0fffffffffff0000ull;
@@ -424,8 +435,9 @@ static bool is_sane(const struct _test_data_life *self, __u64 v, __u64 r)
 }
 
 /*
- * What one read() returned: headers that fit an HPT, HPTEs that are the guest's.
- * The other VM takes them, one header at a time as QEMU writes them.
+ * Check the result of one read(): headers must fit the HPT, and the guest must
+ * have entered the HPTEs. Write them to the other VM, one header at a time like
+ * QEMU.
  */
 static void look_at(struct _test_data_life *self, const char *buffer, size_t size)
 {
@@ -465,7 +477,7 @@ static int get_htab_fd(struct vm *vm, __u64 flags)
 	return fd;
 }
 
-/* As QEMU does in a migration, all of it and then what has changed. */
+/* Like QEMU in a migration, read the whole HPT and then what has changed. */
 static void read_htab(struct _test_data_life *self, char *buffer, size_t size)
 {
 	int fd = get_htab_fd(self->vm, 0), passes = 0;
@@ -509,7 +521,7 @@ static struct vm *other_vm(struct _test_data_life *self)
 
 static void expect_sane(struct __test_metadata *_metadata, struct _test_data_life *self)
 {
-	TH_LOG("%lu reads, %lu HPTEs; %lu make no sense, %lu headers not taken back",
+	TH_LOG("%lu reads, %lu HPTEs; %lu invalid, %lu headers that could not be written",
 	       self->reads, self->entries, self->insane, self->unwritten);
 	EXPECT_NE(0, self->entries);
 	EXPECT_EQ(0, self->insane);
@@ -537,7 +549,7 @@ TEST_F_TIMEOUT(life, resized_while_read, TIMEOUT)
 	pthread_join(reader, NULL);
 	close(self->other_hpt);
 	vm_destroy(other);
-	TH_LOG("%lu times resized", times);
+	TH_LOG("%lu resizes", times);
 	expect_entered(_metadata, self);
 	expect_sane(_metadata, self);
 }
@@ -566,7 +578,7 @@ TEST_F_TIMEOUT(life, new_while_read, TIMEOUT)
 	expect_sane(_metadata, self);
 }
 
-/* A radix guest has none, and one that was becomes a new one. */
+/* The VM switches to radix, which frees its HPT, and back to a new HPT. */
 TEST_F_TIMEOUT(life, gone_while_read, TIMEOUT)
 {
 	time_t end = time(NULL) + scaled(SECONDS);
@@ -594,7 +606,7 @@ TEST_F_TIMEOUT(life, gone_while_read, TIMEOUT)
 	expect_sane(_metadata, self);
 }
 
-/* Hypercalls that look the memslot up, which is another one each time. */
+/* The hypercalls look up a memslot that is replaced all the time. */
 TEST_F_TIMEOUT(life, log_comes_and_goes, TIMEOUT)
 {
 	time_t end = time(NULL) + scaled(SECONDS);
@@ -613,8 +625,9 @@ TEST_F_TIMEOUT(life, log_comes_and_goes, TIMEOUT)
 }
 
 /*
- * HPTEs of a segment of 1 TiB in pages of 16 MiB, found by the first hash and by the
- * second, and of one of 256 MiB in pages of 4 KiB; each in its group of the small HPT.
+ * HPTEs of a 1 TiB segment with 16 MiB pages, one by the primary and one by the
+ * secondary hash, and of a 256 MiB segment with 4 KiB pages, each in its group
+ * of a SMALL HPT.
  */
 #define BOLTED_16M	(0x4000000000000000ull | 0x1a34ull << 24 | 0x15)
 #define SECOND_HASH	0x2
@@ -630,8 +643,9 @@ static const struct {
 };
 
 /*
- * A page of 16 MiB has its place in the HPT by its address alone. A guest that
- * enters it at another place too has two HPTEs for one place of the next HPT.
+ * kvm-hv computes the group of an HPTE in the new HPT from its address. A guest
+ * that enters a 16 MiB page in a second group has two HPTEs for one entry
+ * there.
  */
 TEST_F(life, resized_with_two_for_one_place)
 {
@@ -645,7 +659,7 @@ TEST_F(life, resized_with_two_for_one_place)
 	ASSERT_EQ(0, hcall_4(vcpu, H_ENTER, H_EXACT, GROUP_SIZE, BOLTED_16M, NO_MEMORY));
 	ASSERT_EQ(0, prepare(self->vm, LARGE));
 	EXPECT_EQ(-ENOSPC, commit(self->vm, LARGE));
-	/* as on any failure, nothing is prepared any more */
+	/* any failure discards the prepared HPT */
 	EXPECT_EQ(-ENXIO, commit(self->vm, LARGE));
 	vcpu_store(vcpu, self->data_gpa, VALUE);
 	EXPECT_EQ(VALUE, *(__u64 *)self->data);
@@ -657,7 +671,7 @@ TEST_F(life, resized_with_two_for_one_place)
 	EXPECT_EQ(~VALUE, *(__u64 *)self->data);
 }
 
-/* Before the guest has run it has no HPT that could be resized. */
+/* A guest that has never run cannot commit a resize. */
 TEST_F(life, resized_too_early)
 {
 	ASSERT_EQ(0, new_hpt(self, SMALL));
@@ -673,8 +687,8 @@ static unsigned long memory_of_host(void)
 }
 
 /*
- * An HPT that is prepared goes with its VM, and when that becomes a radix guest: more
- * than the host has can be.
+ * A prepared HPT is freed with its VM, and when the VM switches to radix:
+ * prepare more than the host's memory in total.
  */
 TEST_F_TIMEOUT(life, prepared_goes_with_vm, TIMEOUT)
 {
@@ -698,8 +712,9 @@ TEST_F_TIMEOUT(life, prepared_goes_with_vm, TIMEOUT)
 #define BY_PID	"hist:keys=common_pid"
 
 /*
- * Another size is asked for while kvm-hv's worker makes an HPT. The worker has ended when
- * the call returns: kvm-hv forgets it then, and the end of the VM would not wait for it.
+ * Another size is requested while kvm-hv's worker allocates an HPT. The worker
+ * must have ended when the ioctl returns: kvm-hv then drops its reference, and
+ * the destruction of the VM would not wait for the worker.
  */
 TEST_F_TIMEOUT(life, another_size_meanwhile, TIMEOUT)
 {
@@ -724,8 +739,8 @@ TEST_F_TIMEOUT(life, another_size_meanwhile, TIMEOUT)
 }
 
 /*
- * A VM that ends while an HPT is prepared, which takes a while; also when another has
- * been asked for, or none, or to have it before it is ready.
+ * The VM is destroyed while kvm-hv prepares an HPT; also after a request for
+ * another size, for none, or to commit the HPT before it is ready.
  */
 TEST_F_TIMEOUT(life, ends_while_prepared, TIMEOUT)
 {
@@ -743,7 +758,7 @@ TEST_F_TIMEOUT(life, ends_while_prepared, TIMEOUT)
 			ASSERT_LT(0, ioctl(vm->fd, KVM_PPC_RESIZE_HPT_PREPARE, &other));
 		if (i % 4 == 2)
 			ASSERT_EQ(0, ioctl(vm->fd, KVM_PPC_RESIZE_HPT_PREPARE, &none));
-		/* which waits for it */
+		/* waits for the worker */
 		if (i % 4 == 3)
 			ASSERT_EQ(0, commit(vm, HUGE));
 		vm_destroy(vm);

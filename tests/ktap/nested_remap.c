@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * An L1 that changes the entries of its L2, and tells its hypervisor or does not
+ * An L1 that changes entries of its L2, with or without H_TLB_INVALIDATE
  *
- * What is not told may take effect late, so that an L2 still uses the old page.
- * But it never gets at a page that L1 does not have. Stock puts the new entry on
- * top of the old one, which gives the frame number A|B: here the frames of L1's
- * pages are chosen such that A|B is either L1's too, or of a guard page of this
- * program, so that nothing else is hit. (Stock warns of it, once per boot.)
+ * Without the invalidation a change may take effect late: an L2 still uses the
+ * old page. But L2 must never access a page that L1 does not have. Stock ORs
+ * the new shadow PTE into the old one, which maps the frame number A|B. These
+ * tests choose the frames of L1's pages such that A|B is the frame of another
+ * L1 page or of a guard page of this program, so that L2 damages nothing else.
+ * (Stock WARNs about it once per boot.)
  */
 #define _GNU_SOURCE
 #include "ktap.h"
@@ -33,17 +34,18 @@
 #define TIMEOUT		300
 
 #define PATTERN		0x6a6a6a6a6a6a6a6aull
-#define X		VM_DATA_GPA	/* where L2 sees the page in question */
-#define NR_PLACES	64		/* or that many */
+#define X		VM_DATA_GPA	/* L2 address of the tested page */
+#define NR_PLACES	64		/* number of L2 pages, from X on */
 
 /**
- * struct arena - memory whose frames are known
- * @pool: all of it, of @pool_size bytes
- * @owned: L1's pages, one after the other
- * @nr_owned: number of them
- * @word: what each of them begins with
- * @guard: pages that nobody may touch
- * @nr_guards: number of them
+ * struct arena - memory whose frame numbers are known
+ * @pool: the memory from which the pages are taken
+ * @pool_size: size of @pool in bytes
+ * @owned: L1's pages, contiguous
+ * @nr_owned: number of L1's pages
+ * @word: expected first word of each of L1's pages
+ * @guard: pages that no guest may access
+ * @nr_guards: number of guard pages
  */
 struct arena {
 	char *pool;
@@ -56,10 +58,10 @@ struct arena {
 };
 
 /**
- * struct count - what became of L2's accesses
- * @accesses: how many there were
- * @beyond: to memory that L1 does not have
- * @wrong: to a page of L1's that is not the right one
+ * struct count - results of L2's accesses
+ * @accesses: total number
+ * @beyond: accesses to memory that L1 does not have
+ * @wrong: accesses to a wrong page of L1
  */
 struct count {
 	unsigned long accesses;
@@ -97,7 +99,7 @@ static char *reserve_owned(struct arena *a, size_t size)
 	return a->owned;
 }
 
-/* The frame stays, its address changes. */
+/* Move pages to another address; their frames stay the same. */
 static void give_to_l1(char *from, size_t size, char *to)
 {
 	if (mremap(from, size, size, MREMAP_MAYMOVE | MREMAP_FIXED, to) != to)
@@ -116,7 +118,7 @@ static int by_number(const void *a, const void *b)
 	return f->number < g->number ? -1 : f->number > g->number;
 }
 
-/* The pool's frames in ascending order, in units of by bytes. */
+/* Return the frames of the pool in ascending order, in units of @by bytes. */
 static struct frame *sorted_frames(const struct arena *a, size_t by, size_t *count)
 {
 	struct frame *frames;
@@ -133,7 +135,7 @@ static struct frame *sorted_frames(const struct arena *a, size_t by, size_t *cou
 	return frames;
 }
 
-/* Frames that follow each other, aligned: the OR of any of them is one of them. */
+/* Find contiguous, aligned frames: the OR of any of them is one of them. */
 static struct frame *find_block(struct frame *frames, size_t count, unsigned int size)
 {
 	size_t i;
@@ -145,7 +147,9 @@ static struct frame *find_block(struct frame *frames, size_t count, unsigned int
 	return NULL;
 }
 
-/* L1 has every frame of a block with an even number of bits set. */
+/*
+ * L1 gets the frames of a block whose numbers have an even number of bits set.
+ */
 static const char *arena_create(struct arena *a)
 {
 	struct frame *frames, *block = NULL;
@@ -153,14 +157,14 @@ static const char *arena_create(struct arena *a)
 	size_t count;
 
 	if (page_size() != NESTED_PAGE)
-		return "the host's pages are not as large as L1's";
+		return "the host's page size is not that of L1";
 	a->pool_size = POOL;
 	a->pool = mem_alloc(POOL, BACKING_SMALL, NULL);
 	frames = sorted_frames(a, NESTED_PAGE, &count);
 	for (size = MAX_BLOCK; !block && size >= MIN_BLOCK; size /= 2)
 		block = find_block(frames, count, size);
 	if (!block)
-		return "the host gives no neighbouring frames";
+		return "the host provides no contiguous frames";
 	size *= 2;
 	reserve_owned(a, size / 2 * NESTED_PAGE);
 	for (i = 0; i < size; i++) {
@@ -182,7 +186,9 @@ static struct frame *find_frame(struct frame *frames, size_t count, __u64 number
 	return bsearch(&key, frames, count, sizeof(*frames), by_number);
 }
 
-/* L1 has two huge pages of the host. */
+/*
+ * L1 gets two huge pages; the huge page whose frame is their OR is the guard.
+ */
 static const char *arena_create_large(struct arena *a)
 {
 	struct frame *frames, *guard = NULL;
@@ -207,7 +213,7 @@ static const char *arena_create_large(struct arena *a)
 			give_to_l1(frames[j].memory, THP_SIZE, a->owned + THP_SIZE);
 		}
 	if (!guard)
-		return "the host gives no such frames";
+		return "the host provides no three huge pages A, B and A|B";
 	a->nr_owned = 2 * IN_LARGE;
 	for (i = 0; i < IN_LARGE; i++)
 		a->guard[a->nr_guards++] = guard->memory + i * NESTED_PAGE;
@@ -216,7 +222,7 @@ static const char *arena_create_large(struct arena *a)
 	return NULL;
 }
 
-/* Guard pages that were written; they are as before then. */
+/* Count the guard pages that were written, and restore them. */
 static unsigned long guards_hit(struct arena *a)
 {
 	unsigned long hit = 0;
@@ -230,7 +236,7 @@ static unsigned long guards_hit(struct arena *a)
 	return hit;
 }
 
-/* The same of what lies behind their first word. */
+/* Count the guard pages that were written after their first word. */
 static unsigned long guards_spoilt(const struct arena *a)
 {
 	unsigned long spoilt = 0;
@@ -242,7 +248,9 @@ static unsigned long guards_spoilt(const struct arena *a)
 	return spoilt;
 }
 
-/* A store may have changed one page of L1's, one of those in the mask. */
+/*
+ * A store must have changed exactly one page of L1, one in the mask @allowed.
+ */
 static void judge_store(struct arena *a, __u64 allowed, __u64 value, struct count *c)
 {
 	unsigned long hit = guards_hit(a);
@@ -259,7 +267,7 @@ static void judge_store(struct arena *a, __u64 allowed, __u64 value, struct coun
 		c->wrong += now != value || !(allowed >> i & 1);
 	}
 	c->wrong += changed > 1;
-	/* a store that is nowhere is somewhere else */
+	/* a store that changed no known page hit memory outside of the arena */
 	c->beyond += hit ?: !changed;
 }
 
@@ -288,7 +296,10 @@ FIXTURE(remap) {
 	struct count count;
 };
 
-/* L2 adds 2^52 to half of the addresses it uses, which changes nothing for L1, or not. */
+/*
+ * high: L2 adds 2^52 to half of the addresses it uses. That bit is ignored, so
+ * the pages, and what L1 sees, are the same.
+ */
 FIXTURE_VARIANT(remap) {
 	bool large;
 	bool high;
@@ -359,7 +370,7 @@ static __u64 bit(unsigned int page)
 	return 1ull << page;
 }
 
-/* By which of its addresses L2 uses a page. */
+/* Choose one of the addresses by which L2 can access a page. */
 static __u64 address(struct _test_data_remap *self, __u64 gpa)
 {
 	if (self->high && random_below(&self->random, 2))
@@ -393,11 +404,11 @@ static void judge(struct __test_metadata *_metadata, struct _test_data_remap *se
 	const struct count *c = &self->count;
 	unsigned long spoilt = guards_spoilt(&self->a);
 
-	TH_LOG("%lu accesses: %lu beyond L1's memory, %lu to another page of it",
+	TH_LOG("%lu accesses: %lu outside of L1's memory, %lu to a wrong page of L1",
 	       c->accesses, c->beyond, c->wrong);
 	EXPECT_EQ(0, spoilt);
 	if ((c->beyond || c->wrong) && !stock_too && may_xfail(self->vm))
-		XFAIL(return, "on stock %lu of %lu accesses are beyond L1, %lu astray in it",
+		XFAIL(return, "on stock %lu of %lu accesses are outside of L1, %lu to a wrong page of L1",
 		      c->beyond, c->accesses, c->wrong);
 	EXPECT_EQ(0, c->beyond);
 	EXPECT_EQ(0, c->wrong);
@@ -419,7 +430,7 @@ TEST_F_TIMEOUT(remap, told, TIMEOUT)
 	judge(_metadata, self, true);
 }
 
-/* The old page can only be read. */
+/* The old page is read-only, the new one is writable. */
 TEST_F_TIMEOUT(remap, read_only_to_writable, TIMEOUT)
 {
 	unsigned long rounds = scaled(ROUNDS);
@@ -439,7 +450,7 @@ TEST_F_TIMEOUT(remap, read_only_to_writable, TIMEOUT)
 	judge(_metadata, self, false);
 }
 
-/* L1 tells now and then, or never: a page may be used until it is told of. */
+/* L1 seldom or never invalidates: L2 may use an old page until L1 does. */
 static void tell_seldom(struct _test_data_remap *self, unsigned int interval)
 {
 	__u64 seen[NR_PLACES] = { 0 }, written[NR_PLACES] = { 0 }, gpa;
@@ -478,13 +489,13 @@ TEST_F_TIMEOUT(remap, never_told, TIMEOUT)
 	judge(_metadata, self, false);
 }
 
-/* The host takes a page that was not told of: it has got another frame then. */
+/* Replace the frame of a page, and give it contents that no other page has. */
 static void empty(struct _test_data_remap *self, unsigned int page)
 {
 	char *memory = self->a.owned + page * NESTED_PAGE;
 
 	mem_drop(memory, NESTED_PAGE);
-	self->a.word[page] = next_value(self) << 32;	/* that no other page has */
+	self->a.word[page] = next_value(self) << 32;
 	fill(memory, self->a.word[page]);
 }
 
@@ -508,8 +519,8 @@ TEST_F_TIMEOUT(remap, host_takes_page, TIMEOUT)
 }
 
 /*
- * L2's 2 MiB at X are mapped by one entry to the upper half of L1's memory, or by
- * small ones to the lower half, in another order each time.
+ * One large entry maps L2's 2 MiB at X to the upper half of L1's memory, or
+ * small entries map them to the lower half, in a different order each round.
  */
 static unsigned int small_page(unsigned int i, unsigned long round)
 {
@@ -530,15 +541,15 @@ static void map_size(struct _test_data_remap *self, bool large, unsigned long ro
 		map_to(self, X + i * NESTED_PAGE, small_page(i, round), writable);
 }
 
-/* Which page it is that L2 sees at one of its addresses. */
+/* Return the L1 page that L2's page @i at X is mapped to. */
 static unsigned int mapped_page(bool large, unsigned int i, unsigned long round)
 {
 	return large ? IN_LARGE + i : small_page(i, round);
 }
 
 /*
- * From one size to the other; the old pages are read only in half of the rounds,
- * and every third of them, or none at all, has been used.
+ * Change from one entry size to the other. The old pages are writable in half
+ * of the rounds. Before the change L2 accesses all of them, or every third.
  */
 static void change_size(struct _test_data_remap *self, unsigned long round)
 {
@@ -576,7 +587,7 @@ TEST_F_TIMEOUT(remap, size_changed, TIMEOUT)
 	judge(_metadata, self, false);
 }
 
-/* Both the old and the new page are taken, so it does not matter which is used. */
+/* Replace the frames of the old and the new page, as L2 may use either. */
 static void size_changed_and_taken(struct _test_data_remap *self, bool large)
 {
 	unsigned int i, old, new;
@@ -608,7 +619,7 @@ TEST_F_TIMEOUT(remap, made_small_and_taken, TIMEOUT)
 	judge(_metadata, self, false);
 }
 
-/* L1's entry leads from one huge page to the other. */
+/* L1 changes a large entry from one huge page to the other. */
 TEST_F_TIMEOUT(remap, large_to_large, TIMEOUT)
 {
 	unsigned long rounds = scaled(LARGE_ROUNDS);

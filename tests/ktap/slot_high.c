@@ -2,10 +2,11 @@
 /*
  * Memslots at and above guest address 2^52
  *
- * KVM takes them, and a guest gets there by a page table of its own. The tree of a
- * radix guest has no room for them: stock looks up the lower 52 bits, so that such a
- * memslot appears below as well, in the place of what may be there. Ours has nothing
- * of it in the tree: KVM_RUN fails with EFAULT. In an HPT guest they are like others.
+ * KVM accepts them, and a guest reaches them by its own page table. The tree of
+ * a radix guest does not cover them: stock uses the lower 52 bits, and thus
+ * also maps such a memslot at the address below, over what may be there. The
+ * module never maps it in the tree: KVM_RUN fails with EFAULT. In an HPT guest
+ * they are like other memslots.
  */
 #include "ktap.h"
 
@@ -26,30 +27,30 @@
 
 #define MSR_IR		0x20
 
-#define OWN		0x0141		/* what pages hold at first */
+#define OWN		0x0141		/* initial contents of pages */
 #define VALUE		0x5a5a5a5a5a5a5a5aull
 
-#define MAPPED		"stock maps it where the lower 52 bits of its address lead"
-#define ASTRAY		"stock takes what a memslot below has, and reports it for this one"
+#define MAPPED		"stock maps it at the lower 52 bits of its address"
+#define ASTRAY		"stock reports dirty pages of a memslot below for this one"
 
-/* What became of an access. */
+/* The result of an access. */
 enum outcome {
 	DONE,
 	REFUSED,	/* KVM_RUN: EFAULT */
-	TO_EMULATE,	/* by the VMM, and the guest went on */
+	TO_EMULATE,	/* KVM_EXIT_MMIO; then the guest continued */
 };
 
 FIXTURE(high) {
 	struct vm *vm;
 	struct vcpu *vcpu;
 	size_t page;
-	__u64 gpa;		/* of the memslot */
+	__u64 gpa;		/* start of the memslot */
 	size_t size;
 	char *memory;
 	__u64 *bitmap;
-	__u64 at;		/* in the memslot, from 2^52 on */
-	__u64 low;		/* the lower 52 bits of that */
-	size_t nearby;		/* what the memslot has from there on, or less */
+	__u64 at;		/* address in the memslot, 2^52 or higher */
+	__u64 low;		/* lower 52 bits of @at */
+	size_t nearby;		/* size of the memslot from @at on, limited */
 };
 
 FIXTURE_VARIANT(high) {
@@ -75,7 +76,7 @@ FIXTURE_VARIANT_ADD(high, all_bits) {
 	GPA_ALL_HIGH + VM_DATA_GPA, SIZE, MIB, BACKING_SMALL
 };
 
-/* These have the guest's own memory below them, which they must not touch. */
+/* The lower 52 bits of these are addresses of the system slot. */
 FIXTURE_VARIANT_ADD(high, at) {
 	GPA_TREE_END, SIZE, 3 * MIB, BACKING_SMALL
 };
@@ -118,7 +119,7 @@ FIXTURE_SETUP(high)
 	self->vm = vm_create(&config);
 	self->vcpu = &self->vm->vcpu[0];
 	translate_vm(self->vm);
-	/* what is switched on later may never return: see slot_ioctls.c */
+	/* switching the log on later may never return: see slot_ioctls.c */
 	ASSERT_EQ(0, set_slot(self, self->gpa, KVM_MEM_LOG_DIRTY_PAGES));
 }
 
@@ -139,7 +140,7 @@ static __u64 word(const struct _test_data_high *self, __u64 gpa)
 	return *(__u64 *)hva(self, gpa);
 }
 
-/* An access that has not been done is given up. */
+/* Try one access, and abandon it if KVM refuses it. */
 static enum outcome try_access(struct vcpu *vcpu, enum guest_op op, __u64 ea, __u64 gpa,
 			       __u64 *value)
 {
@@ -158,10 +159,10 @@ static enum outcome try_access(struct vcpu *vcpu, enum guest_op op, __u64 ea, __
 		return REFUSED;
 	case KVM_EXIT_MMIO:
 		if (vcpu->run->mmio.phys_addr != gpa)
-			die("0x%llx to be emulated at 0x%llx", gpa,
+			die("access to 0x%llx exits as MMIO at 0x%llx", gpa,
 			    vcpu->run->mmio.phys_addr);
 		if (vcpu_run(vcpu, op))
-			die("the guest did not go on");
+			die("the guest did not continue");
 		return TO_EMULATE;
 	default:
 		die("access to 0x%llx: unexpected exit reason %d", gpa, ret);
@@ -173,7 +174,7 @@ static enum outcome store(struct _test_data_high *self, __u64 gpa, __u64 value)
 	return try_access(self->vcpu, GUEST_STORE, translate_ea(gpa), gpa, &value);
 }
 
-/* The value, or 0 if it was not loaded from memory. */
+/* Return the value, or 0 if the guest did not load it from memory. */
 static __u64 load(struct _test_data_high *self, __u64 gpa)
 {
 	__u64 value = 0;
@@ -217,7 +218,10 @@ TEST_F(high, is_not_mapped)
 	EXPECT_OURS(self->vm, word(self, self->at) == OWN, MAPPED);
 }
 
-/* From here on: what is mapped after all is like other memory. */
+/*
+ * In the tests below, what stock maps nevertheless must behave like other
+ * memory.
+ */
 TEST_F(high, stores_are_reported)
 {
 	bool done;
@@ -296,7 +300,7 @@ TEST_F(high, below)
 	EXPECT_EQ(TO_EMULATE, store(self, GPA_TREE_END - self->page, VALUE));
 }
 
-/* Another memslot, logged, where the lower 52 bits lead. */
+/* Add another logged memslot at the lower 52 bits of the address. */
 static char *add_neighbour(struct _test_data_high *self)
 {
 	char *memory = mem_alloc(self->nearby, BACKING_SMALL, NULL);
@@ -309,7 +313,7 @@ static char *add_neighbour(struct _test_data_high *self)
 	return memory;
 }
 
-/* Pages of the neighbour that the guest finds otherwise than it left them. */
+/* Count the neighbour's pages that lack the value which the guest stored. */
 static size_t differing(struct _test_data_high *self)
 {
 	size_t i, count = 0;
@@ -319,7 +323,7 @@ static size_t differing(struct _test_data_high *self)
 	return count;
 }
 
-/* Nothing that happens to the memslot concerns what is below it. */
+/* Changes of the high memslot must not affect the memslot below. */
 TEST_F(high, neighbour)
 {
 	char *below = add_neighbour(self);
@@ -339,7 +343,7 @@ TEST_F(high, neighbour)
 	mem_free(below, self->nearby);
 }
 
-/* The same; the neighbour's pages are not looked at before its log is. */
+/* The same, but without loads between the stores and the collection. */
 TEST_F(high, neighbour_is_reported)
 {
 	char *below = add_neighbour(self);
@@ -365,8 +369,8 @@ TEST_F(high, neighbour_is_reported)
 }
 
 /*
- * A processor that looks up the lower 52 bits finds the neighbour's page, and no one
- * is asked. Then it is the neighbour's that is stored to.
+ * A processor that translates only the lower 52 bits finds the neighbour's
+ * page, and no fault reaches KVM. The store then goes to the neighbour's page.
  */
 TEST_F(high, store_to_neighbour)
 {
@@ -388,10 +392,10 @@ TEST_F(high, store_to_neighbour)
 }
 
 /*
- * Below is the same memory, read-only. On stock a store above lets the guest write
- * below too: were it other memory, the frame's number would be that of both, ORed.
- * (Both are written first: where the host's entries differ in a bit that says so,
- * stock warns.)
+ * The slot below maps the same memory read-only. On stock a store to the high
+ * slot makes the page below writable too. (With different memory stock would
+ * map a frame whose number is the OR of both. The memset()s make the host's
+ * PTEs of both mappings dirty: stock WARNs where they differ in such a bit.)
  */
 TEST_F(high, read_only_below)
 {
@@ -417,11 +421,11 @@ TEST_F(high, read_only_below)
 	EXPECT_OURS(self->vm, store(self, self->at, VALUE) == REFUSED,
 		    "stock maps it by the read-only page below");
 	EXPECT_OURS(self->vm, store(self, self->low, ~VALUE) == REFUSED,
-		    "stock lets it be written below as well");
+		    "stock then makes it writable below as well");
 	EXPECT_OURS(self->vm, !*(__u64 *)(above + (self->at - self->gpa)), MAPPED);
 }
 
-/* Instructions. */
+/* The guest fetches instructions from there. */
 TEST_F(high, executed)
 {
 	struct kvm_regs regs;
@@ -441,7 +445,7 @@ TEST_F(high, executed)
 	EXPECT_OURS(self->vm, ret, MAPPED);
 }
 
-/* The guest's page table itself. */
+/* The guest's own page table is there. */
 TEST_F(high, page_table)
 {
 	__u64 value = 0;
@@ -459,7 +463,7 @@ TEST_F(high, page_table)
 	EXPECT_EQ(DONE, try_access(self->vcpu, GUEST_LOAD, 0, 0, &value));
 }
 
-/* What the host writes by itself does not go through the tree. */
+/* The host writes a VPA by its host address, without the guest's tree. */
 static void vpa_is_kept(struct __test_metadata *_metadata, struct vcpu *vcpu, __u64 gpa,
 			char *vpa, __u64 *bitmap, size_t page)
 {
@@ -478,9 +482,9 @@ static void vpa_is_kept(struct __test_metadata *_metadata, struct vcpu *vcpu, __
 	EXPECT_TRUE(test_bit(bitmap, page));
 	mem_drop(vpa, page_size());
 	vcpu_dispatch(vcpu);
-	EXPECT_OURS(vcpu->vm, vpa_yield_count(vpa), "stock goes on writing the old page");
+	EXPECT_OURS(vcpu->vm, vpa_yield_count(vpa), "stock keeps writing the old page");
 	area_unset_all(vcpu);
-	/* the same, when the guest asks for it */
+	/* the same, registered by the guest */
 	memset(vpa, 0, page_size());
 	area_put_length(vpa, VPA, VPA_LENGTH);
 	EXPECT_EQ(H_SUCCESS, h_register_vpa(vcpu, REG_VPA, vcpu->id, gpa));
@@ -494,7 +498,7 @@ TEST_F(high, area)
 		    (self->at - self->gpa) / self->page);
 }
 
-/* HPT guests: real addresses are those of the HPT's entries, up to 2^60. */
+/* HPT guests: HPTEs hold real addresses of up to 60 bits. */
 #define HPT_ALL_HIGH	(0xffull << 52)
 
 FIXTURE(hpt) {

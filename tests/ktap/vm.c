@@ -24,9 +24,12 @@
 
 #define KICK_SIGNAL	SIGUSR1
 #define NR_HUGEPAGES	"/proc/sys/vm/nr_hugepages"
-#define REPEATED	(64ul << 20)	/* bytes of memory that repeats */
+#define REPEATED	(64ul << 20)	/* size of a BACKING_REPEATED piece */
 
-/* Seconds in which any guest answers. A test that times out does not say why. */
+/*
+ * Seconds to wait for a guest. die() then names the vCPU; a test that runs into
+ * its own timeout reports no reason.
+ */
 #define PATIENCE	120
 
 #define KVM_VM_TYPE_HV	1
@@ -46,7 +49,7 @@
 #define HPT_GROUPS_ORDER (HPT_ORDER - HPT_GROUP_ORDER)
 #define HPT_GROUP_SIZE	8
 
-/* HPTEs of the virtual segment by which a guest in real mode is translated. */
+/* HPTEs of the VRMA segment, which translates guests in real mode. */
 #define VRMA_VSID	0x1ffffffull
 #define HPTE_V_1TB_SEG	0x4000000000000000ull
 #define HPTE_V_BOLTED	0x10ull
@@ -97,7 +100,7 @@ void write_file(const char *path, const char *text)
 	close(fd);
 }
 
-/* A partition of a hypervisor, as opposed to bare metal. */
+/* True if the host runs in a partition (LPAR), false on bare metal. */
 bool host_is_lpar(void)
 {
 	return access("/proc/device-tree/ibm,opal", F_OK) != 0;
@@ -117,10 +120,11 @@ static bool host_is_emulated(void)
 }
 
 /*
- * Who has invalidated a translation and waited for it sees no more stores by it,
- * and all C bits. Debian's QEMU does not wait on powernv: another CPU that has just
- * read the old entry may still store, and set C there. And what is loaded from can be
- * stored to, on QEMU 10, though C is clear.
+ * On exact hosts, once an invalidation is complete no CPU stores through the
+ * old translation and every C bit is in memory. Debian's QEMU does not wait for
+ * other CPUs on powernv: a CPU that has just read the old PTE may still store
+ * and set C there. And on QEMU 10 a translation cached by a load also permits
+ * stores, although C is clear.
  */
 bool host_is_exact(void)
 {
@@ -128,15 +132,15 @@ bool host_is_exact(void)
 }
 
 /*
- * Debian's QEMU does nothing on H_TLB_INVALIDATE on pseries: it drops all
- * translations whenever a vCPU leaves the guest, and none before.
+ * Debian's QEMU ignores H_TLB_INVALIDATE on pseries: it flushes all
+ * translations whenever a vCPU exits the guest, and only then.
  */
 bool host_keeps_stale_translations(void)
 {
 	return host_is_lpar() && !host_is_exact();
 }
 
-/* Number of VMs that the module tracks, -1 when it is not loaded. */
+/* Number of VMs that the module tracks, or -1 if it is not loaded. */
 long module_refcnt(void)
 {
 	return read_number("/sys/module/kvm_hv_ext/refcnt");
@@ -155,7 +159,9 @@ const char *backing_name(enum backing backing)
 	return names[backing];
 }
 
-/* Huge pages under the mapping that starts at mem, from its smaps entry. */
+/*
+ * Bytes in transparent huge pages of the mapping at @mem, from its smaps entry.
+ */
 static size_t thp_bytes(void *mem)
 {
 	FILE *file = fopen("/proc/self/smaps", "r");
@@ -175,7 +181,7 @@ static size_t thp_bytes(void *mem)
 	return kib * 1024;
 }
 
-/* Addresses for a mapping of its own that is aligned for huge pages. */
+/* Reserve an aligned address range for the caller to map with MAP_FIXED. */
 static void *reserve(size_t size, size_t align)
 {
 	char *mem = mmap(NULL, size + align, PROT_NONE,
@@ -237,13 +243,16 @@ static void *map_hugetlb(size_t size, const char **why)
 	}
 	if (mem == MAP_FAILED) {
 		munmap(at, size);
-		*why = "the host has no huge pages to give (hugetlb)";
+		*why = "the host has no free huge pages (hugetlb)";
 		return NULL;
 	}
 	return mem;
 }
 
-/* Pieces of REPEATED bytes: a process may have 65,530 mappings. */
+/*
+ * Map the same REPEATED bytes again and again. Pieces that large keep the
+ * process below its limit of 65,530 mappings.
+ */
 static void *map_repeated(size_t size, const char **why)
 {
 	size_t piece = size < REPEATED ? size : REPEATED, done;
@@ -256,7 +265,7 @@ static void *map_repeated(size_t size, const char **why)
 	if (fd < 0 || ftruncate(fd, piece) < 0 || fallocate(fd, 0, 0, piece) < 0) {
 		if (fd >= 0)
 			close(fd);
-		*why = "the host has no huge pages to give (hugetlb)";
+		*why = "the host has no free huge pages (hugetlb)";
 		return NULL;
 	}
 	mem = reserve(size, 1ul << 30);
@@ -323,7 +332,7 @@ static int check_extension(int fd, long cap)
 	return ret;
 }
 
-/* Why the host cannot run VMs of that MMU mode; NULL when it can. */
+/* Return why the host cannot run VMs in this MMU mode, or NULL if it can. */
 const char *vm_mmu_missing(enum vm_mmu mmu)
 {
 	int kvm = open_kvm();
@@ -342,7 +351,7 @@ static int vm_ioctl(struct vm *vm, unsigned long request, void *arg)
 	return ioctl(vm->fd, request, arg) < 0 ? -errno : 0;
 }
 
-/* Also takes a radix VM to HPT mode. Empties the HPT. */
+/* Allocate or clear the HPT. This also switches a radix VM to HPT mode. */
 int vm_alloc_hpt(struct vm *vm)
 {
 	__u32 order = HPT_ORDER;
@@ -391,7 +400,10 @@ struct hpte {
 	__u64 r;
 };
 
-/* What maps @ea to @gpa: a page, or the page of 16 MiB around it instead if so. */
+/*
+ * Return the HPTE that maps the page at @ea to @gpa. If @in_16m, the HPTE is
+ * for the 16 MiB page that contains @gpa.
+ */
 static struct hpte hpte_of(__u64 ea, __u64 gpa, bool in_16m)
 {
 	__u64 entry = HPT_GROUP_SIZE - 1 - (ea / page_size() >> HPT_GROUPS_ORDER);
@@ -442,7 +454,10 @@ void vm_map_hpt(struct vm *vm, __u64 gpa, size_t size)
 	vm_map_hpt_at(vm, gpa, gpa, size);
 }
 
-/* With pages of 64 KiB; false if the host does not take such an HPTE. */
+/*
+ * Map a 16 MiB page in a segment whose base page size is 64 KiB. Return false
+ * if the host refuses such an HPTE.
+ */
 bool vm_map_hpt_large(struct vm *vm, __u64 gpa)
 {
 	struct hpte hpte = hpte_of(gpa, gpa, true);
@@ -461,7 +476,10 @@ void vm_map_slots(struct vm *vm)
 		vm_map_hpt(vm, slot->gpa, slot->size);
 }
 
-/* HPTEs are left alone: those of a slot that is deleted wait for its return. */
+/*
+ * Leave HPTEs unchanged: those of a deleted slot apply again if it is
+ * recreated.
+ */
 int vm_set_memslot(struct vm *vm, unsigned int id, __u64 gpa, size_t size,
 		   void *hva, __u32 flags)
 {
@@ -479,7 +497,9 @@ int vm_set_memslot(struct vm *vm, unsigned int id, __u64 gpa, size_t size,
 	return ret;
 }
 
-/* Also maps new memory of an HPT guest, so no vCPU of one may run. */
+/*
+ * Also write HPTEs for new memory of an HPT guest; none of its vCPUs may run.
+ */
 int vm_set_slot(struct vm *vm, unsigned int id, __u64 gpa, size_t size,
 		void *hva, __u32 flags)
 {
@@ -514,7 +534,7 @@ int vm_get_dirty_log(struct vm *vm, __u32 id, void *bitmap)
 	return vm_ioctl(vm, KVM_GET_DIRTY_LOG, &log);
 }
 
-/* The bitmap begins at the page first. */
+/* Bit 0 of @bitmap is page @first of the slot. */
 int vm_clear_dirty_log(struct vm *vm, __u32 id, __u64 first, __u32 pages, void *bitmap)
 {
 	struct kvm_clear_dirty_log log = {
@@ -600,7 +620,7 @@ static void vcpu_create(struct vm *vm, int id)
 	vcpu->area = vm_area(vm, id);
 	vcpu_ioctl(vcpu, KVM_ENABLE_CAP, &papr, "KVM_CAP_PPC_PAPR");
 
-	/* Little-endian interrupts, so that an unexpected one can be reported. */
+	/* The little-endian guest can report only little-endian interrupts. */
 	ret = vcpu_get_one_reg(vcpu, KVM_REG_PPC_LPCR_64, &lpcr);
 	lpcr |= LPCR_ILE;
 	if (!ret)
@@ -621,24 +641,27 @@ static void vm_init_mmu(struct vm *vm, enum vm_mmu mmu)
 	if (ret)
 		die("KVM_PPC_ALLOCATE_HTAB: %s", strerror(-ret));
 	ret = vm_set_mmu(vm, mmu);
-	/* A processor that knows no other mode refuses to choose. */
+	/* ENODEV: this processor has only one MMU mode. */
 	if (ret && ret != -ENODEV)
 		die("KVM_PPC_CONFIGURE_V3_MMU: %s", strerror(-ret));
 }
 
-/* Only makes pthread_kill() interrupt KVM_RUN. */
+/* Without a handler, pthread_kill() would not interrupt KVM_RUN. */
 static void kick_handler(int signal)
 {
 	(void)signal;
 }
 
-/* Fails a run on stock, or on ours, that is not about what it says it is about. */
+/*
+ * Abort a "stock" run if the module tracks the VM, an "ours" run if it does
+ * not.
+ */
 static void check_subject(const struct vm *vm)
 {
 	const char *subject = getenv("KTAP_SUBJECT"), *other = vm->ours ? "stock" : "ours";
 
 	if (subject && !strcmp(subject, other))
-		die("a new VM is not %s, but the run is", other);
+		die("new VMs are on %s, contrary to KTAP_SUBJECT", other);
 }
 
 struct vm *vm_create(const struct vm_config *config)
@@ -687,7 +710,7 @@ struct vm *vm_create(const struct vm_config *config)
 	return vm;
 }
 
-/* The memory under slots other than the system slot is the caller's. */
+/* The caller frees the memory of all slots other than the system slot. */
 void vm_destroy(struct vm *vm)
 {
 	unsigned int i;
@@ -701,7 +724,9 @@ void vm_destroy(struct vm *vm)
 	free(vm);
 }
 
-/* How KVM_RUN came back: 0 when the guest's command is done. */
+/*
+ * Return the exit reason of KVM_RUN, or 0 if the guest completed its command.
+ */
 static int vcpu_exit(struct vcpu *vcpu)
 {
 	struct kvm_run *run = vcpu->run;
@@ -762,7 +787,7 @@ size_t area_list(struct guest_area *area, __u64 addr, __u64 stride, size_t count
 	return area->count;
 }
 
-/* As many commands as the list needs. */
+/* Split the accesses into as many commands as needed. */
 static void vcpu_access_pages(struct vcpu *vcpu, enum guest_op op, __u64 addr,
 			      __u64 stride, size_t count, __u64 value)
 {
@@ -864,7 +889,7 @@ void vcpu_stop(struct vcpu *vcpu)
 	vcpu->run->immediate_exit = 0;
 }
 
-/* Returns when each vCPU that runs on a thread has left the guest since the call. */
+/* Make each vCPU that runs on a thread exit the guest at least once. */
 void vm_kick(struct vm *vm)
 {
 	unsigned long before[GUEST_MAX_VCPUS];
@@ -892,7 +917,7 @@ void vm_kick(struct vm *vm)
 	}
 }
 
-/* Has a vCPU that runs GUEST_SERVE do its stores; returns when they are done. */
+/* Make a vCPU that runs GUEST_SERVE do its stores, and wait until it has. */
 void area_serve(struct guest_area *area)
 {
 	__u64 request = area->request + 1, served;
@@ -901,7 +926,7 @@ void area_serve(struct guest_area *area)
 	__atomic_store_n(&area->request, request, __ATOMIC_SEQ_CST);
 	while ((served = __atomic_load_n(&area->served, __ATOMIC_SEQ_CST)) != request) {
 		if (time(NULL) > give_up)
-			die("in %d s the guest has not come from request %llu to %llu",
+			die("after %d s the guest has served request %llu, not yet %llu",
 			    PATIENCE, served, request);
 		sched_yield();
 	}
@@ -912,7 +937,7 @@ void area_stop(struct guest_area *area)
 	__atomic_store_n(&area->stop, 1, __ATOMIC_RELAXED);
 }
 
-/* Stores done so far by a vCPU that runs GUEST_CHURN. */
+/* Number of stores done by a vCPU that runs GUEST_CHURN. */
 __u64 area_progress(const struct guest_area *area)
 {
 	return __atomic_load_n(&area->progress, __ATOMIC_RELAXED);
