@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A part of a test that may never end, in a process of its own
+ * Runs a part of a test that may hang in a process of its own
  */
 #define _GNU_SOURCE
 #include "apart.h"
@@ -14,11 +14,14 @@
 
 #include "vm.h"
 
-/* Seconds that a step may take, and a process to end after a signal. */
+/* Seconds allowed for one step, and for a process to end after SIGKILL. */
 #define PATIENCE	5
 #define POLLS_PER_S	100
 
-/* One that was given up keeps a CPU busy: what is timed then proves nothing. */
+/*
+ * A process that cannot be killed keeps a CPU busy: later timing proves
+ * nothing.
+ */
 static bool *given_up;
 
 static void *map_shared(size_t size)
@@ -31,7 +34,10 @@ static void *map_shared(size_t size)
 	return mem;
 }
 
-/* Before the harness forks: all tests of a program know. */
+/*
+ * A constructor runs before the harness forks, so that all tests share the
+ * flag.
+ */
 static void __attribute__((constructor)) share(void)
 {
 	given_up = map_shared(sizeof(*given_up));
@@ -45,7 +51,7 @@ void apart_done(struct apart *a, long result)
 	__atomic_add_fetch(&a->steps, 1, __ATOMIC_SEQ_CST);
 }
 
-/* True if the process ends before it has done nothing for too long. */
+/* Wait for the process. Return false if it completes no step for too long. */
 static bool await(pid_t pid, int *status, const struct apart *a)
 {
 	unsigned int polls = 0, steps = 0, now;
@@ -82,14 +88,17 @@ bool apart_run(struct apart *result, void (*part)(struct apart *a, const void *a
 
 	*result = (struct apart){ 0 };
 	if (*given_up) {
-		fputs("# not begun: an earlier part has not ended\n", stderr);
+		fputs("# not started: an earlier part still hangs\n", stderr);
 		return false;
 	}
 	pid = fork();
 	if (pid < 0)
 		die("fork: %m");
 	if (!pid) {
-		/* who reads the suite's output waits for all that have it open */
+		/*
+		 * readers of the suite's output wait until no process has it
+		 * open
+		 */
 		setpgid(0, 0);
 		dup2(messages, STDOUT_FILENO);
 		dup2(messages, STDERR_FILENO);

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The per-vCPU areas (VPA, DTL, SLB shadow) as guests, programs and the host
- * see them
+ * Access to per-vCPU areas (VPA, DTL, SLB shadow) as guest, VMM and host
  */
 #include "area.h"
 
@@ -63,7 +62,7 @@ void vcpu_dispatch(struct vcpu *vcpu)
 		die("vCPU %d: unexpected exit reason %d", vcpu->id, reason);
 }
 
-/* KVM_RUN may come back without having entered: the guest itself has to tell. */
+/* KVM_RUN may return without having entered: wait for the guest to respond. */
 void vcpu_reenter(struct vcpu *vcpu)
 {
 	vm_kick(vcpu->vm);
@@ -83,7 +82,7 @@ __u64 vpa_dtl_index(const void *vpa)
 				       __ATOMIC_ACQUIRE));
 }
 
-/* Entries in a log that was zeroed before. */
+/* Count the entries written to a DTL whose memory was zeroed before. */
 unsigned int dtl_count_entries(const void *dtl, size_t length)
 {
 	const __u8 *entry = dtl, *end = entry + length;

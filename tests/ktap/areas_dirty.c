@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What the host writes into per-vCPU areas, in the dirty log
+ * Dirty logging of the host's stores to per-vCPU areas
  *
- * The guest never touches the logged slot, so that its log shows the host's
- * own stores and nothing else. Stock never reports a DTL.
+ * The guest never touches the logged slot, so that the log contains only the
+ * host's own stores. Stock never reports a DTL.
  */
 #include "ktap.h"
 
@@ -16,7 +16,7 @@
 #define NR_VCPUS	GUEST_MAX_VCPUS
 #define NR_PAGES	64
 
-/* Pages of the first vCPU's areas; those of the others follow. */
+/* Pages of the first vCPU's areas; the other vCPUs use the pages after them. */
 #define VPA_PAGE	8
 #define SLB_PAGE	24
 #define DTL_PAGE	40
@@ -76,7 +76,7 @@ static void *hva(const struct _test_data_dirty *self, size_t page)
 	return self->l->memory + page * self->l->page;
 }
 
-/* All three, n pages after those of the first vCPU. */
+/* Register all three areas, @n pages after those of the first vCPU. */
 static void set_areas(struct _test_data_dirty *self, struct vcpu *vcpu,
 		      unsigned int n)
 {
@@ -87,8 +87,8 @@ static void set_areas(struct _test_data_dirty *self, struct vcpu *vcpu,
 }
 
 /*
- * The pages that a collection must report. Of those in lost it is known that
- * stock does not report them.
+ * Collect, and expect exactly the pages in @want. Stock is known not to report
+ * those in @lost.
  */
 static void expect_pages(struct __test_metadata *_metadata,
 			 struct _test_data_dirty *self, __u64 want, __u64 lost)
@@ -107,7 +107,7 @@ static void expect_pages(struct __test_metadata *_metadata,
 		       got & ~want);
 }
 
-/* A collection reports what was written since the one before, and only that. */
+/* A collection reports exactly what was written since the previous one. */
 TEST_F(dirty, registered)
 {
 	unsigned int i;
@@ -157,7 +157,7 @@ TEST_F(dirty, slb_shadow)
 	expect_pages(_metadata, self, VPAS, 0);
 }
 
-/* A log of one entry: every entry is written where the last one was. */
+/* A DTL of one entry: the host writes each entry over the previous one. */
 TEST_F(dirty, dtl_of_1_entry)
 {
 	unsigned int i;
@@ -171,7 +171,7 @@ TEST_F(dirty, dtl_of_1_entry)
 	}
 }
 
-/* Collected before or after it is unregistered, by program or guest. */
+/* Collect after and before the VMM unregisters the areas. */
 TEST_F(dirty, unregistered)
 {
 	set_areas(self, self->vcpu, 0);
@@ -234,7 +234,7 @@ TEST_F(dirty, replaced)
 	vcpu_dispatch(self->vcpu);
 	expect_pages(_metadata, self, VPAS << 1 | DTLS << 1, DTLS << 1);
 
-	/* Not applied yet: the old ones are what was written. */
+	/* The new areas are not applied yet: only the old ones were written. */
 	vcpu_dispatch(self->vcpu);
 	set_areas(self, self->vcpu, 2);
 	expect_pages(_metadata, self, VPAS << 1 | DTLS << 1, DTLS << 1);
@@ -242,7 +242,7 @@ TEST_F(dirty, replaced)
 	expect_pages(_metadata, self, VPAS << 2 | DTLS << 2, DTLS << 2);
 }
 
-/* Only the last of several requests is ever applied. */
+/* KVM applies only the last of several requests. */
 TEST_F(dirty, replaced_before_applied)
 {
 	unsigned int i;
@@ -253,7 +253,7 @@ TEST_F(dirty, replaced_before_applied)
 	expect_pages(_metadata, self, VPAS << 3 | DTLS << 3, DTLS << 3);
 }
 
-/* The same place once more, which starts it from the beginning. */
+/* Register the same address again, which restarts the area. */
 TEST_F(dirty, registered_again)
 {
 	area_put_length(hva(self, VPA_PAGE), VPA, VPA_LENGTH);
@@ -300,7 +300,7 @@ TEST_F(dirty, copy_faulted_then_unregistered)
 	expect_pages(_metadata, self, 0, 0);
 }
 
-/* What was written before logging began, and is not collected yet. */
+/* Stores from before logging began are reported by the first collection. */
 TEST_F(dirty, logged_later)
 {
 	set_areas(self, self->vcpu, 0);
@@ -313,7 +313,7 @@ TEST_F(dirty, logged_later)
 	expect_pages(_metadata, self, VPAS | DTLS, DTLS);
 }
 
-/* Each slot's log has its own areas, and a slot without a log has none. */
+/* A slot's log reports only areas in that slot. */
 TEST_F(dirty, slot_by_slot)
 {
 	__u64 other = VM_DATA_GPA + self->l->size, bitmap;
@@ -332,7 +332,7 @@ TEST_F(dirty, slot_by_slot)
 		XFAIL(bitmap = 1, "stock does not report a DTL");
 	EXPECT_EQ(1, bitmap);
 
-	/* The other way round. */
+	/* Swap the two areas. */
 	ASSERT_EQ(0, area_set(self->vcpu, VPA, other, 0));
 	ASSERT_EQ(0, area_set(self->vcpu, DTL, gpa_of(self, DTL_PAGE),
 			      DTL_LENGTH));
@@ -358,7 +358,7 @@ TEST_F(dirty, vcpu_by_vcpu)
 	expect_pages(_metadata, self, 0, 0);
 }
 
-/* A page with areas of both. */
+/* Areas of two vCPUs on one page. */
 TEST_F(dirty, shared_page)
 {
 	__u64 gpa = gpa_of(self, VPA_PAGE);
@@ -372,7 +372,7 @@ TEST_F(dirty, shared_page)
 	expect_pages(_metadata, self, 0, 0);
 }
 
-/* An area is unregistered by one thread while another collects. */
+/* A thread that unregisters areas while the main thread collects. */
 struct unregister {
 	struct vcpu *vcpu;
 	pthread_barrier_t barrier;
@@ -399,13 +399,13 @@ static void busy_wait(unsigned long turns)
 }
 
 /*
- * The write comes before the collection begins, so that collection must report
- * it, whenever during it the area is unregistered; else the page of a guest
- * that was stopped before would be missing in the last round of a migration.
+ * The host stores before the collection begins, so that collection must report
+ * the store, no matter when the area is unregistered meanwhile. Otherwise the
+ * last round of a migration, after the guest was stopped, would miss the page.
  */
 TEST_F_TIMEOUT(dirty, unregistered_during_collection, TIMEOUT)
 {
-	/* The last one: a collection takes longest to come to it. */
+	/* A collection reaches the last vCPU last, which widens the race. */
 	struct unregister u = { .vcpu = &self->vm->vcpu[NR_VCPUS - 1] };
 	unsigned long races = scaled(RACES), race;
 	unsigned long vpas_late = 0, dtls_late = 0;
@@ -423,7 +423,7 @@ TEST_F_TIMEOUT(dirty, unregistered_during_collection, TIMEOUT)
 		pthread_barrier_wait(&u.barrier);
 		vpas_late += !test_bit(self->l->bitmap, VPA_PAGE);
 		dtls_late += !test_bit(self->l->bitmap, DTL_PAGE);
-		/* Nothing is left for the next race. */
+		/* Collect the rest before the next race. */
 		ASSERT_EQ(0, logged_vm_collect(self->l));
 	}
 	atomic_store(&u.stop, true);

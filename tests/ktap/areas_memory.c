@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Per-vCPU areas whose memory goes away, comes back, or comes late
+ * Per-vCPU areas whose memory is unmapped, replaced, or added late
  *
- * The host must write the memory that the guest sees, and no other. Stock looks
- * at the memory once, when the area is registered, and writes that page ever
- * after; memory that is not there at that time is never looked at again.
+ * The host must write the page that the guest sees, and no other. Stock looks
+ * up the page once, when the area is registered, and keeps writing that page;
+ * if there is no memory at that time, stock never looks again.
  */
 #include "ktap.h"
 
@@ -99,7 +99,7 @@ static bool changed(const struct _test_data_memory *self)
 	return memcmp(self->before, self->l->memory, self->l->size) != 0;
 }
 
-/* Does a dispatch change the two pages that the guest sees? */
+/* Does a dispatch change VPA and DTL in the pages that the guest sees? */
 static bool written_by_dispatch(struct _test_data_memory *self)
 {
 	__u32 count = vpa_yield_count(self->vpa);
@@ -118,7 +118,7 @@ static bool initialised(const struct _test_data_memory *self)
 	return ((__u8 *)self->vpa)[VPA_STATUS] & VPA_STATUS_SHARED;
 }
 
-/* The guest may register an SLB shadow only if its VPA is registered. */
+/* The hypercall succeeds only if KVM considers the VPA to be registered. */
 static long ask_for_slb(struct _test_data_memory *self)
 {
 	__u64 gpa = GUEST_AREA(GUEST_MAX_VCPUS);
@@ -127,9 +127,11 @@ static long ask_for_slb(struct _test_data_memory *self)
 	return h_register_vpa(self->vcpu, REG_SLB, 0, gpa);
 }
 
-#define STALE	"stock goes on writing the page it found at registration"
+#define STALE	"stock keeps writing the page it found at registration"
 
-/* Pages that are held by a pipe after the process has lost them. */
+/*
+ * Let a pipe hold pages, so that they can be read after the process drops them.
+ */
 static void hold(int pipe[2], void *page, size_t size)
 {
 	struct iovec iov = { page, size };
@@ -154,7 +156,7 @@ static void read_held(int pipe[2], void *copy, size_t size)
 	close(pipe[1]);
 }
 
-/* What the host writes is in the page that is there now. */
+/* The host must write to the new page, not to the one that was dropped. */
 TEST_F(memory, dropped)
 {
 	size_t page = self->l->page;
@@ -180,7 +182,7 @@ TEST_F(memory, dropped)
 	free(held);
 	EXPECT_OURS(self->vm, written && !old_written, STALE);
 
-	/* And where the guest sees it. */
+	/* The guest sees it too. */
 	if (variant->mmu == VM_MMU_RADIX)
 		EXPECT_EQ(*(__u64 *)(self->vpa + VPA_DTL_INDEX),
 			  vcpu_load(&self->vm->vcpu[1],
@@ -191,7 +193,7 @@ TEST_F(memory, dropped)
 		    "stock does not report a DTL");
 }
 
-/* The file has lost the page, which is what a balloon does to shared memory. */
+/* A hole in the file, as a balloon device punches it into shared memory. */
 TEST_F(memory, hole_punched)
 {
 	if (variant->backing != BACKING_MEMFD)
@@ -204,8 +206,8 @@ TEST_F(memory, hole_punched)
 }
 
 /*
- * Dropped again and again while a vCPU runs: whatever it was doing, the host
- * ends up with the page that is there.
+ * Drop the memory repeatedly while a vCPU runs. The host must always end up
+ * writing the present page.
  */
 TEST_F_TIMEOUT(memory, dropped_while_running, TIMEOUT)
 {
@@ -225,7 +227,7 @@ TEST_F_TIMEOUT(memory, dropped_while_running, TIMEOUT)
 		stale += vpa_yield_count(self->vpa) == count;
 	}
 	vcpu_stop(self->vcpu);
-	TH_LOG("%lu of %lu times the host wrote a page that had gone", stale,
+	TH_LOG("the host wrote a dropped page %lu of %lu times", stale,
 	       rounds);
 	EXPECT_OURS(self->vm, stale == 0, STALE);
 }
@@ -251,7 +253,7 @@ TEST_F(memory, slot_deleted)
 	self->dtl = other + DTL_PAGE * self->l->page;
 	EXPECT_OURS(self->vm, written_by_dispatch(self) && !changed(self), STALE);
 
-	/* Nothing of that needs more than to unregister. */
+	/* After all this, unregistering works as usual. */
 	area_unset_all(self->vcpu);
 	memcpy(self->before, other, self->l->size);
 	vcpu_dispatch(self->vcpu);
@@ -272,13 +274,13 @@ TEST_F(memory, slot_moved)
 	vcpu_dispatch(self->vcpu);
 	EXPECT_OURS(self->vm, !changed(self), STALE);
 
-	/* Areas where the slot is now are as good as any. */
+	/* Areas at the new address of the slot work. */
 	ASSERT_EQ(0, area_set(self->vcpu, VPA, away, 0));
 	ASSERT_EQ(0, area_set(self->vcpu, DTL, 0, 0));
 	vcpu_dispatch(self->vcpu);
 	EXPECT_LT(1, vpa_yield_count(self->l->memory));
 
-	/* And so are the old ones when it is back. */
+	/* The old areas work again once the slot is back. */
 	set_areas(self, self->vcpu);
 	vcpu_dispatch(self->vcpu);
 	memset(self->l->memory, 0, self->l->size);
@@ -296,7 +298,7 @@ TEST_F(memory, slot_added_later)
 	vcpu_dispatch(self->vcpu);
 	EXPECT_EQ(gpa_of(self, VPA_PAGE), area_get(self->vcpu, VPA).addr);
 	EXPECT_EQ(DTL_LENGTH, area_get(self->vcpu, DTL).length);
-	/* For the guest it is not registered. */
+	/* For the guest's hypercalls the VPA is not registered. */
 	EXPECT_EQ(H_RESOURCE, ask_for_slb(self));
 
 	ASSERT_EQ(0, set_slot(self, VM_DATA_GPA, self->l->size,
@@ -304,7 +306,7 @@ TEST_F(memory, slot_added_later)
 	EXPECT_OURS(self->vm, written_by_dispatch(self) && initialised(self),
 		    "stock never looks again for memory that was missing");
 
-	/* The cure that helps stock too: another value, and back. */
+	/* Setting another value and the same again helps on stock too. */
 	area_unset_all(self->vcpu);
 	vcpu_dispatch(self->vcpu);
 	memset(self->l->memory, 0, self->l->size);
@@ -312,7 +314,7 @@ TEST_F(memory, slot_added_later)
 	EXPECT_TRUE(written_by_dispatch(self) && initialised(self));
 }
 
-/* It comes while the vCPU runs, which it never stops to do. */
+/* The slot is added while the vCPU runs a command that does not end. */
 TEST_F(memory, slot_added_while_running)
 {
 	ASSERT_EQ(0, set_slot(self, VM_DATA_GPA, 0, self->l->memory));
@@ -328,7 +330,7 @@ TEST_F(memory, slot_added_while_running)
 	vcpu_stop(self->vcpu);
 }
 
-/* Memory that cannot be written, then can: by the same value once more. */
+/* Read-only memory becomes writable; the VMM sets the same value again. */
 TEST_F(memory, writable_later)
 {
 	ASSERT_EQ(0, mprotect(self->l->memory, self->l->size, PROT_READ));
@@ -343,7 +345,7 @@ TEST_F(memory, writable_later)
 		    "stock never looks again for memory that was missing");
 }
 
-/* And, where there are pages already, by itself. */
+/* The same for an area that was in use, where the module retries by itself. */
 TEST_F(memory, read_only_for_a_while)
 {
 	__u32 count;
@@ -360,11 +362,14 @@ TEST_F(memory, read_only_for_a_while)
 	ASSERT_EQ(0, mprotect(self->l->memory, self->l->size,
 			      PROT_READ | PROT_WRITE));
 	EXPECT_TRUE(written_by_dispatch(self));
-	/* It goes on where it was: this is no new registration. */
+	/* The yield count continues: this is not a new registration. */
 	EXPECT_LT(count, vpa_yield_count(self->vpa));
 }
 
-/* A child has a copy; parent and guest have the page that the host writes. */
+/*
+ * After fork() the host must write the page of parent and guest, not the
+ * child's.
+ */
 TEST_F(memory, forked)
 {
 	bool written, child_changed;
@@ -385,7 +390,7 @@ TEST_F(memory, forked)
 			_exit(2);
 		_exit(changed(self));
 	}
-	/* The parent gets a page of its own, if it has not one already. */
+	/* Break copy-on-write in the parent. */
 	memset(self->vpa + VPA_LENGTH, 1, 1);
 	memset(self->dtl + DTL_LENGTH, 1, 1);
 	written = written_by_dispatch(self) && written_by_dispatch(self);
@@ -399,7 +404,7 @@ TEST_F(memory, forked)
 	close(go[1]);
 }
 
-/* Pages pinned now, by anybody. */
+/* Number of pages pinned now in the whole system. */
 static long count_pins(void)
 {
 	long acquired = 0, released = 0;
@@ -419,7 +424,7 @@ static long count_pins(void)
 	return acquired - released;
 }
 
-/* Every state an area can be in when its VM ends. */
+/* Destroy VMs with areas in every possible state. */
 TEST_F_TIMEOUT(memory, no_pin_left, TIMEOUT)
 {
 	struct vm_config config = { .nr_vcpus = NR_VCPUS, .mmu = variant->mmu };
@@ -439,7 +444,7 @@ TEST_F_TIMEOUT(memory, no_pin_left, TIMEOUT)
 		if (i & 1) {
 			vcpu_dispatch(&other.vm->vcpu[0]);
 			during = count_pins();
-			/* A vCPU's three areas are on a page each. */
+			/* Each of the three areas is on a page of its own. */
 			EXPECT_EQ(before + 3, during);
 		}
 		if (i & 2)
@@ -457,7 +462,7 @@ TEST_F_TIMEOUT(memory, no_pin_left, TIMEOUT)
 	}
 }
 
-/* A process with running vCPUs is killed, no matter what it does. */
+/* Kill a process at a random time while its vCPUs run. */
 TEST_F_TIMEOUT(memory, no_pin_left_when_killed, TIMEOUT)
 {
 	struct vm_config config = { .nr_vcpus = NR_VCPUS, .mmu = variant->mmu };

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Everybody registers per-vCPU areas at once, and no store of the host is lost
+ * Concurrent registration of per-vCPU areas; no store of the host may be lost
  *
- * Four vCPUs register and unregister areas on themselves and on each other, a
+ * Four vCPUs register and unregister areas of their own and of each other, one
  * thread does so by ONE_REG, and another collects the dirty log and copies what
  * it reports, as a migration does. The guest never touches the memory itself.
- * Now and then all vCPUs are stopped: then the copy must equal the memory, so
- * that whatever the host has written since the last time was reported.
+ * From time to time the test stops all vCPUs. Then the copy must equal the
+ * memory: the log has reported all stores of the host since the last stop.
  *
- * It lasts 10 seconds at 100 percent.
+ * The test takes 10 seconds at a scale of 100 percent.
  */
 #include "ktap.h"
 
@@ -22,13 +22,16 @@
 #define SECONDS		10
 #define TIMEOUT		300
 
-/* Two places a page; in turn for VPAs, DTLs, SLB shadows and wrong calls. */
+/*
+ * Two places per page; ranges of places for VPAs, DTLs, SLB shadows, wrong
+ * calls.
+ */
 #define NR_PLACES	16
 #define NR_KINDS	(NR_AREAS + 1)
 #define PAGES_OF_KIND	(NR_PLACES / 2)
 #define NR_PAGES	(NR_KINDS * PAGES_OF_KIND)
 
-#define COLLECTIONS	8	/* between two stops */
+#define COLLECTIONS	8	/* from one stop of the vCPUs to the next */
 #define DTL_LENGTH	(10 * DTL_ENTRY)
 #define SLB_LENGTH	256
 
@@ -76,7 +79,9 @@ static size_t place(const struct _test_data_stress *self, unsigned int kind,
 	return (kind * NR_PLACES + n) * self->stride;
 }
 
-/* The host writes its first entry over the length of a log. */
+/*
+ * Restore the lengths: the host overwrites that of a DTL with its first entry.
+ */
 static void put_lengths(struct _test_data_stress *self)
 {
 	static const __u32 length[] = {
@@ -94,7 +99,10 @@ static void put_lengths(struct _test_data_stress *self)
 		}
 }
 
-/* A program, which gets hold of a vCPU only while that is not running. */
+/*
+ * A VMM's ONE_REG calls: the vCPU mutex delays each until the vCPU leaves
+ * KVM_RUN.
+ */
 static void *program_thread(void *arg)
 {
 	struct _test_data_stress *self = arg;
@@ -117,7 +125,7 @@ static void *program_thread(void *arg)
 		gpa = area_get(vcpu, area).addr;
 		if (gpa && (gpa < VM_DATA_GPA ||
 			    gpa >= VM_DATA_GPA + self->l->size))
-			die("area %d is at %llx, where nobody puts one", area,
+			die("area %d is at %llx, where no call puts one", area,
 			    gpa);
 		self->gets++;
 		usleep(100);
@@ -141,7 +149,7 @@ static void collect_and_copy(struct __test_metadata *_metadata,
 	}
 }
 
-/* Pages written and not reported; each is counted once. */
+/* Count the pages that were written but not reported, each once. */
 static void compare(struct _test_data_stress *self)
 {
 	size_t page, at;
@@ -206,13 +214,13 @@ TEST_F_TIMEOUT(stress, all_at_once, TIMEOUT)
 	EXPECT_LT(0, refused);
 	EXPECT_LT(0, self->sets);
 	EXPECT_LT(0, self->reported[VPA]);
-	/* The host has no reason to write there. */
+	/* The host never writes to these pages. */
 	EXPECT_EQ(0, self->missed[SLB]);
 	EXPECT_EQ(0, self->reported[SLB]);
 	EXPECT_EQ(0, self->missed[NR_AREAS]);
 	EXPECT_EQ(0, self->reported[NR_AREAS]);
 	if (self->missed[DTL] && may_xfail(self->vm))
-		XFAIL(return, "stock does not report a DTL, nor always a VPA that is unregistered");
+		XFAIL(return, "stock never reports a DTL, and misses some VPAs that are unregistered");
 	EXPECT_LT(0, self->reported[DTL]);
 	EXPECT_EQ(0, self->missed[VPA]);
 	EXPECT_EQ(0, self->missed[DTL]);

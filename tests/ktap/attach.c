@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Loading, unloading, and which VMs are whose
+ * Loading, unloading, and which VMs the module tracks
  *
- * VMs that exist when the module is inserted stay on stock; those created
- * afterwards are ours, and hold the module. Whose a VM is, is judged by what
- * it does: ours keeps its dirty bits when the copy to userspace faults,
- * invalidates many pages at once, and offers manual protection.
+ * VMs that exist when the module is inserted stay on stock. The module tracks
+ * VMs created afterwards, and each of them holds a reference to it. A tracked
+ * VM is recognised by its behaviour: it keeps its dirty bits when the copy to
+ * userspace faults, invalidates many pages at once, and offers manual
+ * protection.
  */
 #include "ktap.h"
 
@@ -54,7 +55,7 @@ static void dirty_all(struct logged_vm *l)
 	vcpu_store_pages(&l->vm->vcpu[0], VM_DATA_GPA, l->page, l->pages, 1);
 }
 
-/* Bits that are reported after a collection whose copy faulted. */
+/* Number of pages reported after a collection whose copy faulted. */
 static size_t bits_after_fault(struct logged_vm *l)
 {
 	int ret;
@@ -126,7 +127,10 @@ TEST_F_TIMEOUT(attach, vms_of_before_stay_on_stock, TIMEOUT)
 	logged_vm_destroy(before);
 }
 
-/* Insertions one after the other, each with a VM that lives through the next. */
+/*
+ * Insert the module repeatedly, each time with a VM that was created without
+ * it.
+ */
 TEST_F_TIMEOUT(attach, generations, TIMEOUT)
 {
 	struct logged_vm *stock = create(), *ours;
@@ -148,7 +152,7 @@ TEST_F_TIMEOUT(attach, generations, TIMEOUT)
 	logged_vm_destroy(stock);
 }
 
-/* A VM lives as long as anything refers to it. */
+/* The VM exists until its last reference is dropped. */
 TEST_F_TIMEOUT(attach, held_by_another_process, TIMEOUT)
 {
 	struct logged_vm *l;
@@ -213,7 +217,7 @@ TEST_F_TIMEOUT(attach, held_by_mapping, TIMEOUT)
 	EXPECT_EQ(0, module_remove());
 }
 
-/* A VM whose creation was not finished leaves nothing behind. */
+/* A failed KVM_CREATE_VM, and a VM without vCPUs, leak no reference. */
 TEST_F_TIMEOUT(attach, bare_vm, TIMEOUT)
 {
 	int kvm = open("/dev/kvm", O_RDWR), vm;
@@ -267,7 +271,7 @@ TEST_F_TIMEOUT(attach, parameters, TIMEOUT)
 	EXPECT_EQ(0, module_remove());
 }
 
-/* One owner per function: who comes second is refused, whole. */
+/* Only one can redirect a function: the second one fails to load completely. */
 TEST_F_TIMEOUT(attach, function_held_by_live_patch, TIMEOUT)
 {
 	struct logged_vm *l;
@@ -287,7 +291,7 @@ TEST_F_TIMEOUT(attach, function_held_by_live_patch, TIMEOUT)
 	EXPECT_EQ(0, module_remove());
 }
 
-/* Functions that are redirected, most of which ours calls to have the rest done. */
+/* Some redirected functions; most of the replacements call the original. */
 #define PROBES	"r:ktap_free kvm_hv:kvmppc_free_radix\n" \
 		"r:ktap_map kvm_hv:kvmppc_book3s_instantiate_page\n" \
 		"r:ktap_write kvm_hv:kvmppc_create_pte\n" \
@@ -306,8 +310,8 @@ static void work(struct __test_metadata *_metadata)
 }
 
 /*
- * Who traces returns has put an address of its own into LR. Each may come before our
- * redirect or after it.
+ * Return probes replace the return address in LR. Set them before and after the
+ * module's redirects.
  */
 TEST_F_TIMEOUT(attach, returns_probed, TIMEOUT)
 {
@@ -349,7 +353,7 @@ TEST_F_TIMEOUT(attach, graph_traced, TIMEOUT)
 	write_file(TRACEFS "set_ftrace_filter", "");
 }
 
-/* Creates, runs and destroys VMs, and checks each of them. */
+/* A thread that creates, checks and destroys VMs. */
 struct churner {
 	pthread_t thread;
 	atomic_bool *stop;
@@ -384,7 +388,7 @@ static void *churner_thread(void *arg)
 	return NULL;
 }
 
-/* A VM from before the first insertion, which never stops. */
+/* A VM created before the first insertion, in use all the time. */
 static void *survivor_thread(void *arg)
 {
 	struct churner *c = arg;
@@ -392,7 +396,7 @@ static void *survivor_thread(void *arg)
 
 	while (!atomic_load(c->stop)) {
 		if (bits_after_fault(l))
-			die("a VM of before is no longer on stock");
+			die("a VM created before the module is no longer on stock");
 		dirty_all(l);
 		if (logged_vm_collect(l) || logged_vm_count(l) != l->pages)
 			die("%zu of %zu pages reported", logged_vm_count(l),
@@ -404,7 +408,7 @@ static void *survivor_thread(void *arg)
 	return NULL;
 }
 
-/* Until one of the threads has a VM of ours. */
+/* Wait until the module tracks a VM of one of the threads. */
 static void wait_for_use(void)
 {
 	unsigned int i;
@@ -413,7 +417,10 @@ static void wait_for_use(void)
 		usleep(1000);
 }
 
-/* Every second time whenever it comes, else with a VM of ours there. */
+/*
+ * Remove the module after a fixed delay, or every other time while it tracks a
+ * VM.
+ */
 TEST_F_TIMEOUT(attach, cycles_under_load, TIMEOUT)
 {
 	unsigned long cycles = scaled(CYCLES), refused = 0, ours = 0, stock = 0, i;
@@ -453,7 +460,7 @@ TEST_F_TIMEOUT(attach, cycles_under_load, TIMEOUT)
 	}
 	ASSERT_EQ(0, pthread_join(survivor.thread, NULL));
 	TH_LOG("%lu cycles, removal refused %lu times", cycles, refused);
-	TH_LOG("%lu VMs of ours, %lu of stock, %lu collections of one from before",
+	TH_LOG("%lu VMs tracked, %lu on stock, %lu collections of the VM created before",
 	       ours, stock, survivor.stock);
 	EXPECT_LT(0, refused);
 	EXPECT_LT(0, ours);

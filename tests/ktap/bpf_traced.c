@@ -2,9 +2,10 @@
 /*
  * BPF programs that trace a function which the module redirects
  *
- * Whoever came first, both do their work: the program runs at each call, and the call is
- * served by whom it is for. A program that runs when a function returns (fexit) calls that
- * function itself, and has to get at what it was redirected to.
+ * Both must work, whichever was attached first: the BPF program runs on each
+ * call, and the module serves calls for tracked VMs, kvm-hv all others. The
+ * trampoline of a program that runs on return (fexit) calls the function
+ * itself, and must reach the replacement.
  */
 #include "ktap.h"
 
@@ -23,7 +24,7 @@
 #define FUNCTION	"kvmppc_book3s_instantiate_page"
 #define NR_PAGES	64
 
-/* As the kernel answers where functions cannot be called by trampolines. */
+/* Error of kernels that lack BPF trampolines for functions. */
 #define KERNEL_ENOTSUPP	524
 
 static int bpf(enum bpf_cmd cmd, union bpf_attr *attr)
@@ -34,10 +35,12 @@ static int bpf(enum bpf_cmd cmd, union bpf_attr *attr)
 }
 
 /**
- * struct types - the types of the kernel, or those that a module adds
- * @header: the file
- * @first: number of the first type
- * @first_string: where the names begin in all that the kernel and the module have
+ * struct types - BTF of the kernel, or of a module, which extends that of the
+ * kernel
+ * @header: contents of the file
+ * @first: ID of the first type
+ * @first_string: offset of the first name; those of a module follow the
+ * kernel's
  */
 struct types {
 	struct btf_header *header;
@@ -91,7 +94,10 @@ static size_t type_size(const struct btf_type *type)
 	}
 }
 
-/* The number of a function, or that behind the last type. */
+/*
+ * Return the type ID of a function, or without @function the ID after the last
+ * one.
+ */
 static __u32 types_find(const struct types *t, const char *function)
 {
 	const char *base = (const char *)t->header + t->header->hdr_len;
@@ -109,11 +115,11 @@ static __u32 types_find(const struct types *t, const char *function)
 		at += type_size(type);
 	}
 	if (function)
-		die("no function %s among the types of " OWNER, function);
+		die("no function %s in the BTF of " OWNER, function);
 	return number;
 }
 
-/* The number of a function of kvm-hv; 0 where the kernel does not tell types. */
+/* Return the type ID of FUNCTION, or 0 if the kernel has no BTF. */
 static __u32 function_number(void)
 {
 	struct types kernel = { .first = 1 }, module;
@@ -125,7 +131,7 @@ static __u32 function_number(void)
 	return types_find(&module, FUNCTION);
 }
 
-/* A descriptor of the types of kvm-hv. */
+/* Return a file descriptor of the BTF of kvm-hv. */
 static int owner_types(void)
 {
 	__u32 id = 0;
@@ -137,7 +143,7 @@ static int owner_types(void)
 		int fd;
 
 		if (bpf(BPF_BTF_GET_NEXT_ID, &attr))
-			die("the kernel has no types of " OWNER);
+			die("the kernel has no BTF of " OWNER);
 		id = attr.next_id;
 		attr = (union bpf_attr){ .btf_id = id };
 		fd = bpf(BPF_BTF_GET_FD_BY_ID, &attr);
@@ -156,7 +162,10 @@ static int owner_types(void)
 	}
 }
 
-/* A program that does nothing, for calls of the function or returns from it. */
+/*
+ * Load an empty program that runs on calls of the function or on returns from
+ * it.
+ */
 static int load(enum bpf_attach_type when, __u32 function)
 {
 	static const struct bpf_insn nothing[] = {
@@ -224,7 +233,7 @@ FIXTURE_SETUP(traced)
 	ASSERT_FALSE(module_loaded());
 	self->function = function_number();
 	if (!self->function)
-		SKIP(return, "this kernel does not tell the types of " OWNER);
+		SKIP(return, "this kernel has no BTF of " OWNER);
 	self->stats = bpf(BPF_ENABLE_STATS, &attr);
 	ASSERT_LE(0, self->stats);
 	self->prog = load(variant->when, self->function);
@@ -254,7 +263,9 @@ static struct logged_vm *create(void)
 	return l;
 }
 
-/* Each page faults, is stored to, and reported; the program has seen it. */
+/*
+ * Store to each page: the BPF program must see each fault, the log each store.
+ */
 static void use(struct __test_metadata *_metadata, struct logged_vm *l, int prog)
 {
 	unsigned long before = runs(prog), page;
@@ -294,7 +305,7 @@ TEST_F(traced, after_the_module)
 	use(_metadata, stock, self->prog);
 	use(_metadata, ours, self->prog);
 
-	/* and it goes first */
+	/* detach it before the module is removed */
 	close(self->link);
 	self->link = -1;
 	ours = create();

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2 and KVM_CLEAR_DIRTY_LOG, as the kernel's
- * document of the KVM API has them: who is offered it, what is refused, and what
- * each call changes. Stock has neither.
+ * KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2 and KVM_CLEAR_DIRTY_LOG as documented in
+ * Documentation/virt/kvm/api.rst: which VMs are offered the capability, which
+ * calls are refused, and what each call changes. Stock has neither.
  */
 #include "ktap.h"
 
@@ -21,7 +21,7 @@
 #define UNLOGGED_SLOT	2
 #define ABSENT_SLOT	3
 #define SLOT_BIT	0x10000
-#define LAST_WORD	192	/* first page that the last word has */
+#define LAST_WORD	192	/* first page in the last word of the bitmap */
 
 #define ENABLE		KVM_DIRTY_LOG_MANUAL_PROTECT_ENABLE
 #define INITIALLY_SET	KVM_DIRTY_LOG_INITIALLY_SET
@@ -43,7 +43,7 @@ FIXTURE_VARIANT_ADD(clear, radix_thp) { VM_MMU_RADIX, BACKING_THP };
 FIXTURE_VARIANT_ADD(clear, radix_memfd) { VM_MMU_RADIX, BACKING_MEMFD };
 FIXTURE_VARIANT_ADD(clear, hpt) { VM_MMU_HPT, BACKING_SMALL };
 
-/* Nothing is mapped, and nothing is dirty; a collection leaves what it reports. */
+/* No page is mapped or dirty yet. Collections do not clear what they report. */
 FIXTURE_SETUP(clear)
 {
 	struct vm_config config = { .mmu = variant->mmu };
@@ -74,7 +74,7 @@ static int clear(struct _test_data_clear *self, __u64 first, __u32 pages, void *
 	return vm_clear_dirty_log(self->vm, LOGGED_SLOT, first, pages, bitmap);
 }
 
-/* What a collection reports, which stays so. */
+/* Collect without clearing, and return the number of dirty pages. */
 static size_t dirty(struct __test_metadata *_metadata, struct _test_data_clear *self)
 {
 	ASSERT_EQ(0, logged_vm_collect(self->l));
@@ -108,7 +108,10 @@ TEST_F(clear, flags)
 	EXPECT_EQ(-EINVAL, vm_manual_protect(self->vm, 1ull << 32 | ENABLE));
 	EXPECT_EQ(0, vm_manual_protect(self->vm, ENABLE | INITIALLY_SET));
 	EXPECT_EQ(0, vm_manual_protect(self->vm, ENABLE));
-	/* Without it a collection clears what it reports, and this call still works. */
+	/*
+	 * Without it collections clear what they report; the CLEAR ioctl still
+	 * works.
+	 */
 	EXPECT_EQ(0, vm_manual_protect(self->vm, 0));
 	store(self, 3, 5);
 	EXPECT_EQ(0, clear(self, 0, 64, self->all));
@@ -118,7 +121,7 @@ TEST_F(clear, flags)
 	EXPECT_EQ(0, dirty(_metadata, self));
 }
 
-/* A call that fails has changed nothing. */
+/* A failed call must not change anything. */
 TEST_F(clear, refused)
 {
 	int slots = ioctl(self->vm->fd, KVM_CHECK_EXTENSION, KVM_CAP_NR_MEMSLOTS);
@@ -134,7 +137,7 @@ TEST_F(clear, refused)
 	EXPECT_EQ(-ENOENT, vm_clear_dirty_log(vm, slots - 1, 0, NPAGES, self->all));
 	EXPECT_EQ(-ENOENT, vm_clear_dirty_log(vm, ABSENT_SLOT, 0, NPAGES, self->all));
 	EXPECT_EQ(-ENOENT, vm_clear_dirty_log(vm, UNLOGGED_SLOT, 0, NPAGES, self->all));
-	/* The first page comes before the question for the slot. */
+	/* KVM checks the first page before the slot. */
 	EXPECT_EQ(-EINVAL, vm_clear_dirty_log(vm, ABSENT_SLOT, 1, 64, self->all));
 
 	EXPECT_EQ(-EINVAL, clear(self, 1, 64, self->all));
@@ -158,7 +161,7 @@ TEST_F(clear, refused)
 	EXPECT_EQ(EFAULT, errno);
 	memset(end - 8, 0xff, 8);
 	EXPECT_EQ(NPAGES, dirty(_metadata, self));
-	/* What it does not need it does not read. */
+	/* KVM reads only as much of the bitmap as it needs. */
 	EXPECT_EQ(0, clear(self, 64, 64, end - 8));
 	EXPECT_EQ(NPAGES - 64, dirty(_metadata, self));
 	mem_free(pages, 2 * self->l->page);
@@ -187,11 +190,11 @@ TEST_F(clear, stays_until_cleared)
 }
 
 /**
- * struct meanwhile - what happens while a collection copies its bitmap
- * @vm: whose manual protection is switched
- * @flags: to what
- * @fd: userfaultfd of the buffer
- * @buffer: the buffer, one page, which then goes
+ * struct meanwhile - a switch of manual protection during a collection's copy
+ * @vm: the VM
+ * @flags: new flags of its manual protection
+ * @fd: userfaultfd of @buffer
+ * @buffer: destination of the copy, one page, unmapped after the switch
  */
 struct meanwhile {
 	struct vm *vm;
@@ -214,11 +217,11 @@ static void *switch_meanwhile(void *arg)
 		die("switch manual protection: %s", strerror(-ret));
 	mem_free(m->buffer, page_size());
 	if (ioctl(m->fd, UFFDIO_WAKE, &range))
-		die("go on with the copy: %m");
+		die("let the copy continue: %m");
 	return NULL;
 }
 
-/* The copy fails, and has waited until manual protection was switched. */
+/* Collect; the copy waits until manual protection was switched, then fails. */
 static void collect_meanwhile(struct __test_metadata *_metadata,
 			      struct _test_data_clear *self, __u64 flags)
 {
@@ -241,7 +244,7 @@ static void collect_meanwhile(struct __test_metadata *_metadata,
 	EXPECT_EQ(20, dirty(_metadata, self));
 }
 
-/* A collection that fails has changed nothing, in whichever mode it ends. */
+/* A failed collection must not change anything, in whichever mode it ends. */
 TEST_F(clear, switched_meanwhile)
 {
 	int fd = syscall(SYS_userfaultfd, O_CLOEXEC);
@@ -259,7 +262,7 @@ TEST_F(clear, switched_meanwhile)
 	EXPECT_EQ(0, dirty(_metadata, self));
 }
 
-/* Each page by itself, on memory that may be mapped by one large leaf. */
+/* Clear single pages of memory that a large leaf may map. */
 TEST_F(clear, page_by_page)
 {
 	__u64 one[BITMAP_WORDS];
@@ -275,14 +278,14 @@ TEST_F(clear, page_by_page)
 		ASSERT_EQ(0, clear(self, 0, NPAGES, one));
 		ASSERT_EQ(--left, dirty(_metadata, self));
 		ASSERT_FALSE(test_bit(self->l->bitmap, page));
-		/* and is seen again */
+		/* another store is reported again */
 		store(self, page, 1);
 		ASSERT_EQ(left + 1, dirty(_metadata, self));
 		ASSERT_EQ(0, clear(self, 0, NPAGES, one));
 	}
 }
 
-/* Words of the middle, and the last, which has fewer pages than bits. */
+/* Clear middle words, and the last word, which has fewer pages than bits. */
 TEST_F(clear, ranges)
 {
 	store(self, 0, NPAGES);
@@ -297,7 +300,7 @@ TEST_F(clear, ranges)
 	EXPECT_EQ(64, dirty(_metadata, self));
 }
 
-/* A log that begins, and a slot that is created with one. */
+/* Switch the log on, and create a slot with a log. */
 TEST_F(clear, initially_set)
 {
 	ASSERT_EQ(0, vm_manual_protect(self->vm, ENABLE | INITIALLY_SET));
@@ -316,7 +319,7 @@ TEST_F(clear, initially_set)
 	EXPECT_EQ(NPAGES - 64, dirty(_metadata, self));
 }
 
-/* The page goes before it is collected, or between that and the call. */
+/* Drop the pages before the collection, or between it and the clearing. */
 TEST_F(clear, unmapped)
 {
 	store(self, 0, 10);
@@ -331,7 +334,7 @@ TEST_F(clear, unmapped)
 	EXPECT_EQ(0, dirty(_metadata, self));
 }
 
-/* What the host writes by itself: a VPA. */
+/* The host's own stores to a VPA. */
 TEST_F(clear, area)
 {
 	__u64 vpa = logged_vm_gpa(self->l, 5), none = 0;
@@ -343,7 +346,7 @@ TEST_F(clear, area)
 	EXPECT_TRUE(test_bit(self->l->bitmap, 5));
 	EXPECT_EQ(0, clear(self, 0, 64, self->all));
 	EXPECT_EQ(0, dirty(_metadata, self));
-	/* What is cleared need not have been collected. */
+	/* Pages can be cleared without having been collected. */
 	store(self, 7, 1);
 	EXPECT_EQ(0, clear(self, 0, 64, self->all));
 	EXPECT_EQ(0, dirty(_metadata, self));

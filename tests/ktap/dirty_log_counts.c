@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * TLB invalidations of one pass over the dirty log
+ * TLB invalidations of one collection of the dirty log
  *
- * Stock invalidates each dirty page by itself. Ours never needs more than
- * that, and few where many pages are dirty.
+ * Stock issues an invalidation for each dirty page. The module never issues
+ * more, and only a few if many pages are dirty.
  */
 #include "ktap.h"
 #include "logged_vm.h"
@@ -11,10 +11,12 @@
 
 #define NR_PAGES	2048
 
-/* Requests that ours may make page by page before it drops all of an LPID. */
+/*
+ * Maximum of page and range requests before the module flushes the whole LPID.
+ */
 #define MAX_PAGEWISE	33
 
-/* Number of invalidations of a pass that must report that many pages. */
+/* Collect, expect @dirty pages, and return the number of invalidations. */
 static unsigned long count_pass(struct __test_metadata *_metadata,
 				struct logged_vm *l, size_t dirty)
 {
@@ -30,7 +32,10 @@ static unsigned long count_pass(struct __test_metadata *_metadata,
 	return count;
 }
 
-/* Stores to a cluster of pages at each stride, and counts the pass that follows. */
+/*
+ * Store to a cluster of pages at each stride, and count the collection after
+ * it.
+ */
 static unsigned long count_clusters(struct __test_metadata *_metadata,
 				    struct logged_vm *l, size_t cluster,
 				    size_t stride)
@@ -45,10 +50,10 @@ static unsigned long count_clusters(struct __test_metadata *_metadata,
 
 FIXTURE(counts) {
 	struct logged_vm *l;
-	unsigned long unit;	/* invalidations that one page takes */
+	unsigned long unit;	/* invalidations for one page */
 };
 
-/* Afterwards every page is mapped and clean. */
+/* Leave every page mapped and clean. */
 FIXTURE_SETUP(counts)
 {
 	struct vm_config config = { .mmu = VM_MMU_RADIX };
@@ -69,8 +74,9 @@ FIXTURE_TEARDOWN(counts)
 }
 
 /*
- * On ours at most so many times what one page takes; but never nothing, or a
- * later store through a stale translation would not be seen.
+ * Expect the invalidations of @dirty pages on stock, and of at most @most pages
+ * on the module. Unless @most is 0, the module must invalidate: stores through
+ * a stale translation would not be reported.
  */
 static void check(struct __test_metadata *_metadata, const struct vm *vm,
 		  unsigned long unit, unsigned long count, size_t dirty,
@@ -147,7 +153,7 @@ TEST_F(counts, clustered)
 	check(_metadata, self->l->vm, self->unit, count, 256, MAX_PAGEWISE);
 }
 
-/* A dirty page that was unmapped has been invalidated then. */
+/* Dirty pages that were unmapped were invalidated at that time. */
 TEST_F(counts, unmapped)
 {
 	unsigned long count;

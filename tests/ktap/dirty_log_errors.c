@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * KVM_GET_DIRTY_LOG called wrongly, and with bad memory
+ * KVM_GET_DIRTY_LOG with wrong arguments and inaccessible memory
  *
- * Every error has the errno that stock gives, and no error costs a bit: what
- * was dirty when a call failed is in the bitmap of the next one. Stock loses
- * the bits when the copy to userspace faults: an expected failure of stock.
+ * Every error has the errno of stock, and no error may lose a bit: pages that
+ * were dirty when a call failed are in the bitmap of the next call. Stock loses
+ * the bits if the copy to userspace faults, which is an expected failure.
  */
 #include "ktap.h"
 
@@ -22,8 +22,8 @@ FIXTURE(errors) {
 	struct logged_vm *l;
 	struct vm *vm;
 	struct vcpu *vcpu;
-	char *end;		/* of memory, an inaccessible page follows */
-	void *crossing;		/* a bitmap whose second half is in that page */
+	char *end;		/* end of memory: an inaccessible page */
+	void *crossing;		/* a bitmap whose second half is in it */
 };
 
 FIXTURE_VARIANT(errors) {
@@ -89,7 +89,7 @@ TEST_F(errors, slot_no_longer_logged)
 	EXPECT_EQ(-ENOENT, vm_get_dirty_log(vm, LOGGED_SLOT, self->l->bitmap));
 }
 
-/* What is checked first decides the errno. */
+/* With several errors the first check determines the errno. */
 TEST_F(errors, precedence)
 {
 	struct vm *vm = self->vm;
@@ -112,7 +112,7 @@ TEST_F(errors, argument_faults)
 	EXPECT_EQ(-1, ioctl(fd, KVM_GET_DIRTY_LOG, self->end - 8));
 	EXPECT_EQ(EFAULT, errno);
 
-	/* None of these came as far as the dirty bits. */
+	/* KVM refused all of these before it touched the dirty bits. */
 	ASSERT_EQ(0, logged_vm_collect(self->l));
 	EXPECT_TRUE(test_bit(self->l->bitmap, 7));
 }
@@ -132,8 +132,8 @@ TEST_F(errors, unaligned_bitmap)
 }
 
 /*
- * Has a collection fail with the given bitmap, and checks that the next one
- * that succeeds reports the pages in want, and these only.
+ * Make a collection fail on the bitmap @bad, and expect the next one to report
+ * exactly the pages in @want.
  */
 static void check_fault(struct __test_metadata *_metadata, struct logged_vm *l,
 			void *bad, const __u64 *want)
@@ -154,7 +154,7 @@ static void check_fault(struct __test_metadata *_metadata, struct logged_vm *l,
 		TH_LOG("%zu of %zu bits lost", missing, dirty);
 }
 
-/* Stores to every third page; the pages are added to want. */
+/* Store to every third page, and add these pages to @want. */
 static void store_some(struct logged_vm *l, __u64 *want)
 {
 	size_t page;
@@ -165,7 +165,7 @@ static void store_some(struct logged_vm *l, __u64 *want)
 		set_bit(want, page);
 }
 
-/* A failure with nothing dirty is a failure too, and leaves nothing behind. */
+/* The call also fails if no page is dirty, and makes none dirty. */
 TEST_F(errors, fault_with_clean_slot)
 {
 	__u64 want[NPAGES / 64] = { 0 };
@@ -208,7 +208,7 @@ TEST_F(errors, fault_read_only)
 	check_fault(_metadata, self->l, page, want);
 }
 
-/* A part of the bitmap is copied before the fault. */
+/* KVM copies a part of the bitmap before the fault. */
 TEST_F(errors, fault_crossing)
 {
 	__u64 want[NPAGES / 64] = { 0 };
@@ -225,7 +225,9 @@ TEST_F(errors, fault_crossing_unaligned)
 	check_fault(_metadata, self->l, self->crossing + 5, want);
 }
 
-/* Bits of both failures, of stores after them, and none twice. */
+/*
+ * Report pages of several failed calls and of stores between them, each once.
+ */
 TEST_F(errors, fault_repeated)
 {
 	__u64 want[NPAGES / 64] = { 0 };
@@ -244,7 +246,7 @@ TEST_F(errors, fault_repeated)
 	EXPECT_EQ(0, logged_vm_count(self->l));
 }
 
-/* Pages whose dirty bit was taken from the page table before: it was unmapped. */
+/* Pages unmapped before, whose dirty bits were accumulated then. */
 TEST_F(errors, fault_after_unmap)
 {
 	__u64 want[NPAGES / 64] = { 0 };
@@ -254,7 +256,7 @@ TEST_F(errors, fault_after_unmap)
 	check_fault(_metadata, self->l, self->crossing, want);
 }
 
-/* The host's own stores to the area of a vCPU. */
+/* The host's own stores to a VPA. */
 TEST_F(errors, fault_vpa)
 {
 	__u64 want[NPAGES / 64] = { 0 };
@@ -266,7 +268,7 @@ TEST_F(errors, fault_vpa)
 	check_fault(_metadata, self->l, self->crossing, want);
 }
 
-/* The same when the area is no longer registered at the time of the failure. */
+/* The same if the VPA is unregistered before the failed call. */
 TEST_F(errors, fault_vpa_unregistered)
 {
 	__u64 want[NPAGES / 64] = { 0 };

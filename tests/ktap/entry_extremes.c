@@ -606,7 +606,7 @@ TEST_F_TIMEOUT(extremes, h_tlb_invalidate, TIMEOUT)
 	nested_stop(n);
 }
 
-#define RPT_ONE_IN	16	/* combinations to test: all would take minutes */
+#define RPT_ONE_IN	16	/* test one in 16: all would take minutes */
 
 TEST_F_TIMEOUT(extremes, h_rpt_invalidate, TIMEOUT)
 {

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Moments that no VMM has: each two operations on a VM at the same time, and what comes
- * while a VM gets its first HPT, or ends. docs/entry-points.md has the list.
+ * Concurrency that no VMM causes: each pair of operations on a VM at the same
+ * time, and races with its first HPT and with its end. docs/entry-points.md
+ * lists them.
  *
- * What the operations return is not judged: the host goes on, nothing hangs, and another
- * VM is as good as before. Stock does not survive all of it.
+ * The tests ignore what the operations return. The host must not crash, nothing
+ * may hang, and another VM must still work. Stock crashes in some of them.
  */
 #define _GNU_SOURCE
 #include "ktap.h"
@@ -45,7 +46,7 @@ FIXTURE_SETUP(pairs)
 	self->page = self->l->page;
 }
 
-/* What the guest of the VM beside stores is there, and reported. */
+/* The other VM must still work: its stores reach memory and are reported. */
 FIXTURE_TEARDOWN(pairs)
 {
 	struct logged_vm *l = self->l;
@@ -58,7 +59,10 @@ FIXTURE_TEARDOWN(pairs)
 	logged_vm_destroy(l);
 }
 
-/* An HPT that a VM gets for the first time since the module is there. */
+/*
+ * Allocate an HPT: for the VMs of first_hpts, the first since the module was
+ * loaded.
+ */
 static void *get_hpt(void *arg)
 {
 	struct vm *vm = arg;
@@ -92,8 +96,8 @@ TEST_F(pairs, first_hpts)
 }
 
 /*
- * Pages that are pinned stay mapped, so a notifier of the module's own has their
- * protection changed; also while the VM ends.
+ * Pinned pages stay mapped, so the module's own MMU notifier handles changes of
+ * their protection; also while the VM is destroyed.
  */
 #define NR_PINNED	1024
 #define NR_ENDS		8
@@ -101,7 +105,7 @@ TEST_F(pairs, first_hpts)
 struct protector {
 	pthread_t thread;
 	char *memory;
-	unsigned long begin;	/* raised to have the pages protected once */
+	unsigned long begin;	/* number of the mprotect() round to do */
 	unsigned long done;
 };
 
@@ -155,13 +159,13 @@ TEST_F_TIMEOUT(pairs, vm_ends_while_protected, TIMEOUT)
 }
 
 /*
- * Each two operations at the same time, by a thread each, for a while. What they return
- * is not judged, nor is what becomes of the guest: the host goes on, nothing hangs, and
- * the VM is as good as before afterwards.
+ * Two threads repeat one operation each for a while. Neither the return values
+ * nor the state of this VM's guest matter: the host must not crash, nothing may
+ * hang, and the fixture's other VM must still work afterwards.
  */
 #define PAIR_MS		40
-#define PAIR_VCPUS	3	/* one runs, one has areas, one is to be asked for others */
-#define PAIR_MAX_NEW	64	/* vCPUs that are created on the way */
+#define PAIR_VCPUS	3	/* only the first runs; all are given areas */
+#define PAIR_MAX_NEW	64	/* limit of vCPUs created by do_vcpu() */
 
 struct pair {
 	struct vm *vm;
@@ -196,7 +200,7 @@ static void do_run(struct pair *p)
 	ioctl(vcpu->fd, KVM_RUN, 0);
 }
 
-/* Areas of another vCPU, by the one that runs. */
+/* The running vCPU registers areas of all vCPUs. */
 static void do_hcall(struct pair *p)
 {
 	static unsigned int turn;
@@ -378,7 +382,7 @@ static void *operator_thread(void *arg)
 	return NULL;
 }
 
-/* A guest whose memory was taken away may wait for it. */
+/* Interrupt KVM_RUN: a guest whose memory was unmapped may fault forever. */
 static bool end_operator(struct operator *o)
 {
 	time_t give_up = time(NULL) + LIMIT;
@@ -426,7 +430,10 @@ TEST_F_TIMEOUT(pairs, at_the_same_time, TIMEOUT)
 	set_slot(&p, LOGGED_SLOT, VM_DATA_GPA, p.size, KVM_MEM_LOG_DIRTY_PAGES);
 	for (one = 0; one < ARRAY_SIZE(operations); one++) {
 		for (two = one; two < ARRAY_SIZE(operations); two++) {
-			/* KVM serves one of them after the other */
+			/*
+			 * both use the first vCPU, whose mutex serialises
+			 * KVM_RUN
+			 */
 			if (operations[one] == do_run && operations[two] == do_hcall)
 				continue;
 			ASSERT_TRUE(run_pair(&p, one, two)) {

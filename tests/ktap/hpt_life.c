@@ -74,7 +74,7 @@ FIXTURE(life) {
 	__u64 *bitmap;
 	__u64 random;
 	atomic_bool stop;
-	unsigned long times, busy;	/* HPTs replaced, or in use (EBUSY) */
+	unsigned long times, busy;	/* HPTs replaced, EBUSY returned */
 	unsigned long reads, entries, insane, unwritten;
 	int other_hpt;		/* another VM's HPT, a copy of what is read */
 };
@@ -643,9 +643,9 @@ static const struct {
 };
 
 /*
- * kvm-hv computes the group of an HPTE in the new HPT from its address. A guest
- * that enters a 16 MiB page in a second group has two HPTEs for one entry
- * there.
+ * kvm-hv computes the group of a 16 MiB page in the new HPT from the address
+ * alone. A guest that also enters the page in another group has two HPTEs for
+ * one entry of the new HPT.
  */
 TEST_F(life, resized_with_two_for_one_place)
 {

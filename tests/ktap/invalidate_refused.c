@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A hypervisor that refuses to invalidate what it has cached of a guest's
- * translations: always, each second or each fiftieth time, or requests about some
- * pages only. tests/modules/refuse.c answers in its place; and there are hypervisors
- * that serve none.
+ * A hypervisor that refuses invalidations of guest translations: all of them,
+ * every second or every fiftieth, or only those of page ranges.
+ * tests/modules/refuse.c answers in the hypervisor's place; some hypervisors
+ * serve none.
  *
- * It is nobody's fault in userspace, so no call fails for it; and no store is lost,
- * where a vCPU that has left the guest comes back without stale translations.
+ * Userspace is not at fault, so no ioctl may fail for it. No store may be lost,
+ * as long as a vCPU that exits the guest re-enters it without stale
+ * translations.
  */
 #include "ktap.h"
 
@@ -24,21 +25,21 @@
 
 #define NPAGES		128
 #define SERVED_ROUNDS	200
-#define TIMES		20	/* that memory is dropped, or a log switched */
+#define TIMES		20	/* repetitions of drops and log switches */
 #define TIMEOUT		300
 
-/* Pages that one command uses: too few to be invalidated all at once. */
+/* Pages used by one command: too few for an invalidation of the whole LPID. */
 #define STRIDE		8
 #define USED		(NPAGES / STRIDE)
 
 /*
- * What our module says: the hypercall, and its return code. One line for each VM at
- * most, however often it is refused.
+ * The module's message has the hypercall and its return code. It is logged at
+ * most once per VM, however often the hypervisor refuses.
  */
 #define SAYS		"^[^;]*;kvm_hv_ext: .*refused .*H_(TLB|RPT)_INVALIDATE"
 #define SAYS_WHY(rc)	SAYS ".*[^-0-9]" rc "([^0-9]|$)"
 
-/* Stock says it each time. */
+/* Saved console log level: stock logs every refusal. */
 static char console_level[32];
 
 static long parameter(const char *name)
@@ -55,7 +56,7 @@ static long parameter(const char *name)
 	return value;
 }
 
-/* Also when a test has ended in the middle. */
+/* A destructor, so that it also runs if a test is aborted. */
 static void __attribute__((destructor)) serve_again(void)
 {
 	module_remove_name(HELPER);
@@ -86,7 +87,7 @@ FIXTURE(refused) {
 };
 
 FIXTURE_VARIANT(refused) {
-	unsigned int every;	/* 0: the hypervisor does it by itself */
+	unsigned int every;	/* 0: without the helper module */
 	bool ranges;
 	enum backing backing;
 };
@@ -109,7 +110,7 @@ FIXTURE_SETUP(refused)
 	bool below;
 
 	if (!host_is_lpar())
-		SKIP(return, "bare metal asks no hypervisor");
+		SKIP(return, "bare metal has no hypervisor");
 	if (!module_built(HELPER_FILE))
 		SKIP(return, HELPER_FILE " is not there");
 	snprintf(parameters, sizeof(parameters), "every=%u ranges=%d", variant->every,
@@ -138,7 +139,7 @@ FIXTURE_TEARDOWN(refused)
 	module_remove_name(HELPER);
 }
 
-/* What must be true at the end of each test. */
+/* Checks for the end of each test. */
 static void judge(struct __test_metadata *_metadata, struct _test_data_refused *self,
 		  const struct _fixture_variant_refused *variant, unsigned int vms)
 {
@@ -151,7 +152,7 @@ static void judge(struct __test_metadata *_metadata, struct _test_data_refused *
 	if (variant->every) {
 		refused = parameter("refused");
 		whole = parameter("refused_whole");
-		TH_LOG("%ld invalidations, %ld refused, %ld of them of all of an LPID",
+		TH_LOG("%ld invalidations, %ld refused, %ld of these of a whole LPID",
 		       parameter("calls"), refused, whole);
 		EXPECT_LT(0, refused);
 	}
@@ -160,8 +161,9 @@ static void judge(struct __test_metadata *_metadata, struct _test_data_refused *
 	lines = kernel_log_count(self->log, SAYS);
 	EXPECT_EQ(lines, kernel_log_count(self->log_again, SAYS_WHY("-1")));
 	/*
-	 * Who is served at the second attempt says nothing. Where nothing is served at
-	 * all the module has said so when it was loaded, and asks no more.
+	 * The module logs nothing if the hypervisor serves its second attempt.
+	 * If the hypervisor serves nothing at all, the module logged that when
+	 * it was loaded, and makes no requests.
 	 */
 	EXPECT_LE(variant->every == 1 && !variant->ranges ? vms : 0, lines);
 	EXPECT_GE(whole ? vms : 0, lines);
@@ -173,7 +175,7 @@ static void store_some(struct _test_data_refused *self, size_t first)
 			 STRIDE * self->l->page, USED, self->value);
 }
 
-/* They are in this log, and in memory; and so the guest sees them. */
+/* Expect the stores in the dirty log, in memory, and in the guest's view. */
 static void expect_some(struct __test_metadata *_metadata,
 			struct _test_data_refused *self, size_t first)
 {
@@ -218,7 +220,7 @@ TEST_F_TIMEOUT(refused, collected, TIMEOUT)
 	judge(_metadata, self, variant, 1);
 }
 
-/* KVM_CLEAR_DIRTY_LOG, the same. */
+/* The same with KVM_CLEAR_DIRTY_LOG. */
 TEST_F_TIMEOUT(refused, cleared, TIMEOUT)
 {
 	if (!self->vm->ours)
@@ -230,7 +232,7 @@ TEST_F_TIMEOUT(refused, cleared, TIMEOUT)
 	judge(_metadata, self, variant, 1);
 }
 
-/* Memory goes, page by page and then all of it, and other memory comes in its place. */
+/* Drop and refault memory, single pages first and then all of it. */
 TEST_F_TIMEOUT(refused, memory_dropped, TIMEOUT)
 {
 	struct logged_vm *l = self->l;
@@ -260,7 +262,7 @@ TEST_F_TIMEOUT(refused, memory_dropped, TIMEOUT)
 	judge(_metadata, self, variant, 1);
 }
 
-/* The memslot goes, and comes again with other memory. */
+/* Delete the memslot and recreate it with other memory. */
 TEST_F_TIMEOUT(refused, slot_deleted, TIMEOUT)
 {
 	char *memory = self->l->memory, *other;
@@ -292,7 +294,7 @@ TEST_F_TIMEOUT(refused, slot_deleted, TIMEOUT)
 	judge(_metadata, self, variant, 1);
 }
 
-/* On memory that large leaves map, where it has such. */
+/* In the thp variants large leaves map the memory while it is not logged. */
 TEST_F_TIMEOUT(refused, log_switched, TIMEOUT)
 {
 	struct logged_vm *l = self->l;
@@ -310,7 +312,7 @@ TEST_F_TIMEOUT(refused, log_switched, TIMEOUT)
 	judge(_metadata, self, variant, 1);
 }
 
-/* Each VM is told of, and none for what happened to another. */
+/* The module logs one message per affected VM. */
 TEST_F_TIMEOUT(refused, several_vms, TIMEOUT)
 {
 	struct vm_config config = { 0 };

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What the module logs when it is loaded, refuses to be, and is unloaded: all of
- * it, and to the letter
+ * The exact and complete messages that the module logs when it is loaded,
+ * refuses to load, and is unloaded
  *
- * An operator greps for these messages. Whoever changes one changes the table here.
+ * Operators grep for these messages. A change of a message must also change it
+ * here.
  */
 #include "ktap.h"
 
@@ -23,7 +24,7 @@
 #define UNTESTED \
 	"Linux %s is not among the tested kernels (6.1 and 6.12), but has all that is needed"
 
-/* Before LOADED, on some machines. */
+/* Logged before LOADED on some machines. */
 #define AREAS_NESTED_V2 \
 	"areas=0: the hypervisor owns them (nested API v2)"
 #define AREAS_SECURE \
@@ -43,21 +44,23 @@
 #define FUNCTION_HELD \
 	"cannot redirect %s: a live patch, a direct call or another module holds it, or kernel.ftrace_enabled is 0"
 
-/* The kernel's own, about a parameter that it or we do not take. */
+/* The kernel's own message if it or the module rejects a parameter value. */
 #define PARAMETER_INVALID \
 	"`%s' invalid for parameter `%s'"
 
-/* How TLBs are invalidated, see LOADED. */
+/* Values of the last argument of LOADED. */
 #define BY_TLBIE	"tlbie"
 #define BY_RPT		"H_RPT_INVALIDATE"
 #define BY_TLB		"H_TLB_INVALIDATE"
 #define BY_NEITHER	"entry into the guest"
 
-/* The first function that is redirected, and that which the live patch holds. */
+/*
+ * The first function to be redirected, and the one that the live patch holds.
+ */
 #define FIRST_FUNCTION	"khx_self_test"
 #define HELD_FUNCTION	"kvmppc_free_radix"
 
-/* What the helper module puts into kvm-hv's table, see modules/member.c. */
+/* The function that modules/member.c installs in kvm-hv's operations. */
 #define HELD_BY		"held_init_vm [kvm_hv_ext_member]"
 
 #define MEMBER		"kvm_hv_ext_member"
@@ -88,7 +91,7 @@ static bool booted_off(void)
 	return file_has("/proc/cmdline", "kvm_hv_ext=off");
 }
 
-/* Does the hypervisor know no H_TLB_INVALIDATE? */
+/* Does the hypervisor lack H_TLB_INVALIDATE? */
 static bool tlb_unknown(void)
 {
 	bool unknown;
@@ -112,8 +115,8 @@ static const char *invalidations_by(void)
 
 FIXTURE(messages) {
 	int log;
-	const char *by;		/* how this machine invalidates */
-	const char *no_areas;	/* why it leaves areas to kvm-hv; NULL: it does not */
+	const char *by;		/* BY_* of this machine */
+	const char *no_areas;	/* AREAS_* message, NULL if areas work */
 	char expected[2048];
 };
 
@@ -128,7 +131,10 @@ static void expect(struct _test_data_messages *self, const char *format, ...)
 	strcat(self->expected, "\n");
 }
 
-/* Nothing else has been logged, since the last time. */
+/*
+ * The module must have logged exactly the expected messages since the last
+ * check.
+ */
 static void check(struct __test_metadata *_metadata, struct _test_data_messages *self)
 {
 	char logged[4096];
@@ -138,14 +144,14 @@ static void check(struct __test_metadata *_metadata, struct _test_data_messages 
 	self->expected[0] = 0;
 }
 
-/* Said whenever areas are asked for, even if the load is refused later. */
+/* Logged whenever areas=1, even if the load is refused later. */
 static void expect_areas(struct _test_data_messages *self)
 {
 	if (self->no_areas)
 		expect(self, "%s", self->no_areas);
 }
 
-/* Said by a load whose parameters are right, even if it is refused later. */
+/* Logged by a load with valid parameters, even if it is refused later. */
 static void expect_invalidations(struct _test_data_messages *self)
 {
 	if (!strcmp(self->by, BY_NEITHER))
@@ -162,7 +168,7 @@ static void expect_untested(struct _test_data_messages *self)
 		expect(self, UNTESTED, kernel.release);
 }
 
-/* The module is inserted once before, which shows what this machine is. */
+/* Insert the module once to find out whether this machine supports areas. */
 FIXTURE_SETUP(messages)
 {
 	ASSERT_FALSE(module_loaded());
@@ -237,7 +243,10 @@ TEST_F(messages, loaded_already)
 	check(_metadata, self);
 }
 
-/* A VM holds the module; the kernel refuses to remove it, and we have no say. */
+/*
+ * The kernel refuses to remove the module while a VM uses it; no code of it
+ * runs.
+ */
 TEST_F(messages, in_use)
 {
 	struct vm_config config = { .mmu = VM_MMU_RADIX };
@@ -271,14 +280,14 @@ TEST_F(messages, invalid_parameters)
 
 	if (!(getauxval(AT_HWCAP2) & PPC_FEATURE2_ARCH_3_00))
 		return;
-	/* each is valid when it is read, but not both */
+	/* each value is valid when it is parsed, but not the combination */
 	expect_areas(self);
 	expect(self, PAGING_IMPOSSIBLE);
 	EXPECT_EQ(-EOPNOTSUPP, module_insert("paging=0 notifiers=0"));
 	check(_metadata, self);
 }
 
-/* A load that got so far, and was refused with one message. */
+/* Expect the load to fail with @err and the expected messages. */
 static void refused(struct __test_metadata *_metadata, struct _test_data_messages *self,
 		    int err)
 {
@@ -334,7 +343,7 @@ TEST_F(messages, no_kvm_hv)
 	EXPECT_EQ(0, system("modprobe kvm-hv"));
 }
 
-/* In a boot of its own. */
+/* Needs a boot with kvm_hv_ext=off. */
 TEST(switched_off)
 {
 	struct _test_data_messages data = { .log = kernel_log_open() };

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Nested guests: what a guest that is itself a hypervisor has in its memory
+ * Nested guests: the tables that a guest hypervisor has in its memory
  */
 #define _GNU_SOURCE
 #include "nested.h"
@@ -50,7 +50,7 @@ const char *nested_missing(void)
 	return ret > 0 ? NULL : "the host runs no nested guests";
 }
 
-/* Room for a table in L1's memory, aligned to its size. */
+/* Allocate a table in L1's memory, aligned to its size. */
 static __u64 table_alloc(struct nested *n, size_t size)
 {
 	size_t at = (n->used + size - 1) & -size;
@@ -93,7 +93,7 @@ struct nested *nested_create(struct vm *vm)
 	if (ret)
 		die("memslot of nested page tables: %s", strerror(-ret));
 	table = table_alloc(n, PARTITION_TABLE_SIZE);
-	/* The size field counts from 4 KiB. */
+	/* Size field 0 is 4 KiB. */
 	rc = vcpu_hcall(&vm->vcpu[0], H_SET_PARTITION_TABLE, table, 0, 0);
 	if (rc)
 		die("H_SET_PARTITION_TABLE: %lld", (long long)rc);
@@ -125,8 +125,9 @@ void nested_add_guest(struct nested *n, unsigned int lpid)
 }
 
 /*
- * The entry for an L2 address at a level. Tables are made on the way, also in
- * place of a larger page; or NULL if they are not to be made.
+ * Return the entry for an L2 address at level @last. If @make, allocate missing
+ * tables, also in place of a larger page. Otherwise return the larger page's
+ * entry, or NULL if nothing is mapped.
  */
 static __u64 *entry_at(struct nested *n, unsigned int lpid, __u64 gpa,
 		       unsigned int last, bool make)
@@ -152,7 +153,7 @@ static __u64 *entry_at(struct nested *n, unsigned int lpid, __u64 gpa,
 	}
 }
 
-/* R and C are set beforehand: L1 does not want to know. */
+/* Set R and C in advance: L1 does not track them. */
 static __u64 leaf(__u64 l1_gpa, unsigned int access)
 {
 	return htobe64(PTE_VALID | PTE_LEAF | NESTED_R | NESTED_C | access | l1_gpa);
@@ -168,7 +169,7 @@ void nested_map(struct nested *n, unsigned int lpid, __u64 l2_gpa, __u64 l1_gpa,
 			leaf(l1_gpa + at, access);
 }
 
-/* A table that was there is not used again. */
+/* A table that the entry pointed to is not reused. */
 void nested_map_large(struct nested *n, unsigned int lpid, __u64 l2_gpa,
 		      __u64 l1_gpa, unsigned int access)
 {
@@ -279,7 +280,7 @@ void l2_stop(struct l2 *l2)
 	must_be_done(l2, l2_join(l2));
 }
 
-/* Sets R, and C for a store, if that is what L1 is asked for. */
+/* If L2 exited for it, set R, and C for a store. Return whether it did. */
 static bool set_rc(const struct l2 *l2)
 {
 	const struct guest_nested *nested = &l2->l1->area->nested;

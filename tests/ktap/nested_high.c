@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Addresses from 2^52 on that a nested guest uses, or its L1 names
+ * Addresses at and above 2^52 that a nested guest uses, or that its L1 passes
  *
- * For an L2 they mean what their lower 52 bits do: by whichever it gets at a page,
- * by whichever L1 invalidates it, the page is the same. What L1's table has for a page
- * of L2's is an address of L1's: there L1 has nothing from 2^52 on.
+ * For L2 addresses only the lower 52 bits count: all addresses that differ in
+ * the upper bits name the same page, whether L2 accesses it or L1 invalidates
+ * it. The entries in L1's tables hold L1 addresses, and L1 has no accessible
+ * memory at 2^52 and above.
  */
 #define _GNU_SOURCE
 #include "ktap.h"
@@ -19,13 +20,13 @@
 
 #define SIZE		(NESTED_NR_PAGES * NESTED_PAGE)
 #define HIGH_SLOT	2
-#define FREE_GPA	(5 * VM_DATA_GPA)	/* where L1 has nothing */
-#define Y		(6 * VM_DATA_GPA)	/* where L2 has nothing yet */
+#define FREE_GPA	(5 * VM_DATA_GPA)	/* L1 has no memslot here */
+#define Y		(6 * VM_DATA_GPA)	/* L2 address not mapped yet */
 
 #define H_RPT_INVALIDATE	0x448
 #define H_SET_PARTITION_TABLE	0xf800
 
-/* Of H_RPT_INVALIDATE: for whom, what, and the largest size of pages. */
+/* Arguments of H_RPT_INVALIDATE: target, type, and the largest page size. */
 #define RPT_CORES		1
 #define RPT_NESTED_TLB		3
 #define RPT_1G			8
@@ -39,7 +40,9 @@
 #define OWN		0x0141
 #define VALUE		0x5a5a5a5a5a5a5a5aull
 
-/* What an address of L2's may have above, and one in a tlbie, which is not used. */
+/*
+ * Upper bits of L2's addresses; and of RB of a tlbie, where they are ignored.
+ */
 static const __u64 above[] = { 0, GPA_TREE_END, GPA_ALL_HIGH };
 static const __u64 above_tlbie[] = {
 	GPA_TREE_END, GPA_ALL_HIGH, 0xfffull << 52, 1ull << 63, 0,
@@ -51,7 +54,7 @@ FIXTURE(high) {
 	unsigned long reports;
 };
 
-/* The kernel says whether it has reported a defect since it was booted. */
+/* Taint flags that the kernel sets when it reports a defect. */
 #define TAINT_DIE	0x080
 #define TAINT_WARN	0x200
 
@@ -94,8 +97,8 @@ static int set_slot(struct logged_vm *l, size_t size)
 }
 
 /*
- * L1 loses the pages, and nobody is left behind who has them. It gets them again, and
- * its guests use them.
+ * Delete L1's memslot: no shadow PTE of its pages may remain. Then recreate it,
+ * let the L2s use the pages, and delete it again.
  */
 static void slot_goes(struct __test_metadata *_metadata, struct _test_data_high *self)
 {
@@ -114,7 +117,7 @@ static void slot_goes(struct __test_metadata *_metadata, struct _test_data_high 
 	EXPECT_EQ(self->reports, kernel_reports());
 }
 
-/* L1 invalidates what it has not changed; that it was stored to must still be known. */
+/* L1 invalidates unchanged entries; L2's stores must still be reported. */
 TEST_F(high, told_above)
 {
 	struct nested_pages *p = &self->p;
@@ -141,7 +144,7 @@ TEST_F(high, told_above)
 	slot_goes(_metadata, self);
 }
 
-/* The only way to the pages has been from above. */
+/* L2 has accessed the pages only by addresses above 2^52. */
 TEST_F(high, mapped_above)
 {
 	struct nested_pages *p = &self->p;
@@ -160,7 +163,10 @@ TEST_F(high, mapped_above)
 		l2_load_pages(self->l2, ea, NESTED_NR_PAGES);
 		for (page = 0; page < NESTED_NR_PAGES; page++)
 			EXPECT_EQ(0, self->l2->area->list[page].value);
-		/* what is there is nothing for L1's invalidation below */
+		/*
+		 * L1 invalidates by the address below what L2 mapped by the one
+		 * above
+		 */
 		l2_store_pages(self->l2, ea, NESTED_NR_PAGES, VALUE);
 		for (page = 0; page < NESTED_NR_PAGES; page++) {
 			nested_map(p->n, self->l2->lpid, Y + page * NESTED_PAGE,
@@ -195,8 +201,9 @@ static __u64 tell_range(struct _test_data_high *self, unsigned int size, __u64 s
 }
 
 /*
- * L1 tells by ranges that end less than a page before 2^64, in pages of each size: of
- * all addresses these name the last, and are done.
+ * L1 invalidates ranges that end less than a page below 2^64, for each page
+ * size. They include the last page of the address space, and the hypercall must
+ * return.
  */
 TEST_F(high, told_to_the_end)
 {
@@ -211,10 +218,13 @@ TEST_F(high, told_to_the_end)
 	__u64 known;
 
 	if (may_xfail(p->l->vm))
-		SKIP(return, "stock does not return");
+		SKIP(return, "the hypercall never returns on stock");
 	ASSERT_EQ(0, ioctl(p->l->vm->fd, KVM_ENABLE_CAP, &rpt));
 	for (size = 1; size <= RPT_1G; size *= 2) {
-		/* a size that the host's MMU has not is a wrong one, for any range */
+		/*
+		 * a page size that the host's MMU lacks is an error for any
+		 * range
+		 */
 		known = tell_range(self, size, 0, 0);
 		for (s = 0; s < ARRAY_SIZE(starts); s++)
 			for (e = 0; e < ARRAY_SIZE(ends); e++)
@@ -227,13 +237,13 @@ TEST_F(high, told_to_the_end)
 }
 
 /**
- * struct life - what L2 must find
- * @page: which of L1's pages it has, by its own page
- * @value: what each of L1's pages holds
- * @stored: pages that were stored to since the last collection
- * @asked: number of stores
- * @missed: that no collection has reported
- * @wrong: loads of something else
+ * struct life - expected state of L2's memory, and results
+ * @page: L1 page that each page of L2 is mapped to
+ * @value: contents of each page of L1
+ * @stored: L1 pages stored to since the last collection
+ * @asked: number of pages stored to, counted per collection
+ * @missed: number of these that were not reported
+ * @wrong: number of wrong loads and stores
  */
 struct life {
 	unsigned int page[NR_LIVING];
@@ -317,7 +327,7 @@ TEST_F_TIMEOUT(high, life, TIMEOUT)
 	slot_goes(_metadata, self);
 }
 
-/* L2's own table, whose addresses are as good as any of its. */
+/* L2's own page table is at addresses above 2^52. */
 TEST_F(high, page_table)
 {
 	struct nested_pages *p = &self->p;
@@ -327,7 +337,7 @@ TEST_F(high, page_table)
 
 	for (i = 0; i < ARRAY_SIZE(above); i++) {
 		translate_l2(self->l2, above[i]);
-		/* to have its new entry of the partition table looked at */
+		/* make KVM read the new partition table entry */
 		if (nested_tlbie(self->l2->l1, NESTED_RIC_ALL, self->l2->lpid,
 				 NESTED_RB_LPID))
 			die("H_TLB_INVALIDATE");
@@ -343,7 +353,9 @@ TEST_F(high, page_table)
 	slot_goes(_metadata, self);
 }
 
-/* L1 has its tables there, which its hypervisor does not need the tree for. */
+/*
+ * L1's tables are above 2^52: KVM reads them through the memslot, not the tree.
+ */
 TEST_F(high, l1_tables)
 {
 	__u64 *entry = nested_guest_entry(self->p.n, self->l2->lpid);
@@ -366,8 +378,9 @@ TEST_F(high, l1_tables)
 }
 
 /*
- * L1's table names one of L1's addresses from 2^52 on, where it has a memslot. L2 gets
- * nothing there: it leaves for L1 to deal with it, or waits until L1 has.
+ * An entry in L1's table holds an L1 address above 2^52 where L1 has a memslot.
+ * L2 must not reach it: it exits to L1, or faults until L1 has changed the
+ * entry.
  */
 static void names_above(struct __test_metadata *_metadata, struct _test_data_high *self,
 			__u64 gpa, char *below)
@@ -386,18 +399,18 @@ static void names_above(struct __test_metadata *_metadata, struct _test_data_hig
 	l2->area->list[0] = (struct guest_access){ Y, VALUE };
 	l2_start(l2, GUEST_STORE);
 	usleep(WAIT_US);
-	EXPECT_OURS(p->l->vm, *above_word == OWN, "stock lets it be stored to");
-	EXPECT_OURS(p->l->vm, *below_word == OWN, "stock has it store to another memslot");
+	EXPECT_OURS(p->l->vm, *above_word == OWN, "stock lets L2 store to it");
+	EXPECT_OURS(p->l->vm, *below_word == OWN, "stock lets L2 store to another memslot");
 	if (*above_word != OWN || *below_word != OWN) {
 		l2_stop(l2);
 		mem_drop(below ?: memory, NESTED_PAGE);
-		EXPECT_OURS(p->l->vm, !l2_load(l2, Y), "stock leaves it what was dropped");
-		/* which must not be stored to */
+		EXPECT_OURS(p->l->vm, !l2_load(l2, Y), "stock keeps the dropped page mapped");
+		/* leak the memory: L2 may still store to it */
 		return;
 	}
 	nested_map(p->n, l2->lpid, Y, VM_DATA_GPA + NESTED_PAGE, NESTED_PAGE,
 		   NESTED_READ | NESTED_WRITE);
-	/* on a vCPU that is not in use */
+	/* on a vCPU that is not running */
 	if (nested_tlbie(p->l2[1].l1, NESTED_RIC_TLB, l2->lpid, NESTED_RB_PAGE(Y)))
 		die("H_TLB_INVALIDATE");
 	trap = l2_join(l2);

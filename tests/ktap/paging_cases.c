@@ -2,9 +2,9 @@
 /*
  * Memory that is write-protected, moved away or emptied under a guest
  *
- * While a program keeps memory from its guest, KVM_RUN fails with EFAULT where
- * the guest needs it, and goes on from there once it is back. Nothing that was
- * stored is lost, and each store is reported, whatever was mapped before.
+ * While the VMM withholds memory from its guest, KVM_RUN fails with EFAULT when
+ * the guest accesses it, and continues the guest once the memory is back. No
+ * store is lost, and each is reported, whatever was mapped before.
  */
 #define _GNU_SOURCE
 #include "ktap.h"
@@ -25,16 +25,16 @@
 #define STORES		8
 #define VALUE		0x1234567
 
-/* Ways to keep memory from a guest. */
+/* Ways to withhold memory from a guest. */
 enum way { READ_ONLY, MOVED };
 
 FIXTURE(cases) {
 	struct logged_vm *l;
 	struct vcpu *vcpu;
 	struct record record;
-	size_t first, count;	/* the part that something happens to, in pages */
+	size_t first, count;	/* the affected part of the slot, in pages */
 	char *reserved;
-	char *elsewhere;	/* in it, aligned as the slot's memory is */
+	char *elsewhere;	/* in @reserved, aligned like the slot */
 	char *copy;
 	__u64 random;
 	bool judged;
@@ -62,13 +62,16 @@ FIXTURE_SETUP(cases)
 
 	SKIP_IF(return, logged_vm_create(&self->l, &config, size / page_size(), variant->backing));
 	/*
-	 * A private page of hugetlbfs that is read first becomes writable, and
-	 * soft-dirty, where it is: see paging_race.c.
+	 * A private page of hugetlbfs that is read first becomes writable and
+	 * soft-dirty in place: see paging_race.c.
 	 */
 	if (hugetlb && variant->mmu == VM_MMU_RADIX && may_xfail(self->l->vm))
 		SKIP(return, "stock warns of the host's soft-dirty bit");
 	self->vcpu = self->l->vm->vcpu;
-	/* Only pages of hugetlbfs cannot be split. */
+	/*
+	 * Use a part of the slot, except of hugetlbfs pages, which do not
+	 * split.
+	 */
 	self->count = self->l->pages;
 	if (!hugetlb)
 		self->count /= 4;
@@ -96,7 +99,7 @@ static void protect(void *memory, size_t size, int prot)
 		die("mprotect(%d): %m", prot);
 }
 
-/* What it leaves stays reserved. */
+/* Move memory, and keep its old addresses reserved. */
 static void move(void *from, void *to, size_t size)
 {
 	if (mremap(from, size, size, MREMAP_MAYMOVE | MREMAP_FIXED, to) != to)
@@ -106,7 +109,10 @@ static void move(void *from, void *to, size_t size)
 		die("reserve addresses: %m");
 }
 
-/* Returns where the slot's memory, or what was left of it, is now. */
+/*
+ * Withhold pages. Return the address at which the test finds the slot's pages
+ * now.
+ */
 static char *take(struct _test_data_cases *self, enum way way, size_t first,
 		  size_t count)
 {
@@ -131,7 +137,7 @@ static void give_back(struct _test_data_cases *self, enum way way, size_t first,
 		move(self->elsewhere + at, self->l->memory + at, size);
 }
 
-/* Shared memory loses its pages by a hole in the file. */
+/* Drop pages; for shared memory by a hole in the file. */
 static void empty(struct _test_data_cases *self, enum backing backing,
 		  size_t first, size_t count)
 {
@@ -215,7 +221,7 @@ TEST_F(cases, moved)
 	withhold(_metadata, self, MOVED);
 }
 
-/* What was in the pages is gone, and that it was stored must be known. */
+/* The contents of the pages are lost, but the stores must still be reported. */
 TEST_F(cases, emptied)
 {
 	struct logged_vm *l = self->l;
@@ -248,8 +254,8 @@ TEST_F(cases, emptied)
 }
 
 /*
- * Pages that userspace has offered are the host's to drop until somebody writes to
- * them, which the host has to learn of a guest's store as well.
+ * After MADV_FREE the host may drop pages until they are written. A store by
+ * the guest counts as such a write: the host must notice it.
  */
 TEST_F(cases, offered)
 {
@@ -258,11 +264,11 @@ TEST_F(cases, offered)
 	size_t size = self->count * l->page, page;
 
 	if (variant->backing != BACKING_SMALL && variant->backing != BACKING_THP)
-		SKIP(return, "only private memory is offered");
+		SKIP(return, "MADV_FREE needs private memory");
 	fill(_metadata, self);
 	if (madvise(memory, size, MADV_FREE))
 		die("madvise(MADV_FREE): %m");
-	/* where a store might find what it needs, and not fault */
+	/* map the pages, so that a store might succeed without a fault */
 	vcpu_load_pages(self->vcpu, logged_vm_gpa(l, self->first), l->page, self->count);
 	vcpu_store_pages(self->vcpu, logged_vm_gpa(l, self->first), l->page,
 			 self->count, VALUE);
@@ -275,14 +281,17 @@ TEST_F(cases, offered)
 		EXPECT_TRUE(test_bit(l->bitmap, page));
 }
 
-/* A vCPU with stale translations does not fault before it has left the guest. */
+/* On such hosts a vCPU uses stale translations until it exits the guest. */
 static void forget_translations(struct _test_data_cases *self)
 {
 	if (!self->judged)
 		vm_kick(self->l->vm);
 }
 
-/* Stores on request to pages that have just been emptied, seen by the host or not. */
+/*
+ * The guest stores to pages just dropped; in odd rounds the host reads them
+ * first.
+ */
 TEST_F_TIMEOUT(cases, emptied_under_load, TIMEOUT)
 {
 	unsigned long rounds = scaled(ROUNDS), round, i, lost = 0, missed = 0;
@@ -324,7 +333,7 @@ TEST_F_TIMEOUT(cases, emptied_under_load, TIMEOUT)
 	EXPECT_EQ(0, missed);
 }
 
-/* Returns when each vCPU has failed since the number of its faults was taken. */
+/* Wait until each vCPU has more failed KVM_RUN calls than in @before. */
 static void await_faults(const struct vm *vm, const unsigned long before[])
 {
 	unsigned int i;

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Guests that are not paged (paging=0): what they have touched stays where it
- * is, counts against RLIMIT_MEMLOCK, and is given back. In all else they are like
- * other guests: what the program may not write, or has lost, the guest has lost too.
+ * Guests that are not paged (paging=0): pages that they have touched stay
+ * pinned, count against RLIMIT_MEMLOCK, and are unpinned in the end. Otherwise
+ * they are like other guests: the guest cannot access what the VMM may not
+ * write or has lost.
  */
 #define _GNU_SOURCE
 #include "ktap.h"
@@ -35,7 +36,7 @@
 #define MADV_SOFT_OFFLINE	101
 #endif
 
-/* Seconds in which a vCPU that nothing holds up gets on. */
+/* Seconds to wait for a vCPU that nothing blocks. */
 #define PATIENCE	20
 #define TIMEOUT		300
 
@@ -44,7 +45,7 @@
 FIXTURE(pinned) {
 	struct logged_vm *l;
 	struct vcpu *vcpu;
-	unsigned long before;	/* locked before the slot was touched */
+	unsigned long before;	/* pages locked before the slot was touched */
 };
 
 FIXTURE_VARIANT(pinned) {
@@ -57,7 +58,7 @@ FIXTURE_VARIANT_ADD(pinned, thp) { VM_MMU_RADIX, BACKING_THP };
 FIXTURE_VARIANT_ADD(pinned, memfd) { VM_MMU_RADIX, BACKING_MEMFD };
 FIXTURE_VARIANT_ADD(pinned, hpt) { VM_MMU_HPT, BACKING_SMALL };
 
-/* Pages that count against RLIMIT_MEMLOCK of this process. */
+/* Number of pages charged to RLIMIT_MEMLOCK of this process. */
 static unsigned long locked_pages(void)
 {
 	unsigned long kbytes = 0;
@@ -90,7 +91,7 @@ FIXTURE_SETUP(pinned)
 	write_file(PAGING, "1");
 	SKIP_IF(return, why);
 	self->vcpu = &self->l->vm->vcpu[0];
-	/* what the guest itself needs comes first */
+	/* pin the guest's own code and data before counting */
 	vcpu_load(self->vcpu, GUEST_AREA(0));
 	self->before = locked_pages();
 }
@@ -101,7 +102,7 @@ FIXTURE_TEARDOWN(pinned)
 	EXPECT_EQ(0, locked_pages());
 }
 
-/* A page that is mapped for a paged guest reads as zero after this. */
+/* After the madvise() a paged guest would read zeroes. */
 TEST_F(pinned, stays)
 {
 	struct logged_vm *l = self->l;
@@ -119,7 +120,10 @@ TEST_F(pinned, stays)
 	EXPECT_EQ(self->before + l->pages, locked_pages());
 }
 
-/* An HPTE may name memory that is there without a fault. */
+/*
+ * A new HPTE of memory that is present maps it without a fault: it must be
+ * pinned too.
+ */
 TEST_F(pinned, there_before)
 {
 	struct logged_vm *l = self->l;
@@ -131,7 +135,9 @@ TEST_F(pinned, there_before)
 	EXPECT_EQ(self->before + l->pages, locked_pages());
 }
 
-/* A large page is pinned as a whole; a page that nobody touches is not. */
+/*
+ * KVM pins a huge page as a whole, and no page that the guest does not touch.
+ */
 TEST_F(pinned, when_touched)
 {
 	struct logged_vm *l = self->l;
@@ -143,7 +149,10 @@ TEST_F(pinned, when_touched)
 	EXPECT_GE(self->before + most, locked_pages());
 }
 
-/* What userspace puts there is the guest's when the guest maps it again. */
+/*
+ * The guest sees memory that the VMM has replaced once it faults the page
+ * again.
+ */
 TEST_F(pinned, replaced)
 {
 	struct logged_vm *l = self->l;
@@ -152,7 +161,7 @@ TEST_F(pinned, replaced)
 	ASSERT_EQ(0, madvise(l->memory, l->size, MADV_DONTNEED));
 	*(__u64 *)l->memory = VALUE + 1;
 	if (variant->mmu == VM_MMU_RADIX) {
-		/* a log takes no mapping away, a slot that goes does */
+		/* switching the log zaps no mapping, deleting the slot does */
 		ASSERT_EQ(0, logged_vm_set_log(l, false));
 		EXPECT_EQ(variant->backing == BACKING_MEMFD ? VALUE + 1 : VALUE,
 			  vcpu_load(self->vcpu, VM_DATA_GPA));
@@ -193,7 +202,7 @@ TEST_F(pinned, made_read_only)
 	EXPECT_EQ(VALUE, vcpu_load(self->vcpu, VM_DATA_GPA));
 	EXPECT_EQ(-EFAULT, try_page(self->vcpu, l, GUEST_STORE, 0, OTHER));
 	EXPECT_EQ(VALUE, *(__u64 *)l->memory);
-	/* what is there for the first time is the same */
+	/* the guest's second attempt fails too */
 	EXPECT_EQ(-EFAULT, vcpu_try(self->vcpu, GUEST_STORE));
 
 	ASSERT_EQ(0, mprotect(l->memory, l->size, PROT_READ | PROT_WRITE));
@@ -202,7 +211,7 @@ TEST_F(pinned, made_read_only)
 	EXPECT_EQ(self->before + l->pages, locked_pages());
 }
 
-/* Memory that is of no use to the program either. */
+/* Memory that the VMM cannot access either. */
 TEST_F(pinned, made_inaccessible)
 {
 	struct logged_vm *l = self->l;
@@ -220,7 +229,7 @@ static void ignore(int signal)
 	(void)signal;
 }
 
-/* A page whose memory is broken, as far as the host knows; some tell the program. */
+/* The host treats a page as broken memory; some kernels send the VMM SIGBUS. */
 TEST_F(pinned, poisoned)
 {
 	struct sigaction action = { .sa_handler = ignore };
@@ -231,14 +240,16 @@ TEST_F(pinned, poisoned)
 	sigaction(SIGBUS, &action, NULL);
 	store_all(self->vcpu, l);
 	if (madvise(l->memory + l->page, l->page, MADV_HWPOISON) && errno != EBUSY)
-		SKIP(return, "the kernel does not know of broken memory (CONFIG_MEMORY_FAILURE)");
+		SKIP(return, "the kernel does not handle broken memory (CONFIG_MEMORY_FAILURE)");
 	EXPECT_EQ(-EFAULT, try_page(self->vcpu, l, GUEST_LOAD, 1, 0));
 	EXPECT_EQ(-EFAULT, try_page(self->vcpu, l, GUEST_STORE, 1, OTHER));
-	/* by another: this one stands at its load */
+	/* on the other vCPU: this one still has to complete its access */
 	EXPECT_EQ(VALUE + 2, vcpu_load(&l->vm->vcpu[1], logged_vm_gpa(l, 2)));
 }
 
-/* A page that the host would move elsewhere, and cannot; or that it replaces. */
+/*
+ * The host tries to take the page offline: it cannot move it, or replaces it.
+ */
 TEST_F(pinned, taken_offline)
 {
 	struct logged_vm *l = self->l;
@@ -247,13 +258,16 @@ TEST_F(pinned, taken_offline)
 		SKIP(return, "one kind of memory is enough");
 	store_all(self->vcpu, l);
 	if (madvise(l->memory + l->page, l->page, MADV_SOFT_OFFLINE) && errno == EINVAL)
-		SKIP(return, "the kernel does not know of broken memory (CONFIG_MEMORY_FAILURE)");
+		SKIP(return, "the kernel does not handle broken memory (CONFIG_MEMORY_FAILURE)");
 	EXPECT_EQ(VALUE + 1, vcpu_load(self->vcpu, logged_vm_gpa(l, 1)));
 	vcpu_store(self->vcpu, logged_vm_gpa(l, 1), OTHER);
 	EXPECT_EQ(OTHER, *(__u64 *)(l->memory + l->page));
 }
 
-/* Has the thread that touches an address wait for us; NULL if it can. */
+/*
+ * Make threads that touch the memory wait for let_go(). Return why the host
+ * cannot, or NULL.
+ */
 static const char *hold_up(void *memory, size_t size, int *fd)
 {
 	struct uffdio_api api = { .api = UFFD_API };
@@ -275,7 +289,7 @@ static void await_held_up(int fd)
 	struct pollfd poll_fd = { .fd = fd, .events = POLLIN };
 
 	if (poll(&poll_fd, 1, PATIENCE * 1000) != 1)
-		die("nobody waits for the userfaultfd");
+		die("no thread waits for the userfaultfd");
 }
 
 static void let_go(int fd, void *memory, size_t size)
@@ -288,7 +302,7 @@ static void let_go(int fd, void *memory, size_t size)
 		die("UFFDIO_ZEROPAGE: %m");
 }
 
-/* Waits for a number that another thread makes larger. */
+/* Wait until another thread increases a number; false on timeout. */
 static bool gets_larger(const unsigned long *number)
 {
 	unsigned long before = __atomic_load_n(number, __ATOMIC_SEQ_CST);
@@ -303,8 +317,8 @@ static bool gets_larger(const unsigned long *number)
 }
 
 /*
- * A vCPU touches memory that is slow to come, as after a migration. The other one
- * finds its own, and reacts to signals.
+ * A vCPU touches memory that arrives late, as after a post-copy migration. The
+ * other vCPU must still fault pages in and react to signals.
  */
 TEST_F_TIMEOUT(pinned, waits_alone, TIMEOUT)
 {
@@ -314,7 +328,7 @@ TEST_F_TIMEOUT(pinned, waits_alone, TIMEOUT)
 	int fd;
 
 	if (variant->backing == BACKING_THP)
-		SKIP(return, "all huge pages are there");
+		SKIP(return, "all huge pages are populated");
 	SKIP_IF(return, hold_up(l->memory, l->page, &fd));
 	area_list(waiting->area, VM_DATA_GPA, 0, 1, VALUE);
 	vcpu_start(waiting, GUEST_STORE);
@@ -341,7 +355,7 @@ TEST_F_TIMEOUT(pinned, waits_alone, TIMEOUT)
 	close(fd);
 }
 
-/* Keeps to CPU 0, and notices for how long at most it could not run. */
+/* A thread on CPU 0 that measures the longest time it could not run, in @ns. */
 struct rival {
 	atomic_bool stop;
 	unsigned long ns;
@@ -381,7 +395,9 @@ static void *rival_thread(void *arg)
 	return NULL;
 }
 
-/* A large slot takes a while to give back, in which others get their share of it. */
+/*
+ * Unpinning a large slot takes long, and must leave CPU time to other threads.
+ */
 TEST_F_TIMEOUT(pinned, gives_way, TIMEOUT)
 {
 	size_t size = sysconf(_SC_PHYS_PAGES) / 2 * self->l->page;
@@ -410,7 +426,7 @@ TEST_F_TIMEOUT(pinned, gives_way, TIMEOUT)
 	atomic_store(&rival.stop, true);
 	pthread_join(thread, NULL);
 	mem_free(memory, size);
-	TH_LOG("%zu pages went in %lu us, another thread waited for %lu us at most",
+	TH_LOG("%zu pages unpinned in %lu us, another thread waited at most %lu us",
 	       size / self->l->page, ns / 1000, rival.ns / 1000);
 	EXPECT_GT(ns / 4, rival.ns);
 }
@@ -434,7 +450,9 @@ static void limit_locked(unsigned long pages)
 		die("limit locked memory to %lu pages: %m", pages);
 }
 
-/* KVM_RUN says so, and goes on where it was when the limit is raised. */
+/*
+ * KVM_RUN fails with ENOMEM, and continues the guest once the limit is raised.
+ */
 TEST_F(pinned, limited)
 {
 	struct guest_area *area = self->vcpu->area;
@@ -481,7 +499,7 @@ FIXTURE_SETUP(pinned_nested)
 	self->n = nested_create_one(self->l->vm, &self->l2, LPID);
 	nested_map(self->n, LPID, VM_DATA_GPA, VM_DATA_GPA, self->l->size,
 		   NESTED_READ | NESTED_WRITE);
-	/* what the guests themselves need comes first */
+	/* pin the guests' own code and data before counting */
 	l2_store(&self->l2, VM_DATA_GPA, VALUE);
 }
 
@@ -492,7 +510,7 @@ FIXTURE_TEARDOWN(pinned_nested)
 	EXPECT_EQ(0, locked_pages());
 }
 
-/* L1 has nothing to do with it, and must not be told. */
+/* KVM_RUN fails with ENOMEM; L2 must not exit to L1 for it. */
 TEST_F(pinned_nested, limited)
 {
 	unsigned long before = locked_pages();
