@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Per-vCPU areas: what can be read while a request is pending, in which order kvm-hv
- * asks for requests to be applied, and the dirty state that an area leaves behind.
+ * Per-vCPU areas: what KVM_GET_ONE_REG returns while a request is pending, how
+ * requests and invalidations are applied in kvm-hv's order of calls, and the
+ * dirty state that is accumulated when an area is unregistered.
  */
 #include <kunit/test.h>
 #include <linux/kvm_host.h>
@@ -46,7 +47,7 @@ static int fixture_init(struct kunit *test)
 	f->vm = test_zalloc(test, sizeof(*f->vm));
 	f->slot = test_zalloc(test, sizeof(*f->slot));
 	f->slot->npages = SLOT_PAGES;
-	f->slot->flags = KVM_MEMSLOT_INVALID;	/* nothing is pinned there */
+	f->slot->flags = KVM_MEMSLOT_INVALID;	/* its pages cannot be pinned */
 	f->slot->dirty_bitmap = test_zalloc(test, 2 * SLOT_PAGES / 8);
 	KUNIT_ASSERT_EQ(test, init_srcu_struct(&f->kvm->srcu), 0);
 	test->priv = f;
@@ -101,7 +102,7 @@ static int set_reg(struct fixture *f, enum khx_area a, u64 gpa, u64 len)
 	return khx_areas_set_reg(f->vm, f->vcpu, reg_id[a], &val);
 }
 
-/* Stock's getter, which is what userspace gets for VMs of ours too. */
+/* Calls stock's getter, which also serves KVM_GET_ONE_REG of tracked VMs. */
 static void expect_reg(struct kunit *test, enum khx_area a, u64 gpa, u64 len)
 {
 	struct fixture *f = test->priv;
@@ -113,7 +114,7 @@ static void expect_reg(struct kunit *test, enum khx_area a, u64 gpa, u64 len)
 		KUNIT_EXPECT_EQ(test, val.vpaval.length, len);
 }
 
-/* What was asked for is what is read, long before it is applied. */
+/* The getter returns the requested values before the vCPU applies them. */
 static void get_while_pending(struct kunit *test)
 {
 	struct fixture *f = test->priv;
@@ -128,7 +129,7 @@ static void get_while_pending(struct kunit *test)
 		KUNIT_ASSERT_EQ(test, set_reg(f, a, 2 * GPA, 7 * DTL_LEN), 0);
 		expect_reg(test, a, 2 * GPA, 7 * DTL_LEN);
 	}
-	/* Unregistering waits for no vCPU. */
+	/* Unregistering takes effect at once. */
 	for (a = KHX_NR_AREAS; a--;) {
 		KUNIT_ASSERT_EQ(test, set_reg(f, a, 0, 0), 0);
 		expect_reg(test, a, 0, 0);
@@ -136,7 +137,10 @@ static void get_while_pending(struct kunit *test)
 	}
 }
 
-/* A page under an area, pinned as pin_user_pages() does it, and held. */
+/*
+ * Give an area a page with the reference count of a pin by pin_user_pages() and
+ * one more reference, which the test holds.
+ */
 static struct page *pin(struct kunit *test, enum khx_area a)
 {
 	struct page *page = alloc_page(GFP_KERNEL | __GFP_ZERO);
@@ -159,7 +163,7 @@ static struct page *pin(struct kunit *test, enum khx_area a)
 
 enum written { NOT, FLAG_ONLY, DATA_ONLY };
 
-/* What kvm-hv does when it dispatches the vCPU, or a part of it. */
+/* Do a part of what kvm-hv does when it dispatches the vCPU. */
 static void write_area(struct fixture *f, enum khx_area a, enum written w)
 {
 	struct lppaca *vpa = f->vcpu->arch.vpa.pinned_addr;
@@ -179,7 +183,7 @@ static void expect_gone(struct kunit *test, struct page *page)
 	__free_page(page);
 }
 
-/* An area that goes leaves a bit where the next collection finds it. */
+/* Unregistering an area that the host has written accumulates its page. */
 static void hand_over(struct kunit *test)
 {
 	static const bool leaves_bit[KHX_NR_AREAS][3] = {
@@ -206,14 +210,17 @@ static void hand_over(struct kunit *test)
 					leaves_bit[a][w]);
 			KUNIT_EXPECT_NULL(test, area(f, a)->pinned_addr);
 			KUNIT_EXPECT_NULL(test, f->vcpu->arch.dtl_ptr);
-			/* ours is the last reference; the owner must not lose data */
+			/* marked dirty, so that its owner does not lose data */
 			KUNIT_EXPECT_TRUE(test, PageDirty(page));
 			expect_gone(test, page);
 		}
 	}
 }
 
-/* As kvm-hv asks before a vCPU enters the guest. Returns whether it initialised a VPA. */
+/*
+ * Call the hook as kvm-hv does before a vCPU enters the guest. Return true if
+ * kvm-hv would initialise a VPA, or unpin an area.
+ */
 static bool apply(struct fixture *f)
 {
 	struct kvmppc_vpa old = { .pinned_addr = f };
@@ -239,8 +246,9 @@ static bool apply(struct fixture *f)
 }
 
 /*
- * A guest unregisters its VPA; nothing else of the vCPU changes, and the log goes on. No
- * memory can be pinned here: what is asked for anew has none.
+ * The guest unregisters one area, or registers it at another address, where no
+ * memory can be pinned. The other areas of the vCPU stay pinned, and the
+ * dispatch trace log continues.
  */
 static void one_request_at_a_time(struct kunit *test)
 {
@@ -285,7 +293,7 @@ static void one_request_at_a_time(struct kunit *test)
 	}
 }
 
-/* Memory under areas goes, and kvm-hv has no request of its own. */
+/* Memory under areas is invalidated while kvm-hv has no request. */
 static void looked_at_again(struct kunit *test)
 {
 	struct page *pages[KHX_NR_AREAS];
@@ -330,8 +338,8 @@ static void end_invalidation(struct work_struct *work)
 }
 
 /*
- * The host is invalidating all memory when a vCPU looks for an area's page. What it
- * finds meanwhile counts for nothing: no area is decided upon before the end.
+ * The host is invalidating all memory when a vCPU pins the page of an area. The
+ * module must not use a result from before the end of the invalidation.
  */
 static void invalidated_meanwhile(struct kunit *test)
 {

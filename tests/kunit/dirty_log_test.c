@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Where bits accumulate: ranges of pages, beside a page at a time.
+ * Accumulation of ranges of pages, compared with a model that sets one bit at a
+ * time.
  */
 #include <kunit/test.h>
 #include <linux/bitmap.h>
@@ -13,7 +14,7 @@
 #define BASE_GFN	0x123UL
 #define ROUNDS		20000
 
-/* A range reaches as far as the slot does; what is behind it in the bitmap stays. */
+/* A range is cut at the end of the slot; later bits of the bitmap stay. */
 static void ranges(struct kunit *test)
 {
 	DECLARE_BITMAP(bits, NR_PAGES + BITS_PER_LONG) = {};

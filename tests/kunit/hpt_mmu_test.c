@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What is done to HPTEs, in an HPT and chains that the test builds, and with
- * another owner of HPTE locks who wants the chains too.
+ * Operations on HPTEs, in an HPT and rmap chains that the test builds; also
+ * against a thread that locks an HPTE first and then its chain.
  */
 #include <kunit/test.h>
 #include <linux/completion.h>
@@ -26,7 +26,7 @@
 #define NR_HPTES	(1UL << (ORDER - 4))
 #define CEILING		33
 
-/* Two pages of 16 MiB, from one on. */
+/* The slot: two guest pages of 16 MiB, aligned. */
 #define LARGE		24
 #define LARGE_PAGES	(1UL << (LARGE - PAGE_SHIFT))
 #define SLOT_GFN	(4 * LARGE_PAGES)
@@ -40,12 +40,12 @@ struct fixture {
 	unsigned long used;
 };
 
-/* What the backend was asked for. */
+/* Requests to the backend. */
 static struct {
 	unsigned int single;
 	unsigned int lpid;
 	unsigned int unlocked;
-	unsigned long late;		/* index of the HPTE that gets C by the next invalidation */
+	unsigned long late;		/* HPTE that gets C by the next flush */
 } seen;
 
 static void processor_writes_back(struct kvm *kvm)
@@ -161,7 +161,7 @@ static struct revmap_entry *rev(struct fixture *f, unsigned long index)
 	return &f->kvm->arch.hpt.rev[index];
 }
 
-/* As H_ENTER does: a valid HPTE, in the chain of the page where it begins. */
+/* Add a valid HPTE, as H_ENTER does, to the chain of its first page. */
 static unsigned long enter(struct fixture *f, unsigned long page, unsigned int shift,
 			   unsigned long bits)
 {
@@ -219,7 +219,7 @@ static unsigned long harvest(struct fixture *f)
 	return bitmap_weight(f->map, SLOT_PAGES);
 }
 
-/* The same, but nothing changes. */
+/* The same for a peek, which changes nothing. */
 static unsigned long peek(struct fixture *f)
 {
 	bitmap_zero(f->map, SLOT_PAGES);
@@ -277,7 +277,7 @@ static void unmap_one(struct kunit *test)
 
 	expect_absent(test, i);
 	expect_valid(test, other);
-	/* key 31 would make it MMIO */
+	/* an absent HPTE with key 31 would be one of emulated MMIO */
 	KUNIT_EXPECT_EQ(test, 0, r_of(f, i) & (HPTE_R_KEY_HI | HPTE_R_KEY_LO));
 	KUNIT_EXPECT_EQ(test, RMAP_R | RMAP_C, *rmap(f, 7) & (RMAP_R | RMAP_C));
 	KUNIT_EXPECT_FALSE(test, *rmap(f, 7) & KVMPPC_RMAP_PRESENT);
@@ -328,7 +328,7 @@ static void unmap_many_by_one_flush(struct kunit *test)
 	}
 }
 
-/* A processor may write C until the invalidation is complete. */
+/* A processor may set C until the flush is complete. */
 static void unmap_late_c(struct kunit *test)
 {
 	struct fixture *f = test->priv;
@@ -359,12 +359,12 @@ static void unmap_aliases(struct kunit *test)
 		expect_absent(test, i);
 	KUNIT_EXPECT_FALSE(test, *rmap(f, 3) & KVMPPC_RMAP_PRESENT);
 	KUNIT_EXPECT_TRUE(test, accumulated(f, 3));
-	/* twice as many as one can cover, and five */
+	/* two passes of KHX_HPTES, one flush each, and five single HPTEs */
 	KUNIT_EXPECT_EQ(test, 2, seen.lpid);
 	KUNIT_EXPECT_EQ(test, 5, seen.single);
 }
 
-/* Pages of 4 KiB in one host page: the page goes with all of them. */
+/* Unmapping a host page unmaps all guest pages of 4 KiB in it. */
 static void unmap_small(struct kunit *test)
 {
 	struct fixture *f = test->priv;
@@ -379,7 +379,7 @@ static void unmap_small(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, accumulated(f, 6));
 }
 
-/* The range is somewhere inside a large page, whose chain is elsewhere. */
+/* The range is inside a large page, whose HPTE is in its first page's chain. */
 static void unmap_part_of_large(struct kunit *test)
 {
 	struct fixture *f = test->priv;
@@ -393,7 +393,7 @@ static void unmap_part_of_large(struct kunit *test)
 	expect_valid(test, before);
 	for (page = 0; page < SLOT_PAGES; page++)
 		KUNIT_EXPECT_EQ(test, page >= LARGE_PAGES, accumulated(f, page));
-	/* what is left of the chain is whole */
+	/* the rest of the chain is intact */
 	KUNIT_EXPECT_EQ(test, small, *rmap(f, LARGE_PAGES) & KVMPPC_RMAP_INDEX);
 	KUNIT_EXPECT_EQ(test, small, rev(f, small)->forw);
 	KUNIT_EXPECT_EQ(test, small, rev(f, small)->back);
@@ -423,7 +423,7 @@ static void harvest_once(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 0, harvest(f));
 }
 
-/* C that processors keep back comes with the flush that a harvest begins with. */
+/* A harvest begins with a flush, by which processors write back cached C. */
 static void harvest_late_c(struct kunit *test)
 {
 	struct fixture *f = test->priv;
@@ -445,7 +445,7 @@ static void harvest_many_by_few_flushes(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 1 + DIV_ROUND_UP(SLOT_PAGES, 512UL), seen.lpid);
 }
 
-/* The page was dirty through an HPTE that has gone: that has been accumulated. */
+/* Unmapping an HPTE accumulates its C: a harvest clears C in the rmap word. */
 static void harvest_rmap_c(struct kunit *test)
 {
 	struct fixture *f = test->priv;
@@ -459,8 +459,9 @@ static void harvest_rmap_c(struct kunit *test)
 }
 
 /*
- * POWER8 cannot be told to write all C bits: with no vCPU running, HPTEs that
- * can be written are asked one by one; more of one page than fit at once too.
+ * POWER8 cannot be made to write back all C bits at once. While no vCPU runs, a
+ * harvest invalidates writable HPTEs one by one, also if a page has more than
+ * KHX_HPTES of them.
  */
 static void harvest_power8(struct kunit *test)
 {
@@ -529,7 +530,7 @@ static void peek_power8(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, RC, r_of(f, dirty) & RC);
 }
 
-/* Of a larger HPTE, the pages that are not named are dirty still. */
+/* Cleaning some pages of a larger HPTE accumulates its other pages. */
 static void clean_named(struct kunit *test)
 {
 	struct fixture *f = test->priv;
@@ -560,7 +561,7 @@ static void clean_named(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 0, seen.unlocked);
 }
 
-/* What a processor has kept of a store from before is clean, too. */
+/* C that a processor still caches from an earlier store is cleared too. */
 static void clean_late_c(struct kunit *test)
 {
 	struct fixture *f = test->priv;
@@ -581,7 +582,7 @@ static void clean_nothing(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 1, peek(f));
 }
 
-/* That the page was dirty through an HPTE that has gone is for this one no more. */
+/* Cleaning also clears C in the rmap word, which unmapping an HPTE sets. */
 static void clean_rmap_c(struct kunit *test)
 {
 	struct fixture *f = test->priv;
@@ -608,7 +609,7 @@ static void aging(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, test_age(f, 0, 16));
 	KUNIT_EXPECT_FALSE(test, age(f, 0, 16));
 
-	/* R of an HPTE that has gone */
+	/* R in the rmap word, which unmapping an HPTE sets */
 	enter(f, 9, PAGE_SHIFT, HPTE_R_R);
 	unmap(f, 9, 10);
 	KUNIT_EXPECT_TRUE(test, test_age(f, 9, 10));
@@ -660,7 +661,7 @@ static void flush_slot(struct kunit *test)
 			bitmap_weight(f->slot->dirty_bitmap, SLOT_PAGES));
 }
 
-/* A large page of the guest needs memory that is aligned as it is. */
+/* A large page of the guest needs a host address with the same alignment. */
 static void congruent(struct kunit *test)
 {
 	struct fixture *f = test->priv;
@@ -680,7 +681,7 @@ static void congruent(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, khx_hpt_fault_congruent(f->slot, gpa, PAGE_SIZE));
 }
 
-/* A guest's hypercall: it locks an HPTE, and then wants its chain. */
+/* Locks an HPTE and then its chain, as a guest's hypercall does. */
 struct rival {
 	struct fixture *f;
 	struct completion started;

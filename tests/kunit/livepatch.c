@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A live patch that holds a function which the module redirects, so that the
- * module can be seen to refuse.
+ * A live patch of a function that the module redirects: tests check that the
+ * module then refuses to load.
  */
 #include <linux/livepatch.h>
 #include <linux/module.h>
 
 struct kvm;
 
-/* Leaks the table; no VM is to end while this patch is applied. */
+/* Leaks the table: no VM may end while the patch is applied. */
 static void held_free_radix(struct kvm *kvm)
 {
 }
@@ -39,6 +39,6 @@ static void __exit livepatch_exit(void)
 }
 module_exit(livepatch_exit);
 
-MODULE_DESCRIPTION("Live patch that holds a function of kvm-hv");
+MODULE_DESCRIPTION("Live patch of a function of kvm-hv, for tests of kvm-hv-ext");
 MODULE_LICENSE("GPL");
 MODULE_INFO(livepatch, "Y");

@@ -8,5 +8,5 @@
 
 MODULE_DESCRIPTION("KUnit tests of kvm-hv-ext");
 MODULE_LICENSE("GPL");
-/* MODULE_IMPORT_NS(), whose argument is a word before 6.13 and a string after */
+/* MODULE_IMPORT_NS() takes an identifier before 6.13 and a string since. */
 MODULE_INFO(import_ns, "EXPORTED_FOR_KUNIT_TESTING");

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What is done to shadow tables, on tables that the test builds.
+ * Operations on shadow tables, on tables that the test builds.
  */
 #include <linux/bitmap.h>
 #include <linux/idr.h>
@@ -11,11 +11,11 @@
 #include "nested_rmap.h"
 #include "radix_vm.h"
 
-#define N_GPA	(3 * PMD_SIZE)	/* where the nested guest has what is tested */
+#define N_GPA	(3 * PMD_SIZE)	/* where the nested guest maps the page */
 
 /*
- * The leaf of the guest and the shadow PTE: sizes, and pages of the slot where
- * they begin. The first page of each pair of sizes is where they overlap.
+ * The guest's leaf (own) and the shadow PTE: levels, and pages of the slot
+ * where they begin. The leaf contains all that the shadow PTE maps.
  */
 static const struct sizes {
 	unsigned int own, shadow;
@@ -37,7 +37,7 @@ static unsigned long n_gpa_of(const struct sizes *s)
 	return N_GPA + (s->shadow_page << PAGE_SHIFT);
 }
 
-/* All states of R and C in the two tables, and all sizes. */
+/* Harvest, age, unmap: with all states of R and C in both tables, all sizes. */
 static void clear_truth_table(struct kunit *test)
 {
 	struct test_vm *f = test->priv;
@@ -68,7 +68,7 @@ static void clear_truth_table(struct kunit *test)
 			KUNIT_ASSERT_EQ(test, pte_young(*own), !!(state & 1));
 			KUNIT_ASSERT_EQ(test, pte_young(*shadow), !!(state & 4));
 			KUNIT_ASSERT_EQ(test, test_requests_of(TEST_LPID), !!(state & 2));
-			/* under the LPID it lives under, not the one L1 uses */
+			/* by the shadow LPID, not by the LPID that L1 uses */
 			KUNIT_ASSERT_EQ(test, test_requests_of(2), !!(state & 8));
 			KUNIT_ASSERT_EQ(test, test_requests_of(9), 0);
 			if (state & 8)
@@ -88,14 +88,14 @@ static void clear_truth_table(struct kunit *test)
 			KUNIT_ASSERT_FALSE(test, test_age(f, s->own_page,
 							  s->own_page + 1, true));
 
-			/* and both go, with the entry */
+			/* unmapping zaps both, and removes the entry */
 			test_unmap(f, s->own_page, s->own_page + 1);
 			KUNIT_ASSERT_FALSE(test, pte_present(*own) || pte_present(*shadow));
 			KUNIT_ASSERT_TRUE(test, test_request_covers(2, n_gpa_of(s)));
 			KUNIT_ASSERT_EQ(test, f->vm->nested.rmap.entries, 0);
 			KUNIT_ASSERT_EQ(test, test_count_rmap(f, s->shadow_page), 0);
 		}
-		/* tables of another size are built anew */
+		/* start with empty tables for the next sizes */
 		f->root = test_table(test);
 		f->kvm->arch.pgtable = f->root;
 		gp->shadow_pgtable = test_table(test);
@@ -108,7 +108,7 @@ static bool set_rc(struct test_vm *f, bool writing, unsigned long n_gpa,
 	unsigned int shift;
 	pte_t *ptep;
 
-	/* as kvm-hv does it */
+	/* as kvm-hv does after a fault for R or C */
 	spin_lock(&f->kvm->mmu_lock);
 	ptep = khx_nested_find_for_rc(f->vm, gp, writing, n_gpa, &shift);
 	if (ptep)
@@ -117,7 +117,7 @@ static bool set_rc(struct test_vm *f, bool writing, unsigned long n_gpa,
 	return ptep;
 }
 
-/* R and C are set only if the guest's leaf of the page has them. */
+/* R and C are set in a shadow PTE only if the guest's leaf has them. */
 static void set_truth_table(struct kunit *test)
 {
 	static const unsigned long rc[] = {
@@ -158,7 +158,7 @@ static void set_truth_table(struct kunit *test)
 	}
 }
 
-/* L1 has remapped its page without a word: C of the old page is not set. */
+/* L1 has remapped its page without a tlbie: C of the old page is not set. */
 static void set_rc_of_another_page(struct kunit *test)
 {
 	struct test_vm *f = test->priv;
@@ -173,11 +173,11 @@ static void set_rc_of_another_page(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, pte_dirty(*ptep));
 
 	KUNIT_EXPECT_TRUE(test, set_rc(f, false, N_GPA, gp));
-	/* the entry is there, but the guest's leaf is another page's by now */
+	/* the entry exists, but the guest's leaf now maps another host page */
 	test_map(test, f->root, test_gpa(1), PAGE_SHIFT, test_hpa(7), TEST_RC);
 	KUNIT_EXPECT_FALSE(test, set_rc(f, true, N_GPA, gp));
 
-	/* no such shadow PTE, none in that table, no store allowed */
+	/* no shadow PTE at the address, none in the other table, no W */
 	KUNIT_EXPECT_FALSE(test, set_rc(f, false, N_GPA + PAGE_SIZE, gp));
 	KUNIT_EXPECT_FALSE(test, set_rc(f, false, N_GPA, other));
 	test_map_page(test, 1, PAGE_SHIFT, TEST_RC);
@@ -185,7 +185,7 @@ static void set_rc_of_another_page(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, set_rc(f, true, N_GPA, gp));
 }
 
-/* A shadow PTE as kvm-hv has just put it into the table. */
+/* Install a shadow PTE that has no entry yet, as kvm-hv does. */
 static pte_t *put_shadow(struct kunit *test, unsigned long page,
 			 const struct kvm_nested_guest *gp, unsigned int shift,
 			 unsigned long bits)
@@ -213,7 +213,7 @@ static void enters(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, enter(f, 3, gp));
 	KUNIT_EXPECT_EQ(test, test_count_rmap(f, 3), 1);
 
-	/* kvm-hv names the first page of the guest's leaf */
+	/* kvm-hv passes the word of the first page of the guest's leaf */
 	test_map_page(test, TEST_PMD_PAGES, PMD_SHIFT, TEST_RC);
 	put_shadow(test, TEST_PMD_PAGES + 7, gp, PAGE_SHIFT, TEST_RC);
 	KUNIT_EXPECT_TRUE(test, enter(f, TEST_PMD_PAGES, gp));
@@ -223,7 +223,7 @@ static void enters(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, test_requests.nr, 0);
 }
 
-/* What must not be there goes again, and what was cached of it. */
+/* A shadow PTE that must not exist is zapped again, and flushed. */
 static void enters_not(struct kunit *test)
 {
 	struct test_vm *f = test->priv;
@@ -235,9 +235,9 @@ static void enters_not(struct kunit *test)
 		unsigned long bits;
 	} wrong[] = {
 		{ 2, 0, TEST_R },		/* another page */
-		{ TEST_PMD_PAGES - 1, 0, TEST_R }, /* none of the guest's */
-		{ 0, 1, TEST_R },		/* more than the leaf */
-		{ 3, 0, TEST_RC },		/* C, which the leaf has not got */
+		{ TEST_PMD_PAGES - 1, 0, TEST_R }, /* has no leaf */
+		{ 0, 1, TEST_R },		/* larger than the leaf */
+		{ 3, 0, TEST_RC },		/* C, which the leaf lacks */
 	};
 	unsigned int i;
 	pte_t *ptep;
@@ -254,13 +254,13 @@ static void enters_not(struct kunit *test)
 		KUNIT_EXPECT_TRUE(test, test_request_covers(2, N_GPA));
 	}
 
-	/* the guest's leaf has gone meanwhile */
+	/* the guest's leaf was zapped meanwhile */
 	gp->shadow_pgtable = test_table(test);
 	ptep = put_shadow(test, 4, gp, PAGE_SHIFT, TEST_R);
 	KUNIT_EXPECT_FALSE(test, enter(f, 4, gp));
 	KUNIT_EXPECT_FALSE(test, pte_present(*ptep));
 
-	/* no entry can be made */
+	/* the LPID does not fit in an entry */
 	ptep = put_shadow(test, 3, large, PAGE_SHIFT, TEST_R);
 	KUNIT_EXPECT_FALSE(test, enter(f, 3, large));
 	KUNIT_EXPECT_FALSE(test, pte_present(*ptep));
@@ -276,7 +276,7 @@ static void make_room(struct test_vm *f, struct kvm_nested_guest *gp,
 	khx_nested_make_room(f->vm, gp, N_GPA, shift, pte, &tables);
 }
 
-/* L1 has put another page there and has not said so. */
+/* L1 has mapped another page at the address without a tlbie. */
 static void room_for_another_page(struct kunit *test)
 {
 	struct test_vm *f = test->priv;
@@ -288,7 +288,7 @@ static void room_for_another_page(struct kunit *test)
 	ptep = test_map_nested(test, 1, gp, N_GPA, PAGE_SHIFT, TEST_RC);
 	other = __pte((pte_val(*ptep) & ~PTE_RPN_MASK) | test_hpa(2));
 
-	/* the same page, for another kind of access: what is there stays */
+	/* the same page for another kind of access: the old shadow PTE stays */
 	make_room(f, gp, PAGE_SHIFT, __pte(pte_val(*ptep) & ~(_PAGE_WRITE | _PAGE_DIRTY)));
 	KUNIT_EXPECT_TRUE(test, pte_present(*ptep));
 	KUNIT_EXPECT_EQ(test, test_requests.nr, 0);
@@ -302,7 +302,7 @@ static void room_for_another_page(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, bitmap_weight(f->slot->dirty_bitmap, TEST_SLOT_PAGES), 1);
 }
 
-/* The same for a leaf of another size: small ones under a large one, and back. */
+/* A new leaf of another size: large in place of small ones, and vice versa. */
 static void room_for_another_size(struct kunit *test)
 {
 	struct test_vm *f = test->priv;
@@ -333,7 +333,7 @@ static void room_for_another_size(struct kunit *test)
 			TEST_PMD_PAGES);
 }
 
-/* L1's tlbie: kvm-hv takes one shadow PTE away, by any address that it maps. */
+/* On a tlbie of L1 kvm-hv zaps one shadow PTE, by any address that it maps. */
 static void unmap_shadow_pte(struct kunit *test)
 {
 	struct test_vm *f = test->priv;
@@ -352,11 +352,14 @@ static void unmap_shadow_pte(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, test_count_rmap(f, 1), 1);
 	KUNIT_EXPECT_EQ(test, test_requests.nr, 1);
 	KUNIT_EXPECT_TRUE(test, test_request_covers(2, N_GPA));
-	/* an MMU that writes C has written it there only */
+	/* an MMU that sets C sets it in the shadow PTE only */
 	KUNIT_EXPECT_TRUE(test, test_bit_le(1, f->slot->dirty_bitmap));
 }
 
-/* L1 names the page with bits that no table looks at, or kvm-hv by another address. */
+/*
+ * L1 passes an address with high bits that a table walk ignores, or kvm-hv
+ * passes an address that the shadow PTE does not map.
+ */
 static void unmap_shadow_pte_by_wrong_address(struct kunit *test)
 {
 	const unsigned long wrong[] = {
@@ -381,7 +384,7 @@ static void unmap_shadow_pte_by_wrong_address(struct kunit *test)
 	}
 }
 
-/* R and C of an access through such an address. */
+/* The nested guest's access has an address with such high bits. */
 static void set_rc_by_high_address(struct kunit *test)
 {
 	struct test_vm *f = test->priv;
@@ -394,7 +397,7 @@ static void set_rc_by_high_address(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, pte_dirty(*ptep));
 }
 
-/* As many aliases of a page as there may be, and one more: another goes. */
+/* A page has the maximum number of shadow PTEs: a new one replaces another. */
 static void crowded_page(struct kunit *test)
 {
 	struct test_vm *f = test->priv;
@@ -412,11 +415,11 @@ static void crowded_page(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, pte_present(*newest));
 	KUNIT_EXPECT_EQ(test, test_count_rmap(f, 1), KHX_RMAP_MOST);
 	KUNIT_EXPECT_EQ(test, f->vm->nested.rmap.entries, KHX_RMAP_MOST);
-	/* the one that was entered last, with what it knew */
+	/* the one that was inserted last, and its C bit is accumulated */
 	KUNIT_EXPECT_TRUE(test, test_request_covers(2, base + ((i - 1) << PAGE_SHIFT)));
 	KUNIT_EXPECT_TRUE(test, test_bit_le(1, f->slot->dirty_bitmap));
 
-	/* removals in the middle are not forgotten */
+	/* removals from the middle of the list count, too */
 	spin_lock(&f->kvm->mmu_lock);
 	for (i = 1; i < 64; i++)
 		khx_rmap_remove(&f->vm->nested.rmap, gp, base + (i << PAGE_SHIFT));
@@ -424,7 +427,7 @@ static void crowded_page(struct kunit *test)
 	spin_unlock(&f->kvm->mmu_lock);
 }
 
-/* A nested guest that was given up, and the next one with its number. */
+/* L1 has ended a nested guest and reused its LPID for the next one. */
 static void unmap_shadow_pte_of_namesake(struct kunit *test)
 {
 	struct test_vm *f = test->priv;
@@ -436,7 +439,7 @@ static void unmap_shadow_pte_of_namesake(struct kunit *test)
 	new = test_map_nested(test, 2, next, N_GPA, PAGE_SHIFT, TEST_RC);
 	other = test_map_nested(test, 1, given_up, N_GPA + PAGE_SIZE, PAGE_SHIFT, TEST_R);
 
-	/* what it was meant for, and what was found */
+	/* zaps the PTE of the LPID, and the PTE that kvm-hv has found */
 	spin_lock(&f->kvm->mmu_lock);
 	khx_nested_unmap_pte(f->kvm, new, N_GPA, 0, NULL, 2);
 	spin_unlock(&f->kvm->mmu_lock);
@@ -447,7 +450,7 @@ static void unmap_shadow_pte_of_namesake(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, f->vm->nested.rmap.entries, 1);
 	KUNIT_EXPECT_TRUE(test, test_bit_le(2, f->slot->dirty_bitmap));
 
-	/* it is found as long as it runs, whatever number it has */
+	/* its shadow PTEs are found even if L1 has freed its LPID */
 	test_map_page(test, 1, PAGE_SHIFT, TEST_R);
 	idr_remove(&f->kvm->arch.kvm_nested_guest_idr, 10);
 	test_unmap(f, 1, 2);
@@ -476,11 +479,11 @@ static void leaf_replaced(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, f->vm->nested.rmap.entries, 1);
 	KUNIT_EXPECT_TRUE(test, test_bit_le(1, f->slot->dirty_bitmap));
 	KUNIT_EXPECT_FALSE(test, test_bit_le(TEST_PMD_PAGES, f->slot->dirty_bitmap));
-	/* nested faults that have seen the leaf try again */
+	/* nested faults that have read the leaf retry */
 	KUNIT_EXPECT_NE(test, f->kvm->mmu_invalidate_seq, seq);
 }
 
-/* Stock's loops over pages ask for the bits of one word. */
+/* Stock's loops over pages call this for the word of each page. */
 static void update_rc(struct kunit *test)
 {
 	struct test_vm *f = test->priv;
@@ -505,23 +508,23 @@ static void nested_sequence(struct kunit *test)
 	unsigned long seq = f->kvm->mmu_invalidate_seq;
 	pte_t *own = test_map_page(test, 1, PAGE_SHIFT, TEST_R);
 
-	/* nothing cleared: faults need not retry */
+	/* nothing is cleared: nested faults need not retry */
 	KUNIT_EXPECT_TRUE(test, test_harvest(f));
 	KUNIT_EXPECT_EQ(test, f->kvm->mmu_invalidate_seq, seq);
 
-	/* a fault in flight has seen C in the guest's PTE */
+	/* a concurrent nested fault may have read C in the guest's PTE */
 	__radix_pte_update(own, 0, _PAGE_DIRTY);
 	KUNIT_EXPECT_TRUE(test, test_harvest(f));
 	KUNIT_EXPECT_NE(test, f->kvm->mmu_invalidate_seq, seq);
 
-	/* a shadow PTE alone: what faults look at has not changed */
+	/* only a shadow PTE loses C: nested faults read the guest's PTE */
 	seq = f->kvm->mmu_invalidate_seq;
 	test_map_nested(test, 1, gp, 0, PAGE_SHIFT, TEST_RC);
 	KUNIT_EXPECT_TRUE(test, test_harvest(f));
 	KUNIT_EXPECT_EQ(test, f->kvm->mmu_invalidate_seq, seq);
 }
 
-/* More shadow LPIDs than gatherers, several aliases each. */
+/* More shadow LPIDs than gatherers, several shadow PTEs each. */
 static void nested_many_guests(struct kunit *test)
 {
 	struct test_vm *f = test->priv;
@@ -547,7 +550,7 @@ static void nested_many_guests(struct kunit *test)
 			KUNIT_EXPECT_TRUE(test, test_request_covers(200 + i, j << PAGE_SHIFT));
 }
 
-/* A page's shadow PTEs go with it, and what they know of stores stays. */
+/* Unmapping a page zaps its shadow PTEs and accumulates their C bits. */
 static void unmap_nested(struct kunit *test)
 {
 	struct test_vm *f = test->priv;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The reverse map: entries, the three states of a word, and what is left of it.
+ * The reverse map: packed entries, the three states of a word, and removal.
  */
 #include <linux/ktime.h>
 #include <linux/random.h>
@@ -30,9 +30,9 @@ static void packed(struct kunit *test)
 			KUNIT_EXPECT_EQ(test, khx_rmap_first(entry | 1), entry);
 		}
 	}
-	/* an offset in the page is not part of it */
+	/* an entry has no page offset */
 	KUNIT_EXPECT_EQ(test, khx_rmap_pack(1, 0xfff), khx_rmap_pack(1, 0));
-	/* the host, and what does not fit */
+	/* the LPID of the host, and values that do not fit */
 	KUNIT_EXPECT_EQ(test, khx_rmap_pack(0, PAGE_SIZE), 0);
 	KUNIT_EXPECT_EQ(test, khx_rmap_pack(0x1000, PAGE_SIZE), 0);
 	KUNIT_EXPECT_EQ(test, khx_rmap_pack(-1UL, PAGE_SIZE), 0);
@@ -63,7 +63,7 @@ static bool remove(struct test_vm *f, struct kvm_nested_guest *gp,
 	return was;
 }
 
-/* Page of the slot, or -1. */
+/* Return the page of the slot that a shadow PTE maps, or -1. */
 static long find(struct test_vm *f, struct kvm_nested_guest *gp,
 		 unsigned long n_page)
 {
@@ -73,7 +73,7 @@ static long find(struct test_vm *f, struct kvm_nested_guest *gp,
 	       (long)(gfn - TEST_SLOT_GFN) : -1;
 }
 
-/* Is the entry in the word of the page, once? */
+/* Does the word of the page have the entry exactly once? */
 static bool listed(struct test_vm *f, unsigned long page,
 		   struct kvm_nested_guest *gp, unsigned long n_page)
 {
@@ -102,7 +102,7 @@ static void states(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, f->vm->nested.rmap.nodes, 0);
 	KUNIT_EXPECT_EQ(test, khx_rmap_first(*word), single & ~1UL);
 
-	/* again: nothing happens */
+	/* inserting it again changes nothing */
 	KUNIT_EXPECT_EQ(test, insert(f, 7, gp, 3), 0);
 	KUNIT_EXPECT_EQ(test, *word, single);
 	KUNIT_EXPECT_EQ(test, f->vm->nested.rmap.entries, 1);
@@ -118,7 +118,7 @@ static void states(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, insert(f, 7, gp, 5), 0);
 	KUNIT_EXPECT_EQ(test, test_count_rmap(f, 7), 3);
 
-	/* the middle one, the first, and back to one */
+	/* the middle of the list, then its head; one entry needs no list */
 	KUNIT_EXPECT_TRUE(test, remove(f, gp, 4));
 	KUNIT_EXPECT_FALSE(test, remove(f, gp, 4));
 	KUNIT_EXPECT_EQ(test, test_count_rmap(f, 7), 2);
@@ -133,7 +133,7 @@ static void states(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, f->vm->nested.rmap.entries, 0);
 }
 
-/* What a shadow PTE mapped before is forgotten. */
+/* A new entry of a shadow PTE replaces its entry for the previous page. */
 static void moved(struct kunit *test)
 {
 	struct test_vm *f = test->priv;
@@ -198,7 +198,7 @@ static void model_check(struct kunit *test, const struct model *m)
 
 #define MODEL_BATCH	1000
 
-/* Random operations in one hold of the lock. How many of them went wrong. */
+/* Do random operations in one hold of the lock. Return how many failed. */
 static unsigned int model_steps(struct test_vm *f, struct model *m, unsigned long *seed,
 				bool mostly_in)
 {
@@ -244,7 +244,7 @@ static void random_operations(struct kunit *test)
 	}
 
 	for (batch = 1; batch <= MODEL_STEPS / MODEL_BATCH; batch++) {
-		/* in turns mostly in and mostly out */
+		/* in turns mostly insertions and mostly removals */
 		KUNIT_ASSERT_EQ(test, model_steps(f, m, &seed, batch / 4 % 2), 0);
 		if (!(batch % (MODEL_STEPS / MODEL_BATCH / MODEL_CHECKS)))
 			model_check(test, m);
@@ -252,7 +252,7 @@ static void random_operations(struct kunit *test)
 	}
 }
 
-/* One nested guest ends; the entries of others stay, also in the same lists. */
+/* A nested guest ends; entries of another one in the same lists stay. */
 static void guest_ends(struct kunit *test)
 {
 	struct test_vm *f = test->priv;
@@ -277,7 +277,7 @@ static void guest_ends(struct kunit *test)
 
 #define ALIASES		100000UL
 
-/* What the same page costs when so many shadow PTEs map it. */
+/* Measure insertion and removal with many shadow PTEs of one page. */
 static void aliases(struct kunit *test)
 {
 	struct test_vm *f = test->priv;
@@ -298,7 +298,7 @@ static void aliases(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, f->vm->nested.rmap.entries, ALIASES);
 	KUNIT_EXPECT_EQ(test, f->vm->nested.rmap.nodes, ALIASES);
 
-	/* in another order than they came, which a list would have to search */
+	/* not in the order of insertion: a plain list would be searched */
 	begin = ktime_get_ns();
 	for (n = 0, i = 0; n < ALIASES; n++, i = (i + 77777) % ALIASES) {
 		KUNIT_ASSERT_TRUE(test, remove(f, gp, i));
