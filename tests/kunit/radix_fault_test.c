@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * How large a leaf may be: memslots that start and end at every page around
- * the borders of large pages. And what a fault maps, of host tables that the
- * test builds, with no invalidation under way, with one, and with one elsewhere.
+ * Limits of leaf sizes, with memslots that start and end at every page around
+ * the borders of large pages. And what a fault maps from host tables that the
+ * test builds: without an invalidation in progress, with one of the faulting
+ * page, and with one of other addresses.
  */
 #include <kunit/test.h>
 #include <linux/kvm_host.h>
@@ -16,7 +17,7 @@
 
 #define PAGES_OF(size)	((size) >> PAGE_SHIFT)
 
-/* A large page at a guest address, and where the host has it. */
+/* Guest and host address of a large page. */
 #define GPA		(3 * PUD_SIZE)
 #define HPA		(5 * PUD_SIZE)
 #define BITS		(_PAGE_PRESENT | _PAGE_READ | _PAGE_WRITE | _PAGE_PTE)
@@ -29,7 +30,7 @@ static unsigned long size_of(unsigned int level)
 	return level == 2 ? PUD_SIZE : level == 1 ? PMD_SIZE : PAGE_SIZE;
 }
 
-/* What kvm-hv wants at that level for @gpa: the host's leaf around it. */
+/* The leaf that kvm-hv asks for: the host's of that level, which maps @gpa. */
 static pte_t wanted(unsigned long gpa, unsigned int level)
 {
 	return pfn_pte(round_down(HPA + gpa - GPA, size_of(level)) >> PAGE_SHIFT,
@@ -61,7 +62,7 @@ static void check(struct kunit *test, const struct kvm_memory_slot *slot,
 	KUNIT_ASSERT_EQ(test, pte_val(pte), pte_val(wanted(gpa, bound)));
 }
 
-/* First and last page of the slot, of each large page at its borders, and one between. */
+/* Check the first, middle and last page, and borders of large pages. */
 static void check_slot(struct kunit *test, unsigned long first, unsigned long pages)
 {
 	struct kvm_memory_slot slot = {
@@ -103,7 +104,7 @@ static void every_border(struct kunit *test)
 				}
 }
 
-/* Memory of no slot: a mapping that an invalidation is about to refuse. */
+/* No slot: only a base page; an invalidation will make the fault retry. */
 static void no_slot(struct kunit *test)
 {
 	unsigned long gpa = GPA + PMD_SIZE + 7 * PAGE_SIZE;
@@ -148,7 +149,7 @@ static struct faulting faulting_vm(struct kunit *test)
 	return t;
 }
 
-/* The host's leaf for a page of the slot. */
+/* Map a page of the slot in the host's table. */
 static void host_map(struct kunit *test, const struct faulting *t, unsigned long page,
 		     unsigned int shift, unsigned long bits)
 {
@@ -176,20 +177,23 @@ static bool mapped(const struct faulting *t, unsigned long page)
 	return khx_walk_next(&w);
 }
 
-/* W as the host has it; C for a store, and before stores that nobody logs. */
+/*
+ * The leaf has W if the host's leaf has it. A store sets C. A load sets C if
+ * the leaf is writable and the slot is not logged.
+ */
 static void bits_of_a_fault(struct kunit *test)
 {
 	struct faulting t = faulting_vm(test);
 	unsigned int i, level;
 	pte_t pte;
 
-	test_map_page(test, 0, PAGE_SHIFT, TEST_R);	/* the tables */
+	test_map_page(test, 0, PAGE_SHIFT, TEST_R);	/* allocates tables */
 	for (i = 0; i < 8; i++) {
 		bool logged = i & 1, writing = i & 2, writable = i & 4;
 		unsigned long page = i + 1;
 
 		if (writing && !writable)
-			continue;	/* the host has to fault first */
+			continue;	/* the host must fault first */
 		t.f->slot->flags = logged ? KVM_MEM_LOG_DIRTY_PAGES : 0;
 		host_map(test, &t, page, PAGE_SHIFT, _PAGE_SOFT_DIRTY |
 			 (writable ? _PAGE_WRITE | _PAGE_DIRTY : 0));
@@ -203,7 +207,10 @@ static void bits_of_a_fault(struct kunit *test)
 	}
 }
 
-/* Of the ranges of 6.1 and of later kernels, which are of other addresses. */
+/*
+ * Begin an invalidation of all memory, or of a range without the slot's pages.
+ * The kernel keeps the range in host addresses before 6.9, in gfns since.
+ */
 static void invalidate(struct kvm *kvm, bool all)
 {
 	kvm->mmu_invalidate_in_progress = 1;
@@ -219,7 +226,8 @@ static void fault_while_invalidated(struct kunit *test)
 	pte_t pte;
 
 	t.f->slot->flags = 0;
-	test_map_page(test, TEST_PMD_PAGES, PAGE_SHIFT, TEST_R);	/* the tables */
+	/* allocates tables */
+	test_map_page(test, TEST_PMD_PAGES, PAGE_SHIFT, TEST_R);
 	host_map(test, &t, small, PAGE_SHIFT, _PAGE_WRITE | _PAGE_DIRTY);
 	host_map(test, &t, large, PMD_SHIFT, _PAGE_WRITE | _PAGE_DIRTY);
 
@@ -229,7 +237,7 @@ static void fault_while_invalidated(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, mapped(&t, small));
 	KUNIT_EXPECT_FALSE(test, mapped(&t, large));
 
-	/* a large leaf has pages of which nothing is known */
+	/* other pages of a large leaf may be in the range */
 	invalidate(t.f->kvm, false);
 	KUNIT_EXPECT_EQ(test, 0, fault(&t, small, true, &pte, &level));
 	KUNIT_EXPECT_EQ(test, -EAGAIN, fault(&t, large, true, &pte, &level));

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The gatherer: which requests are issued for what was added.
+ * The gatherer: which flush requests it issues for the addresses added to it.
  */
 #include <linux/bitmap.h>
 #include <linux/random.h>
@@ -10,7 +10,7 @@
 #include "table.h"
 
 #define LPID	5
-#define MANY	0x100000UL	/* pages of a large partition */
+#define MANY	0x100000UL	/* pages of a large VM */
 
 static struct khx_flush_debug debug;
 static struct khx_flusher flusher = { .debug = &debug };
@@ -109,7 +109,10 @@ static void ceiling(struct kunit *test)
 	expect_whole(test);
 }
 
-/* Over a hypervisor with a shadow, all is dropped only if most was cleaned. */
+/*
+ * Without a ceiling, as over a hypervisor with a shadow table, the gatherer
+ * flushes the whole LPID only for more than half of the VM's pages.
+ */
 static void share(struct kunit *test)
 {
 	begin(&test_backend_ranges, 4096);
@@ -123,7 +126,7 @@ static void share(struct kunit *test)
 	expect_whole(test);
 }
 
-/* More ranges than are remembered: some are issued early, none is lost. */
+/* More ranges than the gatherer holds: it issues some early and loses none. */
 static void many_ranges(struct kunit *test)
 {
 	unsigned long page;
@@ -171,7 +174,7 @@ static void random_sets(struct kunit *test)
 
 static void refused(struct kunit *test)
 {
-	/* a refused range is covered by all of the LPID */
+	/* after a refused range the whole LPID is flushed */
 	begin(&test_backend_ranges, MANY);
 	test_requests.fail_range = 1;
 	add_run(1, 1);
@@ -181,7 +184,7 @@ static void refused(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, flush.refused);
 	KUNIT_EXPECT_EQ(test, atomic_read(&flusher.refusals), 0);
 
-	/* refused altogether */
+	/* both the range and the LPID are refused */
 	begin(&test_backend_ranges, MANY);
 	test_requests.fail_range = 1;
 	test_requests.fail_lpid = 1;
@@ -191,7 +194,7 @@ static void refused(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, atomic_read(&flusher.refusals), 1);
 	KUNIT_EXPECT_EQ(test, test_requests.nr, 0);
 
-	/* made up for the next time, and then forgotten */
+	/* the next pass flushes the whole LPID, later passes do not */
 	khx_flush_begin(&flush, LPID, MANY);
 	khx_flush_finish(&flush);
 	expect_whole(test);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What is done to leaves, on tables that the test builds.
+ * Operations on leaves, on tables that the test builds.
  */
 #include <linux/kvm_host.h>
 #include <linux/random.h>
@@ -46,7 +46,7 @@ static struct random_table *random_table(struct kunit *test)
 	return t;
 }
 
-/* Random leaves with random C bits, compared with a plain list of them. */
+/* Harvest random leaves with random C bits, and compare with a list of them. */
 static void random_leaves(struct kunit *test)
 {
 	struct test_vm *f = test->priv;
@@ -55,7 +55,7 @@ static void random_leaves(struct kunit *test)
 
 	KUNIT_EXPECT_TRUE(test, test_harvest(f));
 	for (page = 0; page < TEST_SLOT_PAGES; page++) {
-		/* bits of the map are little endian, as is this machine */
+		/* the map is little endian, as this machine is */
 		KUNIT_ASSERT_EQ(test, test_reported(f, page), test_bit(page, t->dirty));
 		if (test_bit(page, t->dirty))
 			KUNIT_ASSERT_TRUE(test, test_request_covers(TEST_LPID, test_gpa(page)));
@@ -67,7 +67,7 @@ static void random_leaves(struct kunit *test)
 	}
 	KUNIT_EXPECT_EQ(test, f->vm->radix.flush.pages, bitmap_weight(t->dirty, TEST_SLOT_PAGES));
 
-	/* nothing is left for a second harvest */
+	/* a second harvest finds nothing */
 	test_requests_reset();
 	KUNIT_EXPECT_TRUE(test, test_harvest(f));
 	KUNIT_EXPECT_TRUE(test, bitmap_empty(f->map, TEST_SLOT_PAGES));
@@ -88,7 +88,7 @@ static void all_dirty_is_one_request(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, test_requests.nr, 1);
 }
 
-/* A large leaf that the slot covers in part: bits inside the slot only. */
+/* The slot covers a large leaf in part: only its pages are reported. */
 static void leaf_across_the_end(struct kunit *test)
 {
 	struct test_vm *f = test->priv;
@@ -151,10 +151,10 @@ static void refused_flush_is_told(struct kunit *test)
 	test_requests.fail_range = 1;
 	test_requests.fail_lpid = 1;
 	KUNIT_EXPECT_FALSE(test, test_harvest(f));
-	/* the bit is there, for the caller to report again */
+	/* the page is reported; the caller must report it again later */
 	KUNIT_EXPECT_TRUE(test, test_reported(f, 9));
 
-	/* made up for by the next harvest, though it has nothing to clear */
+	/* the next harvest flushes the page, though it has nothing to clear */
 	KUNIT_EXPECT_TRUE(test, test_harvest(f));
 	KUNIT_EXPECT_EQ(test, test_requests.nr, 1);
 	KUNIT_EXPECT_TRUE(test, test_request_covers(TEST_LPID, test_gpa(9)));
@@ -164,7 +164,7 @@ static void refused_flush_is_told(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, test_requests.nr, 0);
 }
 
-/* Requests wait for the lock to be dropped, however many there are. */
+/* A harvest issues any number of flush requests only without mmu_lock. */
 static void harvest_flushes_without_the_lock(struct kunit *test)
 {
 	struct test_vm *f = test->priv;
@@ -180,7 +180,7 @@ static void harvest_flushes_without_the_lock(struct kunit *test)
 		KUNIT_ASSERT_EQ(test, test_reported(f, page), !(page & 1));
 }
 
-/* The accumulated bits of the slot, as they are when a flush is issued. */
+/* Count flushes that are issued when the slot has accumulated bits. */
 static struct test_vm *watched;
 static unsigned long early_bits;
 
@@ -205,8 +205,8 @@ static const struct khx_flush_backend watching = {
 };
 
 /*
- * A page is found dirty only when nothing can store to it unseen: bits come after the
- * flush, of the guest's own translation and of that of its nested guest.
+ * A page is accumulated only after the flush of the guest's own translation and
+ * that of its nested guest: from then on no store to it can go unnoticed.
  */
 static void bits_come_after_the_flush(struct kunit *test)
 {
@@ -226,7 +226,7 @@ static void bits_come_after_the_flush(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, bitmap_weight(f->slot->dirty_bitmap, TEST_SLOT_PAGES), 2);
 }
 
-/* More ranges of dirty pages than a pass remembers. */
+/* More ranges of dirty pages than a pass holds. */
 static void many_dirty_ranges(struct kunit *test)
 {
 	struct test_vm *f = test->priv;
@@ -241,7 +241,7 @@ static void many_dirty_ranges(struct kunit *test)
 	}
 }
 
-/* Each leaf that the range touches goes, whole; no other is changed. */
+/* Unmapping zaps each leaf that overlaps the range, whole, and no other. */
 static void unmap_random_ranges(struct kunit *test)
 {
 	struct test_vm *f = test->priv;
@@ -315,7 +315,10 @@ static void unmap_part_of_a_large_leaf(struct kunit *test)
 			TEST_PMD_PAGES);
 }
 
-/* Shadow PTEs that are left, and a leaf, as they are when a flush is issued. */
+/*
+ * Recorded at flushes of shadow LPIDs: shadow PTEs left, the most zapped
+ * between two flushes, and whether the leaf was zapped while any were left.
+ */
 static unsigned long left_over, most_at_once, flushes;
 static const pte_t *watched_leaf;
 static bool leaf_went_first;
@@ -355,8 +358,9 @@ static const struct khx_flush_backend watching_shadows = {
 #define ALIASES		(40000 / TEST_PMD_PAGES)
 
 /*
- * Each page of a large leaf has many shadow PTEs. They go in several holds of the lock,
- * and the leaf, which collections find them by, after them.
+ * Each page of a large leaf has many shadow PTEs. They are zapped in several
+ * holds of mmu_lock, and the leaf after them: collections find shadow PTEs by
+ * the leaf.
  */
 static void unmap_many_shadows(struct kunit *test)
 {
@@ -377,7 +381,7 @@ static void unmap_many_shadows(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, left_over, nr);
 	test_vm_backend(f, &watching_shadows);
 
-	/* part of it is all of it */
+	/* unmapping a part of the leaf unmaps all of it */
 	spin_lock(&f->kvm->mmu_lock);
 	khx_radix_unmap(f->vm, f->slot, TEST_SLOT_GFN + TEST_PMD_PAGES + 3,
 			TEST_SLOT_GFN + TEST_PMD_PAGES + 4, KHX_UNMAP_MAY_SLEEP);
@@ -416,7 +420,7 @@ static void age_is_one_request(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, test_requests.nr, 1);
 }
 
-/* All of a slot, in several holds of the lock. */
+/* Zap all leaves of a slot, in several holds of mmu_lock. */
 static void flush_slot(struct kunit *test)
 {
 	struct test_vm *f = test->priv;
@@ -438,7 +442,7 @@ static void flush_slot(struct kunit *test)
 	KUNIT_EXPECT_NE(test, f->kvm->mmu_invalidate_seq, seq);
 }
 
-/* The VM has left radix mode, its table may be gone. */
+/* The VM has left radix mode: its table may be freed and must not be used. */
 static void flush_slot_of_no_radix_guest(struct kunit *test)
 {
 	struct test_vm *f = test->priv;

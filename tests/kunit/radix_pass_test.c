@@ -22,7 +22,7 @@ static struct khx_leaf leaf_at(pte_t *ptep, unsigned long page, unsigned int shi
 	};
 }
 
-/* A whole pass over one leaf. */
+/* Run a pass over one leaf. Return the old value. */
 static unsigned long write_leaf(struct test_vm *f, u64 lpid, const struct khx_leaf *leaf,
 				unsigned long clear, unsigned long set)
 {
@@ -38,7 +38,7 @@ static unsigned long write_leaf(struct test_vm *f, u64 lpid, const struct khx_le
 	return old;
 }
 
-/* What is cleared is flushed, and nested faults try again; what is set is not. */
+/* Clearing bits flushes and makes nested faults retry; setting does neither. */
 static void clear_and_set(struct kunit *test)
 {
 	struct test_vm *f = test->priv;
@@ -62,7 +62,7 @@ static void clear_and_set(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, f->kvm->mmu_invalidate_seq, seq + 1);
 }
 
-/* The MMU sets C after the leaf was read: it stays for the next pass. */
+/* C that the MMU sets after the leaf was read stays for the next pass. */
 static void set_after_it_was_read(struct kunit *test)
 {
 	struct test_vm *f = test->priv;
@@ -74,7 +74,7 @@ static void set_after_it_was_read(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, pte_dirty(*ptep));
 	KUNIT_EXPECT_EQ(test, test_requests.nr, 0);
 
-	/* but with the leaf it is zapped, and not lost */
+	/* zapping the leaf returns C */
 	KUNIT_EXPECT_TRUE(test, write_leaf(f, TEST_LPID, &leaf, KHX_PASS_ALL, 0) &
 				_PAGE_DIRTY);
 	KUNIT_EXPECT_TRUE(test, pte_none(*ptep));
@@ -89,7 +89,7 @@ static void expect_counts(struct kunit *test, long pmds, long puds)
 	KUNIT_EXPECT_EQ(test, (long)f->kvm->stat.num_1G_pages, puds);
 }
 
-/* Large leaves of the guest's own table are counted when they appear and disappear. */
+/* A pass counts large leaves of the guest's own table that it adds or zaps. */
 static void large_leaves(struct kunit *test)
 {
 	const unsigned int shifts[] = { PAGE_SHIFT, PMD_SHIFT, PUD_SHIFT };
@@ -114,7 +114,7 @@ static void large_leaves(struct kunit *test)
 		expect_counts(test, i == 1, i == 2);
 		KUNIT_EXPECT_EQ(test, test_requests_of(TEST_LPID), 1);
 
-		/* not those of a nested guest */
+		/* those of a nested guest are not counted */
 		leaf = leaf_at(&entry, 0, shifts[i]);
 		write_leaf(f, 70, &leaf, KHX_PASS_ALL, 0);
 		expect_counts(test, i == 1, i == 2);
@@ -129,7 +129,7 @@ static void large_leaves(struct kunit *test)
 	}
 }
 
-/* And with the table that they are in. */
+/* Leaves are also counted when the page-table page that has them is linked. */
 static void tables_of_leaves(struct kunit *test)
 {
 	struct test_vm *f = test->priv;

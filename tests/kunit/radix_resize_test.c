@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Leaves that are split when their pages are cleaned, and joined, on tables that
- * the test builds.
+ * Splitting leaves to clean some of their pages, and joining leaves, on tables
+ * that the test builds.
  */
 #include <linux/kvm_host.h>
 #include <linux/random.h>
@@ -42,7 +42,7 @@ static void peek(struct test_vm *f)
 	mutex_unlock(&f->kvm->arch.mmu_setup_lock);
 }
 
-/* The leaf of a page, and its size; NULL without one. */
+/* Return the leaf of a page, or NULL. Store log2 of its size. */
 static pte_t *leaf_of(const struct test_vm *f, unsigned long page, unsigned int *shift)
 {
 	pte_t *ptep = __find_linux_pte(f->root, test_gpa(page), NULL, shift);
@@ -52,7 +52,7 @@ static pte_t *leaf_of(const struct test_vm *f, unsigned long page, unsigned int 
 	return ptep && pte_present(*ptep) ? ptep : NULL;
 }
 
-/* Large leaves, single pages and nothing, dirty and clean: the pages of these. */
+/* Pages of a random table: large leaves, base pages, holes; dirty or clean. */
 struct pages {
 	DECLARE_BITMAP(present, TEST_SLOT_PAGES);
 	DECLARE_BITMAP(dirty, TEST_SLOT_PAGES);
@@ -121,7 +121,7 @@ static void clean_all(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, test_requests.nr, 0);
 }
 
-/* Random pages of a random range: these lose C and no other does. */
+/* Clean random pages of a random range: no other page loses C. */
 static void clean_named(struct kunit *test)
 {
 	struct test_vm *f = test->priv;
@@ -144,7 +144,7 @@ static void clean_named(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, bitmap_empty(f->slot->dirty_bitmap, TEST_SLOT_PAGES));
 }
 
-/* The range ends inside of a leaf, and bits are set beyond it. */
+/* The range is inside a leaf, and the bitmap has bits outside the range. */
 static void clean_part_of_leaf(struct kunit *test)
 {
 	struct test_vm *f = test->priv;
@@ -164,7 +164,7 @@ static void clean_part_of_leaf(struct kunit *test)
 	}
 }
 
-/* Then leaves go as a whole, and their other pages are accumulated. */
+/* Without memory for a split, leaves are zapped, and dirty ones accumulated. */
 static void clean_without_memory(struct kunit *test)
 {
 	struct test_vm *f = test->priv;
@@ -190,7 +190,7 @@ static void clean_without_memory(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, f->kvm->stat.num_2M_pages, 0);
 }
 
-/* A leaf of a PUD is split twice, where the slot is. */
+/* A PUD leaf is split to base pages in the slot, to PMD leaves elsewhere. */
 static void clean_pud(struct kunit *test)
 {
 	struct test_vm *f = test->priv;
@@ -215,7 +215,7 @@ static void clean_pud(struct kunit *test)
 			PTRS_PER_PMD - TEST_SLOT_PAGES / TEST_PMD_PAGES);
 }
 
-/* What nested guests had of a large leaf goes; that they wrote to it does not. */
+/* A split zaps the leaf's shadow PTEs, and the small leaves inherit their C. */
 static void clean_nested(struct kunit *test)
 {
 	struct test_vm *f = test->priv;
@@ -249,7 +249,7 @@ static void clean_refused(struct kunit *test)
 	expect_page(test, 0, true, false);
 }
 
-/* From then on pages that lose C are accumulated at once, others are not. */
+/* After a refused flush, pages that lose C are accumulated at once. */
 static void clean_after_refusal(struct kunit *test)
 {
 	struct test_vm *f = test->priv;
@@ -264,11 +264,11 @@ static void clean_after_refusal(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, bitmap_weight(f->slot->dirty_bitmap, TEST_SLOT_PAGES), 1);
 }
 
-/* Addresses that no tree maps: the walk ends before the memslot does, or at once. */
+/* Memslots that end or begin beyond the tree: the walk ends with the tree. */
 static void clean_beyond_the_tree(struct kunit *test)
 {
 	static const struct {
-		long first;	/* page, from the end of the tree on */
+		long first;	/* page, relative to the end of the tree */
 		unsigned long pages;
 	} slots[] = {
 		{ -1, 2 }, { -1, TEST_SLOT_PAGES }, { 0, 1 }, { 0, TEST_SLOT_PAGES },
@@ -298,11 +298,11 @@ static void clean_beyond_the_tree(struct kunit *test)
 		last = test_map(test, f->root, RADIX_PGTABLE_RANGE - PAGE_SIZE, PAGE_SHIFT,
 				test_hpa(1), TEST_RC);
 	}
-	/* what is at the other end was not touched */
+	/* the leaf at address 0 was not changed */
 	KUNIT_EXPECT_TRUE(test, pte_dirty(*first));
 }
 
-/* One page named, at each distance from the last. */
+/* Clean single pages at growing distances. */
 static void clean_sparse(struct kunit *test)
 {
 	struct test_vm *f = test->priv;
@@ -319,7 +319,7 @@ static void clean_sparse(struct kunit *test)
 		KUNIT_ASSERT_EQ(test, test_reported(f, page), !test_bit_le(page, named));
 }
 
-/* The VM has left radix mode, its table may be gone. */
+/* The VM has left radix mode: its table may be freed and must not be used. */
 static void clean_no_radix_guest(struct kunit *test)
 {
 	struct test_vm *f = test->priv;
@@ -356,7 +356,7 @@ static void joined(struct kunit *test)
 	pte_t read_only = __pte(pte_val(host) & ~_PAGE_WRITE);
 	unsigned long i;
 
-	/* nothing there */
+	/* all entries are absent */
 	KUNIT_EXPECT_EQ(test, khx_join_leaf(entry, PMD_SHIFT, host), 0);
 
 	for (i = 0; i < PTRS_PER_PTE; i++)
@@ -364,27 +364,27 @@ static void joined(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, khx_join_leaf(entry, PMD_SHIFT, host), BITS | hpa);
 	KUNIT_EXPECT_EQ(test, khx_join_leaf(entry, PMD_SHIFT, read_only), 0);
 
-	/* R and C of any */
+	/* R and C if any entry has them */
 	entry[3] = __pte(pte_val(entry[3]) | _PAGE_ACCESSED);
 	KUNIT_EXPECT_EQ(test, khx_join_leaf(entry, PMD_SHIFT, host), BITS | hpa | TEST_R);
 	entry[PTRS_PER_PTE - 1] = __pte(pte_val(entry[PTRS_PER_PTE - 1]) | _PAGE_DIRTY);
 	KUNIT_EXPECT_EQ(test, khx_join_leaf(entry, PMD_SHIFT, host), BITS | hpa | TEST_RC);
 
-	/* some never touched, some only read */
+	/* some entries are absent, some read-only */
 	entry[0] = __pte(0);
 	entry[7] = __pte(0);
 	entry[2] = __pte(pte_val(entry[2]) & ~_PAGE_WRITE);
 	KUNIT_EXPECT_EQ(test, khx_join_leaf(entry, PMD_SHIFT, host), BITS | hpa | TEST_RC);
 
-	/* another page */
+	/* another host page */
 	entry[7] = __pte(BITS | hpa | 8 << PAGE_SHIFT);
 	KUNIT_EXPECT_EQ(test, khx_join_leaf(entry, PMD_SHIFT, host), 0);
-	/* another kind of memory */
+	/* another memory type */
 	entry[7] = __pte(BITS | hpa | 7 << PAGE_SHIFT | _PAGE_NON_IDEMPOTENT);
 	KUNIT_EXPECT_EQ(test, khx_join_leaf(entry, PMD_SHIFT, host), 0);
 }
 
-/* What nobody may write stays so. */
+/* Read-only entries are joined to a read-only leaf. */
 static void joined_read_only(struct kunit *test)
 {
 	unsigned long hpa = 8 * PMD_SIZE, bits = BITS & ~_PAGE_WRITE;
@@ -395,7 +395,10 @@ static void joined_read_only(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, khx_join_leaf(entry, PMD_SHIFT, __pte(bits | hpa)), bits | hpa);
 }
 
-/* The log ends: C is for leaves of the slot that may be written. Nothing is joined here. */
+/*
+ * When logging ends, writable leaves of the slot get C. The slot's host address
+ * does not allow a join here.
+ */
 static void c_is_given_back(struct kunit *test)
 {
 	struct test_vm *f = test->priv;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Page-table pages: random leaves of all sizes in a tree, beside a list of them.
+ * Page-table pages: random leaves of all sizes in a tree, compared with a list
+ * of them.
  */
 #include <linux/random.h>
 #include <linux/sort.h>
@@ -28,7 +29,7 @@ static unsigned long size_of(unsigned int level)
 	return 1UL << khx_tree_level_shift(level);
 }
 
-/* Anywhere, but often near to each other. */
+/* Return a leaf at a random address, often near others. */
 static struct leaf random_leaf(void)
 {
 	struct leaf l = { .level = get_random_u32() % KHX_LEVELS };
@@ -51,7 +52,7 @@ static const struct leaf *overlapping(const struct model *m, const struct leaf *
 	return NULL;
 }
 
-/* The entry for a leaf, with page-table pages made as they are asked for. */
+/* Find the entry for a leaf. Allocate the page-table pages that are missing. */
 static pte_t *entry_for(struct kunit *test, pgd_t *root, unsigned long gpa,
 			unsigned int *level)
 {
@@ -67,7 +68,7 @@ static pte_t *entry_for(struct kunit *test, pgd_t *root, unsigned long gpa,
 		KUNIT_ASSERT_NOT_NULL(test, tables.table[*level]);
 		*level = wanted;
 	}
-	/* each that was asked for was needed */
+	/* the tree has used each page that it asked for */
 	for (wanted = 0; wanted < KHX_LEVELS; wanted++)
 		KUNIT_EXPECT_NULL(test, tables.table[wanted]);
 	return entry;
@@ -116,11 +117,11 @@ static void random_leaves(struct kunit *test)
 			*entry = __pte(BITS);
 			m->leaf[m->nr++] = l;
 		} else if (other->level >= l.level) {
-			/* the leaf that covers it */
+			/* the entry is that of the leaf that contains it */
 			KUNIT_ASSERT_EQ(test, level, other->level);
 			KUNIT_ASSERT_EQ(test, pte_val(*entry), BITS);
 		} else {
-			/* those below it */
+			/* smaller leaves are below the entry */
 			KUNIT_ASSERT_EQ(test, level, l.level);
 			KUNIT_ASSERT_TRUE(test, khx_tree_is_table(*entry));
 		}
@@ -138,7 +139,7 @@ static void random_leaves(struct kunit *test)
 	}
 }
 
-/* A large leaf takes the place of what is below an entry, and nothing else goes. */
+/* A large leaf replaces the tables below an entry, and nothing else. */
 static void prune(struct kunit *test)
 {
 	struct model *m = test_zalloc(test, sizeof(*m));

@@ -17,7 +17,7 @@ void test_vm_backend(struct test_vm *f, const struct khx_flush_backend *b)
 	f->vm->flusher.backend = b;
 }
 
-/* So much of a set of memslots that the slot is found in it. */
+/* Return a set of memslots with the fields that a lookup of the slot uses. */
 static struct kvm_memslots *memslots(struct kunit *test, struct kvm_memory_slot *slot)
 {
 	struct kvm_memslots *slots = test_zalloc(test, sizeof(*slots));

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * A tracked radix VM with one logged memslot and nothing else, for the suites
- * about its tables. Host pages are at the same distances as guest pages, so
- * that a host address identifies the guest page.
+ * about its tables. The host address of a page is its guest address plus
+ * PUD_SIZE, and so identifies the guest page.
  */
 #ifndef KHX_TEST_RADIX_VM_H
 #define KHX_TEST_RADIX_VM_H
@@ -29,7 +29,7 @@ struct test_vm {
 	pgd_t *root;
 };
 
-/* For struct kunit_suite; the VM is in test->priv. */
+/* Init and exit for struct kunit_suite. The VM is in test->priv. */
 int test_vm_init(struct kunit *test);
 void test_vm_exit(struct kunit *test);
 
@@ -47,7 +47,7 @@ static inline unsigned long test_hpa(unsigned long page)
 	return PUD_SIZE + test_gpa(page);
 }
 
-/* Map a leaf in the guest's table, from a page of the slot on. */
+/* Map a leaf in the guest's table that begins at a page of the slot. */
 pte_t *test_map_page(struct kunit *test, unsigned long page, unsigned int shift,
 		     unsigned long bits);
 

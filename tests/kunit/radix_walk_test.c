@@ -42,7 +42,7 @@ static void empty(struct kunit *test)
 
 	khx_walk_init(&w, test_table(test), 0, -PAGE_SIZE, UNLIMITED);
 	expect_end(test, &w);
-	/* one look at each root entry, none below */
+	/* the walk has read each root entry once, and nothing below */
 	KUNIT_EXPECT_EQ(test, UNLIMITED - w.budget, PTRS_PER_PGD);
 }
 
@@ -63,7 +63,7 @@ static void every_level(struct kunit *test)
 	expect_end(test, &w);
 }
 
-/* Leaves without the bits asked for are passed over, whatever their size. */
+/* The walk skips leaves without the wanted bits, whatever their size. */
 static void only_with_bits(struct kunit *test)
 {
 	const unsigned long dirty = _PAGE_DIRTY, young = _PAGE_ACCESSED;
@@ -87,7 +87,7 @@ static void only_with_bits(struct kunit *test)
 	expect_leaf(test, &w, 2 * PUD_SIZE, PUD_SHIFT, huge);
 	expect_end(test, &w);
 
-	/* any of the bits will do; what is passed over is looked at, too */
+	/* one of the bits suffices; skipped leaves use up budget, too */
 	khx_walk_init(&w, root, 0, RADIX_PGTABLE_RANGE, 4);
 	w.only = dirty | young;
 	expect_leaf(test, &w, PAGE_SIZE, PAGE_SHIFT, small - 1);
@@ -112,7 +112,7 @@ static void bounds(struct kunit *test)
 	expect_leaf(test, &w, 2 * PMD_SIZE, PAGE_SHIFT, a);
 	expect_end(test, &w);
 
-	/* begins behind a */
+	/* begins after a */
 	khx_walk_init(&w, root, 2 * PMD_SIZE + PAGE_SIZE, 3 * PMD_SIZE, UNLIMITED);
 	expect_leaf(test, &w, 2 * PMD_SIZE + PAGE_SIZE, PAGE_SHIFT, b);
 	expect_end(test, &w);
@@ -140,7 +140,7 @@ static void beyond_the_tree(struct kunit *test)
 	expect_end(test, &w);
 }
 
-/* Random leaves of all sizes, in the order of addresses. */
+/* Map random leaves of all sizes. Return them in ascending order. */
 static struct leaf *random_leaves(struct kunit *test, pgd_t *root, unsigned int nr)
 {
 	const unsigned int shifts[] = {
@@ -166,7 +166,7 @@ static struct leaf *random_leaves(struct kunit *test, pgd_t *root, unsigned int 
 	return leaves;
 }
 
-/* The walk finds the leaves in a range, whatever the budget is cut into. */
+/* Walks find all leaves of a range, whatever the budget of each. */
 static void random_tables(struct kunit *test)
 {
 	unsigned int round, nr = 300;
