@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Redirection, against functions of another module.
+ * Redirection of functions of another module.
  */
 #include <kunit/test.h>
 #include <linux/delay.h>
@@ -12,10 +12,10 @@
 #include "redirect_test.h"
 #include "victim.h"
 
-/* Reached through this module's TOC only. */
+/* Accessible only through this module's TOC. */
 static u64 replacement_salt = 0xaaaabbbbccccdddd;
 
-/* Argument a of calls that are not to be redirected. */
+/* First argument of calls that must not be redirected. */
 #define STOCK_CALL	0xdead
 
 u64 test_replacement(u64 a, u64 b, u64 c, u64 d, u64 e, u64 f, u64 g, u64 h)
@@ -96,7 +96,7 @@ static void not_wanted(struct kunit *test)
 	khx_redirect_unregister(&table);
 }
 
-/* A replacement that calls what it replaces. */
+/* A replacement that calls the function that it replaces. */
 static u64 (*wrapped)(u64 a, u64 b, u64 c, u64 d, u64 e, u64 f, u64 g, u64 h);
 
 u64 test_wrapper(u64 a, u64 b, u64 c, u64 d, u64 e, u64 f, u64 g, u64 h)
@@ -127,7 +127,7 @@ static void original_is_callable(struct kunit *test)
 	expect_stock(test);
 }
 
-/* A ninth argument lies in the caller's frame. */
+/* The ninth argument is in the caller's frame. */
 u64 test_nine(u64 a, u64 b, u64 c, u64 d, u64 e, u64 f, u64 g, u64 h, u64 i)
 {
 	return khx_test_mix(READ_ONCE(replacement_salt), a, b, c, d, e, f, g, h) - i;
@@ -158,7 +158,7 @@ static void nine_arguments(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, khx_test_call_nine_locally(1, 2, 3, 4, 5, 6, 7, 8, 9), stock);
 }
 
-/* Calls from one function only. */
+/* With .caller, only calls from that function are redirected. */
 static void one_caller(struct kunit *test)
 {
 	static struct khx_redirect local = {
@@ -180,7 +180,7 @@ static void one_caller(struct kunit *test)
 	expect_stock(test);
 }
 
-/* A table of rows like the one above. */
+/* Allocate a table of @nr copies of row. */
 static struct khx_redirects *some(struct kunit *test, unsigned int nr)
 {
 	struct khx_redirects *t = kunit_kzalloc(test, sizeof(*t), GFP_KERNEL);
@@ -215,7 +215,7 @@ static void one_owner(struct kunit *test)
 	expect_stock(test);
 }
 
-/* Each function by itself. */
+/* Two rows: each has its own predicate and its own address. */
 static void two_functions(struct kunit *test)
 {
 	struct khx_redirects *t = some(test, 2);
@@ -237,7 +237,7 @@ static void facet_off(struct kunit *test)
 	struct khx_redirects *t = some(test, 2);
 
 	t->row[0].facet = &off;
-	/* not even looked for */
+	/* register does not look up the function */
 	t->row[0].name = "khx_no_such_function";
 	KUNIT_EXPECT_EQ(test, khx_redirect_register(t), 0);
 	KUNIT_EXPECT_EQ(test, call_globally(1), ext_result(1));
@@ -271,7 +271,7 @@ static int hammer_thread(void *data)
 			h->ext++;
 		else
 			h->wrong++;
-		/* to be preempted is not enough for ftrace, which waits for tasks */
+		/* for ftrace, which waits for more than a preemption */
 		if (!(a & 0xff))
 			cond_resched_tasks_rcu_qs();
 	}

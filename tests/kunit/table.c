@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What the suites share: memory, tables and recorded requests.
+ * Shared by the suites: zeroed memory, tables, and recorded flush requests.
  */
 #include <kunit/resource.h>
 #include <linux/slab.h>

@@ -14,7 +14,7 @@
 /* Allocate zeroed memory that is freed with the test. */
 void *test_zalloc(struct kunit *test, size_t size);
 
-/* Allocate an empty tree, freed with the test. Skips the test on a hash MMU. */
+/* Allocate an empty tree, freed with the test. Skip the test on a hash MMU. */
 pgd_t *test_table(struct kunit *test);
 
 /*
@@ -26,10 +26,10 @@ pte_t *test_map(struct kunit *test, pgd_t *root, unsigned long gpa,
 
 #define TEST_REQUESTS	8192
 
-/* Requests to the recording backends, in order; @end is -1UL for all. */
+/* Requests to the recording backends, in order; @end: -1UL for a whole LPID. */
 struct test_requests {
 	unsigned int nr;
-	unsigned int fail_range;	/* refuse the next so many ranges */
+	unsigned int fail_range;	/* number of next ranges to refuse */
 	unsigned int fail_lpid;
 	spinlock_t *locked;		/* count requests while it is held */
 	unsigned int under_lock;
@@ -46,7 +46,7 @@ void test_requests_reset(void);
 bool test_request_covers(u64 lpid, unsigned long gpa);
 unsigned int test_requests_of(u64 lpid);
 
-/* Page by page with a ceiling; and ranges, judged by share. */
+/* One flushes page by page with a ceiling; one flushes ranges, without. */
 extern const struct khx_flush_backend test_backend_pages;
 extern const struct khx_flush_backend test_backend_ranges;
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The victim of the redirect suite.
+ * Functions for the redirect suite to redirect, and their callers.
  */
 #include <linux/module.h>
 
@@ -41,7 +41,7 @@ noinline u64 khx_test_victim_of_nine(u64 a, u64 b, u64 c, u64 d, u64 e, u64 f, u
 }
 EXPORT_SYMBOL_GPL(khx_test_victim_of_nine);
 
-/* Not a sibling call: that would hand on the caller's frame. */
+/* Must not become a sibling call, which would pass on the caller's frame. */
 u64 khx_test_call_nine_locally(u64 a, u64 b, u64 c, u64 d, u64 e, u64 f, u64 g, u64 h,
 			       u64 i)
 {

@@ -7,7 +7,7 @@
 
 #include <linux/types.h>
 
-/* Mix the arguments with the salt, which is in the victim's module (TOC). */
+/* Mix the arguments with the salt, read through the TOC of the module. */
 u64 khx_test_victim(u64 a, u64 b, u64 c, u64 d, u64 e, u64 f, u64 g, u64 h);
 extern u64 khx_test_victim_salt;
 
@@ -24,7 +24,7 @@ u64 khx_test_call_nine_locally(u64 a, u64 b, u64 c, u64 d, u64 e, u64 f, u64 g, 
 u64 khx_test_call_locally(u64 a, u64 b, u64 c, u64 d, u64 e, u64 f, u64 g,
 			  u64 h, bool *r2_kept);
 
-/* The formula, for the victim and for the suite. */
+/* The formula, shared by the victim and the suite. */
 static inline u64 khx_test_mix(u64 salt, u64 a, u64 b, u64 c, u64 d, u64 e,
 			       u64 f, u64 g, u64 h)
 {
