@@ -3,8 +3,8 @@
  * The guest's command loop
  *
  * Freestanding code for real mode: no library, no floating point or vector
- * registers. What the host may change or look at while a command runs is
- * accessed atomically.
+ * registers. It uses atomic accesses for memory that the host may read or write
+ * while a command runs.
  */
 #include "guest.h"
 
@@ -19,7 +19,7 @@
 #define H_PTEG_FULL		-6ull
 #define H_NOT_FOUND		-7ull
 
-/* All that a tlbie may invalidate of an LPID: RIC=2, R=1, in RB IS=2. */
+/* A tlbie of everything for an LPID: RIC=2, R=1; in RB, IS=2. */
 #define TLBIE_ALL		(2 << 18 | 1 << 16)
 #define TLBIE_LPID		0x800
 
@@ -183,7 +183,7 @@ static __u64 timebase(void)
 	return tb;
 }
 
-/* Interrupts that are the host's business end an entry too: enter again. */
+/* An interrupt that only the host handles also ends an entry: enter again. */
 static void enter_nested(struct guest_area *area)
 {
 	__u64 regs[GUEST_HCALL_REGS];
@@ -220,7 +220,7 @@ static void churn_areas(struct guest_area *area)
 	}
 }
 
-/* A hypercall with up to four arguments; what it returns in r4 and r5 stays in regs. */
+/* A hypercall with up to four arguments. Results in r4 and r5 stay in regs. */
 static __u64 call(__u64 regs[GUEST_HCALL_REGS], __u64 nr, __u64 r4, __u64 r5,
 		  __u64 r6, __u64 r7)
 {
@@ -234,8 +234,8 @@ static __u64 call(__u64 regs[GUEST_HCALL_REGS], __u64 nr, __u64 r4, __u64 r5,
 }
 
 /*
- * An HPTE that was entered is there: it is bolted, and so survives an HPT of another
- * size. If it is not, nothing can be stored.
+ * H_READ must find the HPTE that H_ENTER has made: it is bolted, and so
+ * survives a resize of the HPT. If it is missing, skip the store.
  */
 static bool churn_hpte(struct guest_area *area, const struct guest_access *hpte)
 {

@@ -12,7 +12,7 @@
 	.abiversion 2
 	.section .head, "ax"
 
-	/* No interrupt is expected: each is reported with its vector and ends the vCPU. */
+	/* No interrupt is expected: report its vector, end the vCPU. */
 	.macro vector addr
 	. = \addr
 	li	4, \addr
@@ -49,7 +49,7 @@ report_fault:
 	sc	1
 	b	report_fault
 
-	/* r3: address of this vCPU's area, whose end is the stack */
+	/* r3: address of this vCPU's area; the stack starts at its end */
 	. = GUEST_ENTRY
 	.globl	_start
 _start:

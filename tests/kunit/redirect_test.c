@@ -271,7 +271,7 @@ static int hammer_thread(void *data)
 			h->ext++;
 		else
 			h->wrong++;
-		/* for ftrace, which waits for more than a preemption */
+		/* preemption is no quiescent state of ftrace's RCU tasks */
 		if (!(a & 0xff))
 			cond_resched_tasks_rcu_qs();
 	}

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Counts calls of one function of the kernel, also of such as cannot be traced, and
- * those of a module that is loaded.
+ * Counts calls of one function of the kernel or of a loaded module. The
+ * function need not be traceable by ftrace.
  */
 #include <linux/kprobes.h>
 #include <linux/module.h>
 
 static char *function;
 module_param(function, charp, 0444);
-MODULE_PARM_DESC(function, "its name, [module:]symbol");
+MODULE_PARM_DESC(function, "name of the function, [module:]symbol");
 
 static atomic_long_t calls;
 
@@ -20,7 +20,7 @@ static int get_calls(char *buffer, const struct kernel_param *kp)
 static const struct kernel_param_ops calls_ops = { .get = get_calls };
 
 module_param_cb(calls, &calls_ops, NULL, 0444);
-MODULE_PARM_DESC(calls, "calls so far");
+MODULE_PARM_DESC(calls, "number of calls so far");
 
 static int count(struct kprobe *p, struct pt_regs *regs)
 {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Replaces a member of kvm-hv's operations table, as our module does, so that
- * ours can be seen to refuse. No VM is to be created meanwhile.
+ * Replaces a member of kvm-hv's operations table, as kvm-hv-ext does: tests
+ * check that kvm-hv-ext then refuses to load. No VM can be created while this
+ * module is loaded.
  */
 #include <linux/kvm_host.h>
 #include <linux/module.h>
@@ -33,5 +34,5 @@ static void __exit member_exit(void)
 }
 module_exit(member_exit);
 
-MODULE_DESCRIPTION("Holds a member of kvm-hv's operations, for tests of kvm-hv-ext");
+MODULE_DESCRIPTION("Replaces a member of kvm-hv's operations, for tests of kvm-hv-ext");
 MODULE_LICENSE("GPL");

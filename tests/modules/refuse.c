@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A hypervisor that refuses to invalidate TLBs: every n-th request that this
- * kernel makes about the TLB of a guest is answered here, and not made.
+ * Simulates a hypervisor that refuses to invalidate TLBs. The module answers
+ * every n-th hypercall by which this kernel invalidates translations of a
+ * guest; the hypervisor does not receive it.
  */
 #include <linux/kprobes.h>
 #include <linux/kvm_host.h>
@@ -12,7 +13,7 @@
 #include <asm/plpar_wrappers.h>
 #include <asm/tlbflush.h>
 
-/* What an LPID is that has no guest yet when the module is loaded. */
+/* An LPID that has no guest yet when the module is loaded. */
 #define UNUSED_LPID	0xfff
 
 static unsigned int every;
@@ -21,11 +22,11 @@ MODULE_PARM_DESC(every, "refuse every n-th request (default 0: none)");
 
 static long rc = H_HARDWARE;
 module_param(rc, long, 0644);
-MODULE_PARM_DESC(rc, "what to answer (default -1, H_HARDWARE)");
+MODULE_PARM_DESC(rc, "return code of refused requests (default -1, H_HARDWARE)");
 
 static bool ranges;
 module_param(ranges, bool, 0644);
-MODULE_PARM_DESC(ranges, "requests about all of an LPID are made, and not counted");
+MODULE_PARM_DESC(ranges, "neither refuse nor count requests for a whole LPID");
 
 static int get_count(char *buffer, const struct kernel_param *kp)
 {
@@ -36,21 +37,21 @@ static const struct kernel_param_ops count_ops = { .get = get_count };
 
 static atomic_long_t calls;
 module_param_cb(calls, &count_ops, &calls, 0444);
-MODULE_PARM_DESC(calls, "requests so far");
+MODULE_PARM_DESC(calls, "number of requests so far");
 
 static atomic_long_t refused;
 module_param_cb(refused, &count_ops, &refused, 0444);
-MODULE_PARM_DESC(refused, "of these, refused");
+MODULE_PARM_DESC(refused, "number of refused requests");
 
 static atomic_long_t refused_whole;
 module_param_cb(refused_whole, &count_ops, &refused_whole, 0444);
-MODULE_PARM_DESC(refused_whole, "of these, about all of an LPID");
+MODULE_PARM_DESC(refused_whole, "number of refused requests for a whole LPID");
 
 static long below;
 module_param(below, long, 0444);
-MODULE_PARM_DESC(below, "how the hypervisor itself answered a request");
+MODULE_PARM_DESC(below, "return code of the hypervisor for a request at load");
 
-/* The arguments of a hypercall are in r4 and what follows. */
+/* The arguments of a hypercall start in r4. */
 static bool about_a_guest(const struct pt_regs *regs)
 {
 	return regs->gpr[3] == H_TLB_INVALIDATE ||
@@ -82,7 +83,10 @@ static int answer(struct kprobe *p, struct pt_regs *regs)
 
 NOKPROBE_SYMBOL(answer);
 
-/* A probe that has this is not optimized, and what answer() returns is heeded. */
+/*
+ * A kprobe with a post_handler is not optimized, so the return value of
+ * answer() takes effect.
+ */
 static void after(struct kprobe *p, struct pt_regs *regs, unsigned long flags)
 {
 }
