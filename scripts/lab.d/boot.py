@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: GPL-2.0
 """Runs one command in an emulated POWER host and judges its console.
 
-Called by 'scripts/lab boot', which makes what it needs. The host's init is
-scripts/lab.d/init; it executes /lab/run, which is written here for each boot
-and reports through lines that carry a nonce, so that nothing a command prints
-can be taken for them.
+'scripts/lab boot' calls this script and makes what it needs. The host's init,
+scripts/lab.d/init, executes /lab/run, which this script writes for each boot.
+/lab/run reports through lines that contain a nonce, so no output of a command
+can look like a report.
 """
 
 import argparse
@@ -23,14 +23,15 @@ import time
 
 FIRMWARE = "/usr/share/qemu"        # of the installed QEMU
 
-# Emulated CPUs stand still while this machine is busy elsewhere; the detectors
-# of stuck CPUs get the longest patience they take. What they then find is real.
+# Emulated CPUs stop while this machine runs other work, so the detectors of
+# stuck CPUs get the longest timeouts that they accept. What they report then is
+# real.
 APPEND = ("console=hvc0 loglevel=5 panic=0 watchdog_thresh=60 "
           "rcupdate.rcu_cpu_stall_timeout=180 "
           "sysctl.kernel.hung_task_timeout_secs=300")
 
-# A kernel message (they all carry a time stamp) that reports a defect. Of the
-# data races that KCSAN finds those count that our module has a part in.
+# A kernel message (each has a time stamp) that reports a defect. A data race
+# that KCSAN finds counts only if the module is part of it.
 SPLAT = re.compile(r"\[ *\d+\.\d{6}\].*("
                    r"\bBUG\b(?!: KCSAN: (?!.*\[kvm_hv_ext\]))|"
                    r"WARNING:|\bOops\b|Kernel panic|Call Trace:|"
@@ -41,15 +42,16 @@ SPLAT = re.compile(r"\[ *\d+\.\d{6}\].*("
                    r"list_(add|del) corruption|scheduling while atomic|"
                    r"sleeping function called|refcount_t:|Bad page|"
                    r"Bad rss-counter|KFENCE:|KASAN:|DEBUG_LOCKS_WARN_ON)")
-AFTER_SPLAT = 45        # lines to show
+AFTER_SPLAT = 45        # lines of a report to show
 
-# Not about memory, and not ours: kvm-hv's account of the time stolen from a vCPU
-# finds it in a state in which it cannot have been preempted. Seen once in some
-# hundred runs of 'attach', of a VM on stock. The report is shown and goes by.
+# A report that has nothing to do with the module: kvm-hv's accounting of stolen
+# time finds a vCPU in a state in which it cannot have been preempted. It was
+# seen once in some hundred runs of 'attach', for a stock VM. It is shown, but
+# is no failure.
 KNOWN = re.compile(r"WARNING: .* kvmppc_core_vcpu_load_hv\+")
 KNOWN_END = re.compile(r"---\[ end trace")
-LINGER = 5              # seconds given to the rest of a report
-BOOT_LIMIT = 240        # seconds until the command must have started
+LINGER = 5              # seconds to wait for the rest of a report
+BOOT_LIMIT = 240        # seconds in which the command must start
 
 # Bits of /proc/sys/kernel/tainted that only a defect sets: machine check, bad
 # page, die, warning, soft lockup.
@@ -75,7 +77,7 @@ sleep 1000000
 
 
 class Archive:
-    """A cpio archive (newc) for the kernel to unpack, in an unlinked file."""
+    """A cpio archive (newc) in an unlinked file; the kernel unpacks it."""
 
     def __init__(self):
         self.file = tempfile.TemporaryFile()
@@ -101,7 +103,7 @@ class Archive:
         self.pad()
 
     def add_tree(self, top, name):
-        """Files below top, as name/...; links stay links."""
+        """Adds the tree below top as name/...; links stay links."""
         self.add(name, 0o40755)
         for entry in sorted(os.scandir(top), key=lambda e: e.name):
             inside = f"{name}/{entry.name}"
@@ -121,7 +123,7 @@ class Archive:
 
 
 class Console:
-    """Follows the console and knows how the run stands."""
+    """Reads the console and keeps the state of the run."""
 
     def __init__(self, nonce, expected, log):
         self.report = re.compile(rf"{nonce}: (\w+)(?: (\d+) taint (\d+) lockdep (\d+))?")
@@ -133,10 +135,10 @@ class Console:
         self.verdict = None         # of the command: (status, taint, lockdep)
         self.nokvm = False
         self.splat = None           # index of the line that starts the report
-        self.known = False          # there was a report that goes by
-        self.passing = False        # and its end has not come yet
+        self.known = False          # a KNOWN report was seen
+        self.passing = False        # its end was not seen yet
         self.expected_seen = False
-        self.end = None             # when to stop waiting for the command
+        self.end = None             # time to stop waiting for the command
 
     def feed(self, data):
         text = self.partial + data.decode(errors="replace").replace("\r", "")
@@ -149,7 +151,7 @@ class Console:
         if not report:
             self.text(line)
             return
-        if report.start():              # output that ended without newline
+        if report.start():              # the output before it had no newline
             self.text(line[:report.start()])
         if report[1] == "start":
             self.started = True
@@ -190,8 +192,8 @@ def say(text):
 
 
 def run(args, console, command, fd):
-    """Run QEMU until the console says enough; if it ended otherwise, returns the
-    exit status for that and the reason."""
+    """Runs QEMU until console.finished(). Returns None then, or the exit status and
+    the reason if QEMU ended or a timeout expired before."""
     try:
         qemu = subprocess.Popen(command, stdin=subprocess.DEVNULL,
                                 stdout=subprocess.PIPE, stderr=subprocess.PIPE,
@@ -232,7 +234,7 @@ def show(lines):
 
 
 def judge(args, console, ended):
-    """Say what went wrong, if anything; returns the exit status."""
+    """Prints what went wrong, if anything, and returns the exit status."""
     if console.splat is not None:
         say("the kernel reported a defect:")
         show(console.lines[console.splat:console.splat + AFTER_SPLAT])
@@ -252,17 +254,17 @@ def judge(args, console, ended):
         return 0                        # the host went down as expected
     status, taint, lockdep = console.verdict
     if console.known:
-        say("kvm-hv has reported what it is known to report; see KNOWN in boot.py")
+        say("kvm-hv printed a report that is no failure; see KNOWN in boot.py")
         taint &= ~TAINT_WARNING
     if not args.expect_splat and (taint & TAINT_DEFECT or lockdep):
-        say(f"the kernel reported a defect that did not reach the console whole "
+        say(f"the kernel reported a defect that the console does not show completely "
             f"(taint {taint:#x}, lockdep {'off' if lockdep else 'on'})")
         return EXIT_SPLAT
     return status
 
 
 def accelerator(icount):
-    """With icount, time is what was executed: 16 ns for each instruction."""
+    """With icount, the clock counts 16 ns for each instruction executed."""
     if icount:
         return ["-accel", "tcg,thread=single", "-icount", "shift=4,sleep=off"]
     return ["-accel", "tcg,thread=multi"]
@@ -311,7 +313,7 @@ def main():
                "-serial", "stdio", "-no-reboot",
                "-kernel", args.vmlinux, "-initrd", f"/dev/fd/{fd}",
                "-append", " ".join([APPEND, *args.append])]
-    # A signal ends QEMU on the way out.
+    # sys.exit() unwinds through run(), which kills QEMU.
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda number, frame: sys.exit(128 + number))
     say(f"booting {args.name}")

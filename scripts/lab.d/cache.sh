@@ -1,17 +1,17 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash
-# The lab's cache: steps that are made once from what they depend on, and
-# Debian packages fetched through an apt of our own. Sourced by scripts/lab.
+# The lab's cache: results of steps, and Debian packages, which a private apt
+# fetches. Sourced by scripts/lab.
 #
-# A step is a recipe (an executable in scripts/lab.d) run in an empty directory
-# that becomes the result. The result's name carries a hash of the recipe and of
-# everything given to it, so it never goes stale, and two runs that want the
-# same thing share it. Nothing is changed in a result once it is there.
+# A step runs a recipe (an executable in scripts/lab.d) in an empty directory,
+# which becomes the result. The result's name contains a hash of the recipe and
+# of all its arguments, so a result is never out of date, and two runs that need
+# the same result share it. A finished result is never changed.
 #
-# Functions that may take long leave their answer in $result and do not run in
-# a subshell, so that a signal to the lab is acted on at once.
+# Functions that may take long return their answer in $result and do not run in
+# a subshell, so that the lab handles a signal at once.
 #
-# The sourcing script sets lab_d, the directory of the recipes.
+# The script that sources this file sets lab_d, the directory of the recipes.
 
 : "${lab_d:?}"
 lab_cache=${XDG_CACHE_HOME:-${HOME:?is not set, and neither is XDG_CACHE_HOME}/.cache}/kvm-hv-ext
@@ -24,19 +24,20 @@ lab_interrupted() {
 	trap '' INT TERM HUP
 	[ -z "$lab_child" ] || kill -TERM -- "-$lab_child" 2>/dev/null
 	jobs -pr | xargs -r kill -TERM 2>/dev/null
-	say "interrupted; finished steps are kept, run it again to go on"
+	say "interrupted; finished steps are kept: run the command again to continue"
 	exit 130
 }
 trap lab_interrupted INT TERM HUP
 
-# The files of the project that a build reads.
+# lab_sources DIR: print the source files of the project that a build reads.
 lab_sources() {
 	find "$1" \( -name '*.[chS]' -o -name Kbuild -o -name Kconfig -o -name Makefile \) \
 		-type f | LC_ALL=C sort
 }
 
-# What an argument of a recipe stands for: its name if it is in the cache (that
-# carries a hash already), else the content of a file or directory.
+# lab_fingerprint ARG...: print what the hash covers for arguments of a recipe:
+# the name of a path in the cache (it contains a hash already), the content of
+# another file or directory, or else the argument itself.
 lab_fingerprint() {
 	local arg file
 	for arg; do
@@ -61,14 +62,14 @@ lab_lock() {
 	mkdir -p "$lab_cache/lock"
 	exec 9>"$lab_cache/lock/$1"
 	flock -n 9 && return
-	say "$1: another run is at it, waiting"
+	say "$1: another run holds the lock, waiting"
 	until flock -w 1 9; do :; done
 }
 
 lab_unlock() { exec 9>&-; }
 
-# lab_watch LABEL LOG COMMAND...: run COMMAND with its output in LOG, tell now
-# and then that it lives.
+# lab_watch LABEL LOG COMMAND...: run COMMAND with its output in LOG, and print
+# the last line of LOG every 20 seconds.
 lab_watch() {
 	local label=$1 log=$2 status=0 start=$SECONDS told=0
 	shift 2
@@ -92,8 +93,8 @@ lab_watch() {
 	say "$label: done in $((SECONDS - start)) s"
 }
 
-# lab_run COMMAND...: run COMMAND in the foreground, but so that a signal to the lab
-# ends all of it; returns its status.
+# lab_run COMMAND...: run COMMAND and return its status. A signal to the lab
+# ends COMMAND and all its children.
 lab_run() {
 	local status=0
 	setsid "$@" </dev/null &
@@ -103,8 +104,9 @@ lab_run() {
 	return "$status"
 }
 
-# lab_step NAME RECIPE [ARG...]: $result is the directory RECIPE made, now or
-# earlier. The recipe finds that path in $LAB_OUT.
+# lab_step NAME RECIPE [ARG...]: set $result to the directory that RECIPE made,
+# now or in an earlier run. $LAB_OUT tells the recipe the final path of that
+# directory.
 lab_step() {
 	local name=$1 recipe=$2 key out tmp
 	shift 2
@@ -127,10 +129,11 @@ lab_step() {
 }
 
 # --- Debian packages ---------------------------------------------------------
-# The archives the system uses, but with ppc64el and sources, and with a state
-# of its own: this needs no root and changes nothing in what the system installs.
-# Backports, the next release and sid are there for packages that only they have, or
-# that are asked for by version or release: apt prefers all else to them.
+# The private apt reads the system's archives, and also ppc64el, sources,
+# backports, Debian 13 and sid. It has its own state, so it needs no root and
+# does not change what the system installs. From backports, Debian 13 and sid it
+# takes a package only if no other archive has it, or if the caller names a
+# version or release.
 
 lab_newer=trixie
 
@@ -152,8 +155,9 @@ lab_apt_options=(
 	-o Acquire::Languages=none
 )
 
-# The security suite is announced for ppc64el but no longer kept for it, and apt
-# drops the whole suite when one index of it does not load.
+# lab_apt_sources: print sources.list. The security suite is announced for
+# ppc64el, but its ppc64el index is no longer there, and apt drops a whole suite
+# if one index does not load.
 lab_apt_sources() {
 	local keys=/usr/share/keyrings/debian-archive-keyring.gpg uri suite architectures
 	# shellcheck disable=SC2016 # apt fills these in
@@ -167,7 +171,8 @@ lab_apt_sources() {
 			echo "deb [arch=amd64,ppc64el signed-by=$keys] $uri $suite-backports main"
 			echo "deb [arch=amd64,ppc64el signed-by=$keys] $uri $lab_newer main"
 			echo "deb-src [signed-by=$keys] $uri $lab_newer main"
-			# What a mirror has of sid may be older than its lists promise to be.
+			# A mirror's copy of sid may be older than its
+			# Valid-Until date.
 			echo "deb [arch=amd64,ppc64el check-valid-until=no signed-by=$keys] $uri sid main" ;;
 		esac
 		architectures=amd64,ppc64el
@@ -177,15 +182,15 @@ lab_apt_sources() {
 	done
 }
 
-# The lists are read again when a week old: results stay what they are for a
-# while, but do not miss security updates for ever.
+# Are the lists less than a week old? Results then stay the same for a while,
+# but get security updates in the end.
 lab_apt_read() {
 	[ -n "$(find "$lab_cache/apt/updated" -mtime -7 2>/dev/null)" ] &&
 		grep -q "^deb .* $lab_newer " "$lab_cache/apt/sources.list" &&
 		grep -q "^deb .* sid " "$lab_cache/apt/sources.list"
 }
 
-# lab_apt_forget: have the lists read again
+# lab_apt_forget: make lab_apt_ready() read the lists again
 lab_apt_forget() { rm -f "$lab_cache/apt/updated"; }
 
 lab_apt_ready() {
@@ -197,9 +202,9 @@ lab_apt_ready() {
 		: >"$apt/status"
 		lab_apt_sources >"$apt/sources.list"
 		[ -s "$apt/sources.list" ] ||
-			die "apt knows no Debian archive yet; run 'apt-get update' as root, or 'scripts/lab deps'"
-		# An index that does not load matters only if a package that we
-		# want is missing then, and that is noticed there.
+			die "apt has no lists of a Debian archive; run 'apt-get update' as root, or 'scripts/lab deps'"
+		# A failed index matters only if the lab then misses a package,
+		# and lab_fetch() reports that.
 		lab_watch "reading the lists of Debian's packages" "$lab_cache/log/apt-update" \
 			bash -c '"$@" || true' bash apt-get "${lab_apt_options[@]}" update
 		touch "$apt/updated"
@@ -207,8 +212,8 @@ lab_apt_ready() {
 	lab_unlock
 }
 
-# lab_memo COMMAND [ARG...]: what COMMAND prints, remembered as long as the
-# lists stay the same (apt takes a second for each question).
+# lab_memo COMMAND [ARG...]: print the output of COMMAND, and cache it until the
+# lists are read again (apt takes a second for each query).
 lab_memo() {
 	local memo tmp
 	memo=$lab_cache/apt/memo.$(sha256sum <<<"$*" | cut -c -12)
@@ -220,7 +225,7 @@ lab_memo() {
 	cat "$memo"
 }
 
-# The first dependency of package $1 whose name starts with $2.
+# Print the first dependency of package $1 whose name starts with $2.
 lab_depends() {
 	apt-cache "${lab_apt_options[@]}" depends "$1" |
 		sed -n "s/^ *Depends: \($2[^ :]*\).*/\1/p" | head -n 1
@@ -235,14 +240,14 @@ lab_file_names() {
 		cut -d ' ' -f 2
 }
 
-# lab_fetch APT-GET-ARG...: $files are what this command of apt-get downloads,
-# downloaded if need be.
+# lab_fetch APT-GET-ARG...: set $files to the files that this command of apt-get
+# downloads, and download them if they are not in the cache.
 lab_fetch() {
 	local names tmp=$lab_cache/tmp/deb
 	lab_apt_ready
 	mapfile -t names < <(lab_memo lab_file_names "$@")
 	[ ${#names[@]} -gt 0 ] ||
-		die "Debian's lists know nothing for 'apt-get $*' (see $lab_cache/log/apt-update); 'scripts/lab clean --all' makes the lab read them again"
+		die "Debian's lists have nothing for 'apt-get $*' (see $lab_cache/log/apt-update); 'scripts/lab clean --all' makes the lab read them again"
 	files=("${names[@]/#/$lab_cache/deb/}")
 	! lab_exist "${files[@]}" || return 0
 	lab_lock deb
@@ -264,7 +269,7 @@ lab_exist() {
 	done
 }
 
-# lab_deb PACKAGE[:ARCH][=VERSION]: $result is that package's file.
+# lab_deb PACKAGE[:ARCH][=VERSION]: set $result to that package's file.
 lab_deb() {
 	lab_fetch download "$1"
 	# shellcheck disable=SC2034 # read by the caller
