@@ -4,11 +4,11 @@
 
 usage: ktap.py [--quiet] COUNTS < output
 
-Shows the stream on standard output (with --quiet, only results that are not
+Copies the stream to standard output (with --quiet, only results that are not
 ok and the diagnostics before them) and appends one line, 'passed failed
-skipped', to the file COUNTS. A result that sums up the subtests before it is
-not counted. Lines may begin with a console's time stamps. The results that
-kunit.py shows are understood as well.
+skipped', to the file COUNTS. Does not count a result that summarizes the
+subtests before it. Lines may begin with the time stamps of a console. Also
+parses the results that kunit.py prints.
 """
 import re
 import sys
@@ -21,11 +21,11 @@ SKIP = re.compile(r"#\s*SKIP", re.I)
 
 def results(lines):
     """
-    For each line its text; whether it is a result, and of which kind ('passed',
-    'failed', 'skipped'); whether that sums up the subtests before it; and what it is
-    the result of.
+    Yields for each line: its text; the kind of result ('passed', 'failed', 'skipped'),
+    or None if it is no result; whether it summarizes the subtests before it; and the
+    name of the test.
     """
-    deepest = []    # indents of results seen since each enclosing result
+    deepest = []    # indents of the results that no result has summarized yet
 
     for line in lines:
         text = STAMP.sub("", line.rstrip("\r\n"))
@@ -50,7 +50,7 @@ def results(lines):
 def main(args):
     quiet = args[:1] == ["--quiet"]
     counts = {"passed": 0, "failed": 0, "skipped": 0}
-    held = []       # diagnostics, shown if their result is not ok
+    held = []       # diagnostics, printed only if their result is not ok
 
     for text, kind, summary, _ in results(sys.stdin):
         if not quiet:
