@@ -1,18 +1,18 @@
 # SPDX-License-Identifier: GPL-2.0
-# The user's targets. kbuild itself reads Kbuild.
+# Targets for users. kbuild reads Kbuild instead.
 
 KDIR	?= /lib/modules/$(shell uname -r)/build
-# Where the build products go; kbuild writes beside the sources.
+# The directory of the build products: kbuild writes next to the sources.
 top	:= $(CURDIR)
 
-# Cross-build unless this is a POWER machine already.
+# Cross-compile unless this is a POWER machine.
 ifneq ($(shell uname -m),ppc64le)
 export ARCH		?= powerpc
 export CROSS_COMPILE	?= powerpc64le-linux-gnu-
 endif
 
-# KUNIT=1 builds the KUnit module too, HELPERS=1 those that other tests load,
-# DEBUG=1 the flush-coverage check.
+# KUNIT=1 also builds the KUnit module, HELPERS=1 the modules that other tests
+# load, DEBUG=1 the flush-coverage check.
 config := CONFIG_KVM_HV_EXT=m \
 	  $(if $(KUNIT),CONFIG_KVM_HV_EXT_KUNIT_TEST=m) \
 	  $(if $(HELPERS),CONFIG_KVM_HV_EXT_TEST_MODULES=m) \
@@ -23,20 +23,20 @@ kbuild := $(MAKE) -C $(KDIR) M=$(top) $(config)
 	matrix
 
 help:
-	@echo 'make demo             see a guest migrate on stock and on us, side by side'
-	@echo 'make check            run all tests (emulated hosts; needs no POWER machine)'
+	@echo 'make demo             show a guest that migrates, on stock and on the module'
+	@echo 'make check            run all tests (in emulated hosts; needs no POWER machine)'
 	@echo 'make kunit            only the KUnit suites, on a test kernel'
 	@echo 'make style            only sparse, W=1, checkpatch, coccicheck, shellcheck'
-	@echo 'make matrix           suites on each kernel and kind of host, to docs/matrix.json'
-	@echo '                      (two hours; goes on where it was; CELL=HOST/KERNEL: only that)'
-	@echo 'make bench            measure stock and us, to docs/bench (hours; QUICK=1: less)'
-	@echo 'make modules          build the module; KDIR=dir: kernel to build for,'
-	@echo '                      KUNIT=1: its KUnit tests too, DEBUG=1: with run-time checks'
+	@echo 'make matrix           run suites on each kernel and host, update docs/matrix.json'
+	@echo '                      (two hours; resumes an interrupted run; CELL=HOST/KERNEL: only that)'
+	@echo 'make bench            measure stock and the module, update docs/bench (hours; QUICK=1: less)'
+	@echo 'make modules          build the module; KDIR=DIR: kernel to build for,'
+	@echo '                      KUNIT=1: also its KUnit tests, DEBUG=1: with run-time checks'
 	@echo 'make modules_install  install it to /lib/modules/RELEASE/updates'
-	@echo 'make clean            remove what the build made (scripts/lab clean: the cache)'
+	@echo 'make clean            remove the build products (scripts/lab clean: the cache)'
 	@echo
 	@echo 'KDIR is now $(KDIR)'
-	@echo 'scripts/lab --help explains the lab that demo and check run in.'
+	@echo 'scripts/lab --help describes the emulated hosts that demo and check use.'
 
 kdir-check:
 	@scripts/check-kdir '$(KDIR)'
@@ -49,7 +49,7 @@ modules_install: kdir-check
 
 clean:
 	@if [ -e '$(KDIR)/Makefile' ]; then $(kbuild) clean; \
-	else echo 'make clean: nothing to ask for the list of files: KDIR=$(KDIR) is no kernel' >&2; exit 1; fi
+	else echo 'make clean: KDIR=$(KDIR) is no kernel; kbuild needs one to clean' >&2; exit 1; fi
 
 demo:
 	tests/system/demo

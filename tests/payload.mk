@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 #
-# What the Makefiles of payloads have in common: programs for ppc64le, made below
-# OUT, with headers of a kernel source tree.
+# Common part of the Makefiles of payloads, which build ppc64le programs in OUT
+# with the headers of a kernel source tree.
 
 .DEFAULT_GOAL := all
 
@@ -16,7 +16,8 @@ OBJCOPY = $(CROSS_COMPILE)objcopy
 AR = $(CROSS_COMPILE)ar
 
 COMMON := -O2 -g -Wall -Wextra -Werror -std=gnu11 -D__SANE_USERSPACE_TYPES__
-# Nothing may keep a vector register across KVM_RUN, see ktap/vm.h.
+# No program may keep a value in a vector register across KVM_RUN, see
+# ktap/vm.h.
 KTAP_CFLAGS = $(COMMON) -mno-altivec -mno-vsx -pthread \
 	-isystem $(KSRC)/tools/testing/selftests
 
