@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What the kernel's own tracepoints and probes count while a phase lasts
+ * Count events during a phase with the kernel's tracepoints and kprobes
  *
- * Histograms on tracepoints are exact and cost no memory for each event. How long
- * a lock is held is the time from its event lock_acquire, which comes before it
- * is waited for, to lock_release, joined by a synthetic event. These events exist
- * in kernels with lockdep only.
+ * Histograms on tracepoints are exact and need no memory per event. The hold
+ * time of a lock is the time from lock_acquire, which the kernel emits before
+ * it waits for the lock, to lock_release; a synthetic event joins the two. Only
+ * kernels with lockdep have these events.
  */
 #include "counters.h"
 
@@ -43,7 +43,7 @@ const char *counters_missing(void)
 	if (!hist_possible(TLBIE) || !hist_possible(HCALL))
 		return "the kernel has no histograms of its tracepoints (CONFIG_HIST_TRIGGERS)";
 	if (access(TRACEFS "kprobe_events", W_OK))
-		return "the kernel has no probes (CONFIG_KPROBE_EVENTS)";
+		return "the kernel has no kprobe events (CONFIG_KPROBE_EVENTS)";
 	return NULL;
 }
 
@@ -71,7 +71,7 @@ void counters_on(void)
 void counters_off(void)
 {
 	if (counters_see_locks()) {
-		/* The other way round: each needs what comes before it. */
+		/* reverse order: RELEASE refers to ACQUIRE and to the event */
 		hist_stop(RELEASE, TIME_GIVEN);
 		hist_stop(ACQUIRE, TIME_TAKEN);
 		write_file(TRACEFS "synthetic_events", "");
@@ -98,7 +98,7 @@ static void add_hcall(unsigned long key, unsigned long hits, void *arg)
 	c->hcall[c->nr_hcalls++] = (struct hcall_count){ key, hits };
 }
 
-/* The histogram of times has more on its lines than the others. */
+/* This histogram also has sums and maxima, which hist_read() does not parse. */
 static void read_held(struct counters *c)
 {
 	char line[256];
@@ -129,7 +129,7 @@ static void read_all(struct counters *c)
 
 void counters_begin(struct counters *c)
 {
-	/* From nothing, or the longest time would be that of an earlier phase. */
+	/* a new histogram: its maximum is that of this phase */
 	if (counters_see_locks())
 		hist_start(HELD, SUM_AND_MOST);
 	read_all(c);

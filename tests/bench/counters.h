@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What the kernel's own tracepoints and probes count while a phase lasts
+ * Count events during a phase with the kernel's tracepoints and kprobes
  *
- * Counting makes everything slower, so it is switched on for rounds of its own,
- * of which the times are not used.
+ * Counting slows everything down, so the benchmark counts in separate rounds
+ * and ignores their times.
  */
 #ifndef TESTS_BENCH_COUNTERS_H
 #define TESTS_BENCH_COUNTERS_H
@@ -13,9 +13,9 @@
 #define MAX_HCALLS	64
 
 /**
- * struct hcall_count - hypercalls that the host itself has made
+ * struct hcall_count - hypercalls that the host has made
  * @nr: number of the hypercall
- * @count: how often
+ * @count: how many of them
  */
 struct hcall_count {
 	unsigned long nr;
@@ -23,15 +23,15 @@ struct hcall_count {
 };
 
 /**
- * struct counters - counts since counters_on(), or since others were read
+ * struct counters - counts since counters_on(), or during a phase
  * @faults: page faults of guests
- * @set_rc: of these, those that only ask for R or C of an entry that is there
- * @tlbie: tlbie instructions for guests, on bare metal
+ * @set_rc: those of @faults that only set R or C in a valid entry
+ * @tlbie: tlbie instructions for guests; bare metal only
  * @nr_hcalls: number of entries in @hcall
- * @hcall: hypercalls, in a partition
- * @holds: how often mmu_lock was held
- * @held_ns: for how long in all, from before it was waited for
- * @longest_ns: the longest of these times; that of a phase, not a difference
+ * @hcall: hypercalls; LPAR only
+ * @holds: number of holds of mmu_lock
+ * @held_ns: sum of their times, each with the wait for the lock
+ * @longest_ns: the longest of these times, in the current phase
  */
 struct counters {
 	unsigned long faults;
@@ -44,16 +44,16 @@ struct counters {
 	unsigned long longest_ns;
 };
 
-/* Why this kernel cannot count; NULL when it can. */
+/* Return why this kernel cannot count, or NULL if it can. */
 const char *counters_missing(void);
 
-/* Has this kernel events of its locks? */
+/* Does this kernel have lock events? */
 bool counters_see_locks(void);
 
 void counters_on(void);
 void counters_off(void);
 
-/* Around a phase; the second puts what the phase took into *c. */
+/* Call around a phase; counters_end() stores the counts of the phase in *c. */
 void counters_begin(struct counters *c);
 void counters_end(struct counters *c);
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * All vCPUs of a VM at work on one memslot
+ * Threads on which all vCPUs of a VM access one memslot
  */
 #include "crew.h"
 
@@ -9,7 +9,7 @@
 #include <string.h>
 
 /**
- * struct member - a vCPU of a crew
+ * struct member - a vCPU of a crew, and its thread
  * @crew: its crew
  * @vcpu: the vCPU
  * @thread: the thread that runs it
@@ -23,12 +23,12 @@ struct member {
 /**
  * struct crew - the vCPUs of a VM
  * @l: the VM and its memslot
- * @begin: where they wait for work, and whoever gives it to them
- * @end: where they wait for each other
- * @leave: there is no more work
- * @op: the work
- * @percent: the work
- * @stored: what was stored last, so that each store changes something
+ * @begin: barrier of all threads and the caller before work
+ * @end: barrier of all threads and the caller after work
+ * @leave: the threads must end
+ * @op: loads or stores
+ * @percent: percentage of the pages to access
+ * @stored: base of the values stored last; each crew_work() stores new ones
  * @member: one for each vCPU
  */
 struct crew {
@@ -47,7 +47,7 @@ size_t crew_pages(const struct logged_vm *l, unsigned int percent)
 	return l->pages * percent / 100;
 }
 
-/* A vCPU's part is one range of the memslot. */
+/* Each vCPU accesses one contiguous range of the memslot. */
 static void work(struct member *m)
 {
 	const struct crew *crew = m->crew;
@@ -64,7 +64,7 @@ static void work(struct member *m)
 		vcpu_load_pages(m->vcpu, addr, stride * l->page, end - first);
 }
 
-/* First the pages that a vCPU needs for itself, which are not in the memslot. */
+/* First fault in the vCPU's own pages, which are not in the memslot. */
 static void *member_thread(void *arg)
 {
 	struct member *m = arg;

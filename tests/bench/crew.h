@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * All vCPUs of a VM at work on one memslot, each on a thread that lives as long as
- * the VM: to make a thread takes longer than some of the phases
+ * Threads on which all vCPUs of a VM access one memslot. They live as long as
+ * the VM, because creating a thread takes longer than some of the phases.
  */
 #ifndef TESTS_BENCH_CREW_H
 #define TESTS_BENCH_CREW_H
@@ -13,10 +13,10 @@ struct crew;
 struct crew *crew_create(struct logged_vm *l);
 void crew_destroy(struct crew *crew);
 
-/* Pages that crew_work() accesses: that percentage, at equal distances. */
+/* Number of pages that crew_work() accesses; they are at equal distances. */
 size_t crew_pages(const struct logged_vm *l, unsigned int percent);
 
-/* GUEST_STORE or GUEST_LOAD, once to each of these pages; returns when all are done. */
+/* Store to or load from each of these pages once; wait for all vCPUs. */
 void crew_work(struct crew *crew, enum guest_op op, unsigned int percent);
 
 #endif

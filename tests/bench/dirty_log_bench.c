@@ -1,38 +1,39 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What logging the stores of a guest costs, phase by phase, on stock and on ours
+ * Measure what the dirty log costs in each phase, on stock and on the module
  *
- * One round of measurements is the life of a VM with one memslot. Its phases are
- * those of the kernel's own dirty_log_perf_test, and some more:
+ * One round is the life of a VM with one memslot. Its phases are those of the
+ * kernel's dirty_log_perf_test, and some more:
  *
- *	populate	the guest stores to each page, which nothing maps yet
- *	control		the same again: what a pass takes that nobody logs
+ *	populate	the guest stores to each page, none of which is mapped
+ *	control		the guest stores to each page again: a pass without log
  *	enable		the log is switched on
- *	first		a pass, of all pages, that finds what enable has left
- *	pass		passes, of each of the percentages of pages
+ *	first		a pass over all pages, in the state that enable has left
+ *	pass		passes, for each of the percentages of pages
  *	disable		the log is switched off
  *	after		the guest stores to each page once more
  *	read		the log is on again, and the guest only loads
  *
- * A pass is three phases: "dirty" (stores of the guest), "get"
- * (KVM_GET_DIRTY_LOG) and, where userspace protects pages again by itself,
- * "clear" (KVM_CLEAR_DIRTY_LOG).
+ * A pass has three phases: "dirty" (the guest stores), "get"
+ * (KVM_GET_DIRTY_LOG) and, with manual protection, "clear"
+ * (KVM_CLEAR_DIRTY_LOG).
  *
- * Memslots that are larger than the host's memory (--scale) show how costs grow. Their
- * memory is the same few huge pages, mapped again and again. Their phases are:
+ * Memslots that are larger than the host's memory (--scale) show how costs
+ * grow. They map the same few huge pages again and again. Their phases are:
  *
  *	populate	the guest stores once to each huge page
  *	enable		the log is switched on
- *	split, clear	64 pages are cleared, at three places: the first time, which
- *			splits a huge page, and once more
- *	get, clear	the whole slot
+ *	split, clear	64 pages are cleared at three places: first in a huge
+ *			page, which is split, and then once more
+ *	get, clear	the whole memslot
  *	dirty, get	64 pages at its end
  *	disable		the log is switched off
  *	delete		the memslot is deleted
  *
- * The module is inserted and removed again and again, so that stock and ours take
- * turns: what else happens on the host meets both alike. Each round is timed, or
- * counted. Results are lines of JSON; to make sense of them is not done here.
+ * The benchmark inserts and removes the module again and again, so that stock
+ * and the module take turns and other load on the host affects both alike. It
+ * either times a round or counts its events. It prints results as lines of
+ * JSON; report.py evaluates them.
  */
 #include <errno.h>
 #include <getopt.h>
@@ -51,14 +52,14 @@
 
 #define MIB		0x100000ull
 #define MAX_LIST	8
-#define WORD		64	/* pages of a word of a bitmap */
+#define WORD		64	/* pages per word of a bitmap */
 #define OVERCOMMIT	"/proc/sys/vm/overcommit_memory"
 
 /**
- * enum mode - how a log is kept
- * @MODE_PLAIN: KVM_GET_DIRTY_LOG also makes pages clean
- * @MODE_MANUAL: KVM_CLEAR_DIRTY_LOG does
- * @MODE_INITIAL: the same, and all pages count as dirty when the log is switched on
+ * enum mode - protection mode of the log
+ * @MODE_PLAIN: KVM_GET_DIRTY_LOG also cleans the pages
+ * @MODE_MANUAL: only KVM_CLEAR_DIRTY_LOG cleans pages
+ * @MODE_INITIAL: as @MODE_MANUAL, and enabling the log makes all pages dirty
  */
 enum mode {
 	MODE_PLAIN,
@@ -80,9 +81,9 @@ static const struct {
 static const char *const subjects[] = { "stock", "ours" };
 
 /**
- * struct list - numbers of an option
- * @nr: how many
- * @value: the numbers
+ * struct list - list of numbers that an option takes
+ * @nr: number of values
+ * @value: the values
  */
 struct list {
 	unsigned int nr;
@@ -101,15 +102,15 @@ static const char *parameters = "";
 /**
  * struct round - the life of one VM
  * @subject: index in subjects
- * @number: which of the rounds with such a VM, from 1
- * @counted: events are counted, and times of no use
- * @backing: name of what the memory is
+ * @number: number of the round with this kind of VM, from 1
+ * @counted: count events; the times are not used
+ * @backing: name of the kind of memory
  * @mib: size of the memslot
- * @mode: how the log is kept
- * @l: the VM
- * @crew: its vCPUs
- * @before: counts, and then what they were when the phase began
- * @begin: when it began
+ * @mode: protection mode of the log
+ * @l: the VM and its memslot
+ * @crew: threads of its vCPUs
+ * @before: counts at the begin of a phase; at its end, the counts of the phase
+ * @begin: time at the begin of a phase
  */
 struct round {
 	unsigned int subject;
@@ -159,7 +160,7 @@ static void print_counts(const struct counters *c)
 	printf("}");
 }
 
-/* A phase of a pass has the percentage of its pages, and what a collection said. */
+/* @percent and @reported are negative if the phase has none. */
 static void end(struct round *r, const char *part, const char *phase, int percent,
 		unsigned int pass, long reported)
 {
@@ -269,13 +270,13 @@ static void live(struct round *r)
 			one_pass(r, "pass", percents.value[i], pass);
 	switch_log(r, "disable", false);
 	access_pages(r, "after", "dirty", GUEST_STORE, 100, 1);
-	/* As it was after control, but for the C bits. */
+	/* the pages are mapped as after control, except for C */
 	set_log(r, true);
 	access_pages(r, "read", "load", GUEST_LOAD, 100, 1);
 	collect(r, "read", 100, 1);
 }
 
-/* A memslot that nobody ever touches. */
+/* A memslot that the guest never accesses. */
 static void live_empty(struct round *r)
 {
 	unsigned int pass;
@@ -307,7 +308,7 @@ static void clear_word(struct round *r, const char *part, const char *phase, siz
 		die("KVM_CLEAR_DIRTY_LOG: %s", strerror(-ret));
 }
 
-/* A large memslot, of memory that repeats. */
+/* A large memslot that maps the same huge pages again and again. */
 static void live_large(struct round *r)
 {
 	struct logged_vm *l = r->l;
@@ -359,7 +360,7 @@ static void remove_for(unsigned int subject)
 		die("the module cannot be removed: %s", strerror(-ret));
 }
 
-/* Memory that the host has not got now it will not have later, nor more of it. */
+/* The host will not have this memory later: skip memslots of this size on. */
 static void not_there(const struct round *r, unsigned int *limit, const char *why)
 {
 	*limit = r->mib;
@@ -397,7 +398,7 @@ static void run_round(struct round *r, unsigned int nr_vcpus, enum backing backi
 	logged_vm_destroy(r->l);
 }
 
-/* VMs of all kinds, one after the other. */
+/* Run a round for each kind of VM. */
 static void run_all(struct round *r)
 {
 	unsigned int s, b, v;
@@ -422,7 +423,7 @@ static void run_all(struct round *r)
 	}
 }
 
-/* The last rounds are the counted ones; every other begins with ours. */
+/* The last rounds count events. Every other round begins with the module. */
 static void measure(const int *flags)
 {
 	struct round r;
@@ -441,7 +442,7 @@ static void measure(const int *flags)
 	}
 }
 
-/* What KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2 may be enabled with, on stock and on ours. */
+/* Flags of KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2, on stock and on the module. */
 static void find_flags(int *flags)
 {
 	struct vm_config config = { .mmu = VM_MMU_RADIX };
@@ -474,7 +475,7 @@ static void print_host(const int *flags)
 	printf(",\"manual\":{\"stock\":%d,\"ours\":%d}}\n", flags[0], flags[1]);
 }
 
-/* An empty memslot may be larger than the host: from now on, a mapping may be. */
+/* Allow mappings larger than the host's memory; return the old setting. */
 static char allow_large(void)
 {
 	FILE *file = fopen(OVERCOMMIT, "r");
@@ -492,27 +493,27 @@ static void __noreturn usage(int status)
 	fprintf(status ? stderr : stdout,
 		"Usage: dirty_log_bench [OPTION]...\n"
 		"\n"
-		"Measures what logging the stores of a guest costs on this host, on stock and\n"
-		"with the module in KTAP_MODULE (/lab/modules/kvm-hv-ext.ko), which must not be\n"
-		"loaded. Prints lines of JSON. A list is numbers or names with commas between.\n"
+		"Measures what the dirty log of a guest costs on this host, on stock and with\n"
+		"the module in KTAP_MODULE (/lab/modules/kvm-hv-ext.ko), which must not be\n"
+		"loaded. Prints lines of JSON. A LIST is separated by commas.\n"
 		"\n"
 		"  --sizes LIST     MiB of memslots (64,256); 0: none\n"
-		"  --empty LIST     MiB of memslots that nobody touches (4096); 0: none\n"
-		"  --scale LIST     MiB of memslots of memory that repeats (0: none)\n"
+		"  --empty LIST     MiB of memslots that the guest never accesses (4096); 0: none\n"
+		"  --scale LIST     MiB of memslots that map the same memory repeatedly (0: none)\n"
 		"  --vcpus LIST     numbers of vCPUs (1,4), at most %d\n"
 		"  --backings LIST  memory: small, thp (small,thp)\n"
-		"  --percents LIST  pages that a pass stores to, percent (0,1,50,100)\n"
-		"  --passes N       passes for each of them (3)\n"
-		"  --rounds N       times that all is measured, with a new VM (3)\n"
-		"  --counted N      further times that events are counted (1)\n"
-		"  --set TEXT       parameters of the module (none)\n"
+		"  --percents LIST  percentages of pages that a pass stores to (0,1,50,100)\n"
+		"  --passes N       passes for each percentage (3)\n"
+		"  --rounds N       number of timed rounds, each with new VMs (3)\n"
+		"  --counted N      number of additional rounds that count events (1)\n"
+		"  --set TEXT       module parameters (none)\n"
 		"  --help           show this text\n", GUEST_MAX_VCPUS);
 	exit(status);
 }
 
 static void __noreturn refuse(const char *option, const char *value, const char *want)
 {
-	fprintf(stderr, "dirty_log_bench: --%s %s: give it %s (see --help)\n", option,
+	fprintf(stderr, "dirty_log_bench: --%s %s: needs %s (see --help)\n", option,
 		value, want);
 	exit(2);
 }
@@ -557,7 +558,7 @@ static void read_list(struct list *list, const char *option, char *text,
 		refuse(option, "''", "at least one value");
 }
 
-/* Sizes of memslots in MiB, 0 for none: they have a huge page, and a word of pages. */
+/* MiB of memslots, 0: none; each has room for a huge page and WORD pages. */
 static void read_sizes(struct list *list, const char *option, char *text)
 {
 	static const char *const want = "MiB, from 4 to 1048576, or 0";
@@ -644,9 +645,9 @@ int main(int argc, char **argv)
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	why = vm_mmu_missing(VM_MMU_RADIX) ?: counted ? counters_missing() : NULL;
 	if (why)
-		die("nothing can be measured: %s", why);
+		die("cannot measure: %s", why);
 	if (module_loaded())
-		die("the module is loaded: remove it, it is inserted here");
+		die("the module is loaded: remove it first, the benchmark inserts it");
 	overcommit[0] = allow_large();
 	find_flags(flags);
 	print_host(flags);

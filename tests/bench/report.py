@@ -1,12 +1,12 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0
 """
-Makes docs/bench/README.md, docs/bench/tables.md and the plots beside them from the
-raw numbers that tests/bench/run has left in docs/bench/raw.
+Writes docs/bench/README.md, docs/bench/tables.md and plots from the raw numbers that
+tests/bench/run has stored in docs/bench/raw.
 
-Times of an emulated host say nothing about a real one, so they are only compared:
-stock's median by ours, of the same boot. Where the clock counts instructions these
-are given as they are.
+Times of an emulated host do not apply to a real one, so the report only gives ratios:
+stock's median divided by the module's, of the same boot. Where the clock counts
+instructions, it gives their numbers.
 """
 import argparse
 import json
@@ -20,7 +20,8 @@ DOCS = Path(__file__).resolve().parents[2] / "docs/bench"
 NS_PER_INSTRUCTION = 16         # lab boot --icount
 INVALIDATING = ("0xf808", "0x448")      # H_TLB_INVALIDATE, H_RPT_INVALIDATE
 
-# Phases in their order, and what to call them. Of a pass the percentage follows.
+# Phases in their order, and their labels. The percentage is appended for a
+# pass.
 PHASES = {
     ("populate", "dirty"): "populate",
     ("control", "dirty"): "pass without log",
@@ -51,7 +52,7 @@ LARGE_PHASES = {
     ("disable", "disable"): "disable",
     ("delete", "delete"): "delete the memslot",
 }
-# What a page costs: label, and the phases that it is in.
+# Costs of a page: label, and the phases that contribute.
 PER_PAGE = {
     "touched for the first time": [("populate", "dirty", 100)],
     "stored to for the first time since the log was switched on": [("first", "dirty", 100)],
@@ -65,14 +66,14 @@ MODES = {"plain": "KVM_GET_DIRTY_LOG alone",
          "manual": "manual protect",
          "initial": "manual protect, initially set"}
 COLORS = {"stock": "#e08a5f", "ours": "#1f5a8c"}
-# Where both are the same, both are to be seen.
+# Different widths keep both lines visible where they coincide.
 WIDTHS = {"stock": 4, "ours": 1.5}
 NAMES = {"stock": "stock kvm-hv", "ours": "kvm-hv-ext"}
 LOADS = ("idle", "moderate", "throttled")
 
 
 class Measurement:
-    """One file of raw numbers."""
+    """A file of raw numbers."""
 
     def __init__(self, path):
         self.name = path.stem
@@ -81,7 +82,7 @@ class Measurement:
         self.commits = {self.raw["commit"]}
 
     def take_in(self, other):
-        """Migrations that were measured on the same host."""
+        """Adds migrations that were measured on the same host."""
         self.raw["migrations"] += other.raw["migrations"]
         self.commits |= other.commits
 
@@ -94,12 +95,12 @@ class Measurement:
         return self.phases.get((subject, mode, backing, mib, vcpus, part, phase, percent))
 
     def values(self, name, **fixed):
-        """The different values of a key, in their order, where others have these values."""
+        """Returns the sorted distinct values of a key among phases with these other values."""
         return sorted({phase[name] for phase in self.raw["phases"]
                        if name in phase and all(phase.get(k) == v for k, v in fixed.items())})
 
     def is_large(self):
-        """How cost grows with the memslot was measured, and nothing else."""
+        """Did it measure only large memslots (--scale)?"""
         return all(phase["backing"] == "repeated" for phase in self.raw["phases"])
 
     def about(self):
@@ -112,7 +113,7 @@ class Measurement:
         return "instructions" if self.raw["instructions"] else "counts and times"
 
     def locks(self):
-        """Holds of mmu_lock were measured."""
+        """Did it measure holds of mmu_lock?"""
         return self.raw.get("of", {}).get("locks", False)
 
     def title(self):
@@ -128,7 +129,7 @@ def median(phase, name):
 
 
 def counted(phase, of):
-    """Median of what of() takes from the counts."""
+    """Returns the median of of(counts)."""
     if not phase or not phase.get("counts"):
         return None
     values = [of(counts) for counts in phase["counts"]]
@@ -174,19 +175,20 @@ def table(heading, rows):
 
 
 def phase_rows(m, backing, mib, vcpus, mode):
-    """A row's label, and the phase on stock and on ours; stock has the plain mode only."""
+    """Yields the label of a row, and the phase on stock and on the module. Stock has no
+    other mode than plain."""
     for (part, phase), label in PHASES.items():
         for percent in [*m.values("percent", part=part, phase=phase), None]:
             ours = m.find("ours", mode, backing, mib, vcpus, part, phase, percent)
             stock = (m.find("stock", mode, backing, mib, vcpus, part, phase, percent) or
                      m.find("stock", "plain", backing, mib, vcpus, part, phase, percent))
-            # Nobody stores to no pages.
+            # Skip the stores to 0 % of the pages.
             if ours and (phase, percent) != ("dirty", 0):
                 share = f", {percent} %" if part == "pass" and backing != "none" else ""
                 yield label + share, stock, ours
 
 
-# The columns: heading, and what a phase has there.
+# Columns: heading, and the value of a phase.
 COUNTS = {
     "TLB invalidations": lambda p: counted(p, invalidations),
     "guest page faults": lambda p: counted(p, lambda c: c["faults"]),
@@ -205,7 +207,7 @@ LOCKS = {
 
 
 def columns(m):
-    """What is worth telling of a measurement."""
+    """Returns the columns for a measurement."""
     if m.locks():
         return LOCKS
     if m.raw["instructions"]:
@@ -234,7 +236,7 @@ def phase_table(m, backing, mib, vcpus, mode):
 
 
 def large_table(m):
-    """A small and a large memslot side by side; stock has no manual protection."""
+    """Yields tables with a column for each size; stock has no manual protection."""
     of = LOCKS["longest hold, instructions"] if m.locks() else instructions
     sizes = m.values("mib", backing="repeated")
     heading = [""]
@@ -256,7 +258,7 @@ def large_table(m):
 
 
 def per_page_table(measurements):
-    """Of all hosts, the largest memslot of base pages: instructions for a page."""
+    """Yields a table of instructions per page, for the largest memslot of base pages."""
     chosen = [m for m in measurements if m.raw["instructions"] and not m.locks() and
               m.values("mib", backing="small", vcpus=1)]
     if not chosen:
@@ -283,7 +285,7 @@ def per_page_table(measurements):
 
 
 def kinds(m):
-    """All that memslots were: mode, backing, MiB, vCPUs."""
+    """Yields all combinations that were measured: mode, backing, MiB, vCPUs."""
     for mode in MODES:
         for backing in BACKINGS:
             for vcpus in m.values("vcpus", mode=mode, backing=backing):
@@ -308,12 +310,12 @@ def migration_cells(records, load, of):
 
 
 def mib_stopped(record):
-    """Not every QEMU tells."""
+    """Returns MiB sent while the guest was stopped, or None: not every QEMU tells."""
     sent = record.get("downtime_bytes")
     return None if sent is None else sent / 2**20
 
 
-# Of timed migrations, and of counted ones.
+# Rows for timed migrations, and for counted ones.
 TIMED = {
     "rounds over the guest's memory": lambda r: r["rounds"],
     "MiB transferred": lambda r: r["transferred_bytes"] / 2**20,
@@ -360,10 +362,10 @@ def migration_table(m):
 
 
 class Plots:
-    """SVG files, the same from the same numbers."""
+    """Writes SVG files, which are identical for identical numbers."""
 
     def __init__(self):
-        # Only this needs it, and it is not installed for anything but benchmarks.
+        # Imported here, because only benchmarks install it.
         import matplotlib
         matplotlib.use("svg")
         matplotlib.rcParams["svg.hashsalt"] = "kvm-hv-ext"
@@ -381,14 +383,14 @@ class Plots:
         self.made.append((name, title))
 
     def of(self, m):
-        """Draws what there is to draw of a measurement: names and titles of files."""
+        """Draws all plots of a measurement; returns names and titles of the files."""
         self.version = ", ".join(sorted(commit[:12] for commit in m.commits))
         draw(self, m)
         made, self.made = self.made, []
         return made
 
     def growth(self, m, name, title, unit, of, lines):
-        """A value by the size of the memslot, on stock and on ours."""
+        """Plots a value against the size of the memslot, on stock and on the module."""
         backings = [b for b in ("small", "thp") if len(m.values("mib", backing=b)) > 1]
         if not backings:
             return
@@ -401,7 +403,7 @@ class Plots:
                                f"{label}, {NAMES[subject]}", color=color, linestyle=style,
                                linewidth=WIDTHS[subject])
             axis.set_xscale("log", base=2)
-            # Only instructions are never none.
+            # Only instructions are never 0.
             if unit == "instructions":
                 axis.set_yscale("log")
             else:
@@ -431,7 +433,7 @@ class Plots:
                       alpha=0.8, **style)
 
     def phases(self, m, name, title, unit, of):
-        """All phases of the largest memslot of base pages, side by side."""
+        """Plots all phases of the largest memslot of base pages."""
         sizes = m.values("mib", backing="small", vcpus=1)
         if not sizes:
             return
@@ -508,7 +510,7 @@ def draw(plots, m):
 
 
 def note_missing(m):
-    """What the host could not give, once for each reason."""
+    """Yields what the host could not provide, one line for each reason."""
     reasons = {}
     for record in m.raw.get("missing", []):
         reasons.setdefault(record["why"], set()).add(BACKINGS[record["backing"]])
@@ -565,7 +567,7 @@ whatever they cost on a machine, it adds to stock's.
 
 
 def in_short(m):
-    """Of the largest memslot of base pages; rows of a table: title, stock, ours."""
+    """Yields table rows for the largest memslot of base pages: title, stock, ours."""
     mib = m.values("mib", backing="small", vcpus=1)[-1]
 
     def both(of, *which, backing="small", size=mib):
@@ -602,7 +604,7 @@ def in_short(m):
 
 
 def gather(files):
-    """Migrations of a host are told of together, whatever the load."""
+    """Yields measurements, with all migrations of a host merged into one."""
     hosts = {}
     for m in files:
         if "migrations" not in m.raw:
@@ -677,7 +679,7 @@ def main():
                                          order.index(m.raw["host"]),
                                          -m.raw.get("of", {}).get("page", 0)))
     if not measurements:
-        print(f"Nothing was measured: {DOCS}/raw has no numbers. Run tests/bench/run first.",
+        print(f"{DOCS}/raw has no numbers: run tests/bench/run first",
               file=sys.stderr)
         return 1
     for stale in DOCS.glob("*.svg"):
