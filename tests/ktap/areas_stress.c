@@ -220,7 +220,7 @@ TEST_F_TIMEOUT(stress, all_at_once, TIMEOUT)
 	EXPECT_EQ(0, self->missed[NR_AREAS]);
 	EXPECT_EQ(0, self->reported[NR_AREAS]);
 	if (self->missed[DTL] && may_xfail(self->vm))
-		XFAIL(return, "stock never reports a DTL, and misses some VPAs that are unregistered");
+		XFAIL(return, "stock never reports a DTL, and misses some unregistered VPAs");
 	EXPECT_LT(0, self->reported[DTL]);
 	EXPECT_EQ(0, self->missed[VPA]);
 	EXPECT_EQ(0, self->missed[DTL]);

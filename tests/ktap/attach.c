@@ -418,7 +418,7 @@ static void wait_for_use(void)
 }
 
 /*
- * Remove the module after a fixed delay, or every other time while it tracks a
+ * Remove the module after a delay, or every other time while it tracks a
  * VM.
  */
 TEST_F_TIMEOUT(attach, cycles_under_load, TIMEOUT)

@@ -12,7 +12,8 @@
 #define NR_PAGES	2048
 
 /*
- * Maximum of page and range requests before the module flushes the whole LPID.
+ * Maximum of requests for single pages before the module flushes the whole
+ * LPID.
  */
 #define MAX_PAGEWISE	33
 

@@ -2,9 +2,10 @@
 /*
  * The dirty log of a VM whose MMU mode changes
  *
- * A guest that reboots while it is migrated goes from radix to HPT and back.
- * The page tables go with the mode; what was dirty in them must still be
- * reported, and a collection that runs meanwhile must not walk what is freed.
+ * A guest that reboots during its migration switches from radix to HPT and
+ * back. KVM frees the page tables of the old mode. Pages that were dirty in
+ * them must still be reported, and a concurrent collection must not walk freed
+ * tables.
  */
 #include "ktap.h"
 
@@ -39,7 +40,7 @@ FIXTURE_TEARDOWN(modeswitch)
 	logged_vm_destroy(self->l);
 }
 
-/* Stores to one page in eight or so, and remembers which. */
+/* Store to about one page in eight, and set their bits in @stored. */
 static void store_random(struct logged_vm *l, __u64 *random, __u64 *stored)
 {
 	size_t i, page;
@@ -51,7 +52,7 @@ static void store_random(struct logged_vm *l, __u64 *random, __u64 *stored)
 	}
 }
 
-/* Counts the pages that were stored to and are not in the bitmap. */
+/* Count the pages in @stored that are missing from @reported. */
 static size_t count_missing(const __u64 *stored, const __u64 *reported)
 {
 	size_t i, missing = 0;
@@ -98,7 +99,7 @@ TEST_F(modeswitch, to_hpt_and_back)
 	check_reported(_metadata, self->l, self->stored);
 }
 
-/* The guest reboots and gets an empty HPT, in the place of the old one. */
+/* The guest reboots, and its HPT is cleared. */
 TEST_F(modeswitch, new_hpt)
 {
 	struct vm *vm = self->l->vm;
@@ -124,7 +125,7 @@ TEST_F(modeswitch, from_hpt_to_radix)
 	check_reported(_metadata, self->l, self->stored);
 }
 
-/* What was dirty in radix mode adds to what is stored afterwards. */
+/* The log reports stores from before and after the switch. */
 TEST_F(modeswitch, stores_in_both_modes)
 {
 	struct vm *vm = self->l->vm;
@@ -141,7 +142,7 @@ TEST_F(modeswitch, stores_in_both_modes)
 	check_reported(_metadata, self->l, self->stored);
 }
 
-/* A slot that is not logged has nothing to keep. */
+/* A log that begins after the switch must be empty. */
 TEST_F(modeswitch, log_begins_afterwards)
 {
 	ASSERT_EQ(0, logged_vm_set_log(self->l, false));
@@ -153,7 +154,7 @@ TEST_F(modeswitch, log_begins_afterwards)
 	EXPECT_EQ(0, logged_vm_count(self->l));
 }
 
-/* Collects all the time; what was reported is added up. */
+/* A thread that collects all the time; @reported accumulates the bitmaps. */
 struct collector {
 	struct vm *vm;
 	pthread_t thread;
@@ -197,7 +198,7 @@ TEST_F_TIMEOUT(modeswitch, while_collecting, TIMEOUT)
 	};
 
 	if (may_xfail(self->l->vm))
-		SKIP(return, "stock walks freed page tables: an oops of the host");
+		SKIP(return, "stock walks freed page tables, and the host crashes");
 	ASSERT_EQ(0, pthread_create(&c.thread, NULL, collector_thread, &c));
 	for (i = 0; i < switches; i++) {
 		store_random(self->l, &self->random, self->stored);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The dirty log of vCPUs that are not stopped
+ * The dirty log of running vCPUs
  *
  * See rounds.h for the two ways to find a lost bit.
  */
@@ -28,7 +28,7 @@ FIXTURE(running) {
 	bool judged;
 };
 
-/* Stolen: memory is taken from under the guest all the time. */
+/* stolen: a thief unmaps the guest's memory all the time. */
 FIXTURE_VARIANT(running) {
 	enum vm_mmu mmu;
 	enum backing backing;
@@ -69,7 +69,7 @@ FIXTURE_TEARDOWN(running)
 	logged_vm_destroy(self->l);
 }
 
-/* A short run may be over before the thief's turn has come to each way: it goes on then. */
+/* Continue until the thief has used each way at least once. */
 static void serve(struct __test_metadata *_metadata, struct _test_data_running *self,
 		  size_t pages)
 {
@@ -109,7 +109,7 @@ TEST_F_TIMEOUT(running, served_256_pages, TIMEOUT)
 	serve(_metadata, self, NR_PAGES);
 }
 
-/* Turns the log of running vCPUs on; returns the number of pages copied wrong. */
+/* Migrate running vCPUs. Return the number of pages that differ in the copy. */
 static size_t migrate(struct __test_metadata *_metadata, struct logged_vm *l,
 		      char *copy, __u64 *random, unsigned long *stores)
 {
@@ -156,7 +156,9 @@ TEST_F_TIMEOUT(running, copied_in_rounds, TIMEOUT)
 	migrate_repeatedly(_metadata, self->l, self->random, self->judged);
 }
 
-/* Each store is asked for while there is a log, and is in it before it ends. */
+/*
+ * Stores requested while the log is on must be reported before it is off again.
+ */
 static void switch_repeatedly(struct __test_metadata *_metadata,
 			      struct logged_vm *l, __u64 random, bool judged)
 {
@@ -212,8 +214,9 @@ FIXTURE_TEARDOWN(updated)
 }
 
 /*
- * Each page is loaded from and then stored to, and the vCPU does not leave the guest
- * between. The translation that the load has made must not let the store pass unseen.
+ * The guest loads from each page and then stores to it without an exit in
+ * between. The store must set C although the load has already cached the
+ * translation.
  */
 TEST_F(updated, loaded_then_stored)
 {

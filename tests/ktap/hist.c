@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Counting events by the kernel's own histograms of tracepoints and probes
+ * Counts events with the kernel's histograms of tracepoints and probes
  */
 #include "hist.h"
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Where the module takes hold of functions, and where it must not: on what a guest does
- * all the time. What ftrace calls for all of its redirects is counted by a probe.
+ * The module must not redirect functions on the hot paths of a guest
+ *
+ * A probe counts the calls of the ftrace callback that all redirects share.
  */
 #include "ktap.h"
 
@@ -18,7 +19,7 @@
 #define TRIGGER		"hist:keys=common_pid"
 
 #define TIMES		1000
-/* A hypercall that kvm-hv serves, and that asks nothing of the guest. */
+/* A hypercall that kvm-hv handles, without effect on the guest. */
 #define H_PROD		0xe8
 
 FIXTURE(cold) {
@@ -27,7 +28,7 @@ FIXTURE(cold) {
 	bool counting;
 };
 
-/* All is mapped and logged, and nothing is dirty. */
+/* The first half of the pages is mapped. All are logged, none is dirty. */
 FIXTURE_SETUP(cold)
 {
 	struct vm_config config = { 0 };
@@ -61,12 +62,12 @@ static unsigned long calls(void)
 	FILE *file = fopen("/sys/module/" HELPER "/parameters/calls", "r");
 
 	if (!file || !fgets(text, sizeof(text), file))
-		die("what the probe has counted: %m");
+		die("read the probe's count: %m");
 	fclose(file);
 	return strtoul(text, NULL, 10);
 }
 
-/* The control: the probe counts at all. */
+/* A control: the probe must count the calls of page faults. */
 TEST_F(cold, first_touch)
 {
 	unsigned long before = calls();
@@ -76,7 +77,7 @@ TEST_F(cold, first_touch)
 	TH_LOG("%d pages touched for the first time: %lu calls", TIMES / 2,
 	       calls() - before);
 	EXPECT_LE(TIMES / 2, calls() - before);
-	/* one for each, and a few for what else the guest has touched */
+	/* one for each page, and a few for other memory of the guest */
 	EXPECT_GE(TIMES / 2 + 10, calls() - before);
 }
 
@@ -89,7 +90,10 @@ TEST_F(cold, entries_and_hypercalls)
 	EXPECT_EQ(before, calls());
 }
 
-/* The pages are mapped: what faults, if the MMU leaves C to software, does so for C. */
+/*
+ * The pages are mapped: stores fault at most to set C, if software has to set
+ * it.
+ */
 TEST_F(cold, stores_after_a_collection)
 {
 	unsigned long before = calls(), faults = 0;

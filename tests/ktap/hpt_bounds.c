@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A guest's page of 16 MiB on a huge page of the host that begins elsewhere
+ * A 16 MiB guest page on a host huge page with a different alignment
  *
- * Guest and host address of the memslot do not have the same offset in it. On
- * stock the HPTE maps the whole huge page all the same, with what lies before the
- * memslot, or has become an HPTE of another page size.
+ * Guest and host address of the memslot have different offsets in the 16 MiB.
+ * On stock the HPTE nevertheless maps the whole huge page, including the memory
+ * before the memslot, or turns into an HPTE of another page size.
  */
 #define _GNU_SOURCE
 #include "ktap.h"
@@ -31,14 +31,14 @@ FIXTURE(hpt) {
 	char *memory;
 };
 
-/* How far into the huge page the memslot begins. */
+/* offset: of the memslot's start in the huge page. */
 FIXTURE_VARIANT(hpt) {
 	size_t offset;
 };
 
 FIXTURE_VARIANT_ADD(hpt, same) { 0 };
 FIXTURE_VARIANT_ADD(hpt, half) { LARGE / 2 };
-/* a bit of the host address where the HPTE has its page size */
+/* a host address bit that is part of the HPTE's page size encoding */
 FIXTURE_VARIANT_ADD(hpt, one_page) { 0x10000 };
 
 FIXTURE_SETUP(hpt)
@@ -54,7 +54,7 @@ FIXTURE_SETUP(hpt)
 			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB | MAP_HUGE_16MB,
 			    -1, 0);
 	if (self->memory == MAP_FAILED)
-		SKIP(return, "the host has not enough huge pages of 16 MiB");
+		SKIP(return, "the host has too few huge pages of 16 MiB");
 	for (i = 0; i < NR_LARGE * LARGE; i += sizeof(__u64))
 		*(__u64 *)(self->memory + i) = i < variant->offset ? FOREIGN : OWN;
 	self->vm = vm_create(&config);
@@ -68,20 +68,20 @@ FIXTURE_TEARDOWN(hpt)
 	munmap(self->memory, NR_LARGE * LARGE);
 }
 
-/* What a guest gets by an HPTE that cannot be right is not asked: it may hang. */
+/* Do not access memory through a wrong HPTE: the guest may hang. */
 TEST_F(hpt, page_of_16_mib)
 {
 	bool mapped = vm_map_hpt_large(self->vm, GPA);
 
 	if (variant->offset) {
-		EXPECT_OURS(self->vm, !mapped, "stock takes it");
+		EXPECT_OURS(self->vm, !mapped, "stock accepts it");
 		return;
 	}
 	ASSERT_TRUE(mapped);
 	EXPECT_EQ(OWN, vcpu_load(&self->vm->vcpu[0], GPA));
 }
 
-/* The same memory in smaller pages is all right. */
+/* Smaller pages of the same memory work. */
 TEST_F(hpt, pages_of_host_size)
 {
 	vm_map_hpt(self->vm, GPA, LARGE);
@@ -90,7 +90,7 @@ TEST_F(hpt, pages_of_host_size)
 	EXPECT_EQ(STORED, *(__u64 *)(self->memory + variant->offset + LARGE - 8));
 }
 
-/* Loads and stores, if the host lets the guest do that: 0 or -errno of KVM_RUN. */
+/* Load from the first word and store to it. Return 0 or -errno of KVM_RUN. */
 static int access_first_word(struct _test_data_hpt *self, __u64 *loaded)
 {
 	struct vcpu *vcpu = &self->vm->vcpu[0];
@@ -105,7 +105,7 @@ static int access_first_word(struct _test_data_hpt *self, __u64 *loaded)
 	return vcpu_try(vcpu, GUEST_STORE);
 }
 
-/* An HPTE that was right, or of no memslot, when it was entered. */
+/* Access memory through an HPTE that was right, or absent, when entered. */
 static void expect_own(struct __test_metadata *_metadata, struct _test_data_hpt *self,
 		       size_t offset)
 {
@@ -120,7 +120,7 @@ static void expect_own(struct __test_metadata *_metadata, struct _test_data_hpt 
 		return;
 	}
 	if (foreign && may_xfail(self->vm))
-		XFAIL(return, "on stock the guest has what lies before the memslot");
+		XFAIL(return, "on stock the guest accesses memory before the memslot");
 	EXPECT_EQ(-EFAULT, ret);
 	EXPECT_NE(FOREIGN, loaded);
 	EXPECT_EQ(FOREIGN, *before);
@@ -148,8 +148,8 @@ TEST_F(hpt, entered_for_another_memslot)
 }
 
 /*
- * The memslot has only the first half of the page, at the same offset. The HPTE
- * maps all of it, for a processor that keeps the translation as large as it is.
+ * The memslot covers only the first half of the page, with the same alignment.
+ * The HPTE covers all of it, and the processor may cache the whole translation.
  */
 TEST_F(hpt, reaches_beyond_memslot)
 {
@@ -161,7 +161,7 @@ TEST_F(hpt, reaches_beyond_memslot)
 	ASSERT_TRUE(vm_map_hpt_large(self->vm, GPA));
 	ASSERT_EQ(0, vm_set_memslot(self->vm, SLOT, GPA, LARGE / 2, self->memory, 0));
 	EXPECT_OURS(self->vm, access_first_word(self, &loaded) == -EFAULT,
-		    "stock maps all of the page");
+		    "stock maps the whole page");
 }
 
 TEST_HARNESS_MAIN

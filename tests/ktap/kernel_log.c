@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What the kernel says
+ * The kernel log
  */
 #include "kernel_log.h"
 
@@ -22,7 +22,7 @@ int kernel_log_open(void)
 	return fd;
 }
 
-/* The next record, as text; false when there is none. */
+/* Read the next record as text. Return false if there is none. */
 static bool next_record(int fd, char *record, size_t size)
 {
 	ssize_t got = read(fd, record, size - 1);
@@ -42,7 +42,10 @@ void kernel_log_read(int fd, const char *prefix, char *text, size_t size)
 
 	text[0] = 0;
 	while (next_record(fd, record, sizeof(record))) {
-		/* "priority,number,time,flags;message", and what belongs to it in lines */
+		/*
+		 * "priority,number,time,flags;message", then lines with
+		 * properties
+		 */
 		message = strchr(record, ';');
 		if (!message || strncmp(message + 1, prefix, strlen(prefix)))
 			continue;

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What a log costs the guest: page faults after it is switched on or off, large
- * mappings, and pages reported that were only read
+ * Costs of a dirty log for the guest: page faults after it is switched on or
+ * off, lost large mappings, and reports of pages that were only read
  *
- * Stock takes all mappings away when a log begins, and again when it ends; and it
- * reports what was loaded from as if it had been stored to.
+ * Stock zaps all mappings when a log begins, and again when it ends. It also
+ * reports pages that were only loaded from.
  */
 #include "ktap.h"
 
@@ -15,7 +15,7 @@
 
 #define PROBE		"ktap_fault"
 #define EVENT		"kprobes/" PROBE
-/* All page faults of radix guests, those for R and C as well. */
+/* All page faults of radix guests, including those that set R or C. */
 #define PROBE_ANY	"ktap_any_fault"
 #define EVENT_ANY	"kprobes/" PROBE_ANY
 #define TRIGGER		"hist:keys=common_pid"
@@ -36,7 +36,7 @@ FIXTURE_VARIANT_ADD(cost, memfd) { VM_MMU_RADIX, BACKING_MEMFD };
 FIXTURE_VARIANT_ADD(cost, hugetlb) { VM_MMU_RADIX, BACKING_HUGETLB };
 FIXTURE_VARIANT_ADD(cost, hpt) { VM_MMU_HPT, BACKING_SMALL };
 
-/* All is mapped, and no log is kept. */
+/* All pages are mapped, and the log is off. */
 FIXTURE_SETUP(cost)
 {
 	struct vm_config config = { .mmu = variant->mmu };
@@ -61,7 +61,7 @@ FIXTURE_TEARDOWN(cost)
 	logged_vm_destroy(self->l);
 }
 
-/* Page faults of an access to each page. */
+/* Access each page, and return the number of page faults. */
 static unsigned long faults(struct _test_data_cost *self, const char *event, bool store)
 {
 	struct logged_vm *l = self->l;
@@ -85,7 +85,7 @@ TEST_F(cost, faults_while_logged)
 	stores = faults(self, EVENT, true);
 	TH_LOG("%zu pages mapped, log switched on: loads fault %lu times, stores %lu",
 	       self->l->pages, loads, stores);
-	EXPECT_OURS(self->l->vm, !loads && !stores, "stock takes all mappings away");
+	EXPECT_OURS(self->l->vm, !loads && !stores, "stock zaps all mappings");
 	ASSERT_EQ(0, logged_vm_collect(self->l));
 	EXPECT_EQ(self->l->pages, logged_vm_count(self->l));
 	stores = faults(self, EVENT, true);
@@ -104,20 +104,20 @@ TEST_F(cost, faults_afterwards)
 	ASSERT_EQ(0, logged_vm_set_log(self->l, true));
 	vcpu_store_pages(&self->l->vm->vcpu[0], self->l->gpa, self->l->page,
 			 self->l->pages, 3);
-	/* clean, so that a store costs a fault where C is left to software */
+	/* clean the pages: stores fault if software has to set C */
 	ASSERT_EQ(0, logged_vm_collect(self->l));
 	ASSERT_EQ(0, logged_vm_set_log(self->l, false));
 	loads = faults(self, event, false);
 	stores = faults(self, event, true);
 	TH_LOG("%zu pages mapped, log switched off: loads fault %lu times, stores %lu",
 	       self->l->pages, loads, stores);
-	EXPECT_OURS(self->l->vm, !loads && !stores, "stock takes all mappings away");
+	EXPECT_OURS(self->l->vm, !loads && !stores, "stock zaps all mappings");
 }
 
 #define LEAVES_2M	"/sys/kernel/debug/kvm/num_2M_pages"
 #define LEAVES_1G	"/sys/kernel/debug/kvm/num_1G_pages"
 
-/* Large mappings of all VMs, as the kernel counts them. */
+/* The kernel's count of large mappings of all VMs. */
 static long large_mappings(const char *of_size)
 {
 	char text[32] = "";
@@ -136,7 +136,7 @@ TEST_F(cost, large_mappings)
 	long before = large_mappings(LEAVES_2M), logged, after;
 
 	if (before <= 0)
-		SKIP(return, "this memory is not mapped by large leaves");
+		SKIP(return, "no large leaves map this memory");
 	ASSERT_EQ(0, logged_vm_set_log(self->l, true));
 	logged = large_mappings(LEAVES_2M);
 	vcpu_store_pages(&self->l->vm->vcpu[0], self->l->gpa, self->l->page,
@@ -146,12 +146,12 @@ TEST_F(cost, large_mappings)
 	TH_LOG("leaves of 2 MiB: %ld, while logged %ld, afterwards %ld", before, logged,
 	       after);
 	EXPECT_EQ(0, logged);
-	EXPECT_OURS(self->l->vm, before == after, "stock has the guest fault for each");
+	EXPECT_OURS(self->l->vm, before == after, "stock maps them only when the guest faults");
 }
 
 #define GIGA		0x40000000ul
 
-/* A page of 1 GiB, which the host gives if it has set one aside when it booted. */
+/* A 1 GiB page, which the host must have reserved at boot. */
 TEST(gigantic)
 {
 	struct vm_config config = { 0 };
@@ -178,7 +178,7 @@ TEST(gigantic)
 	       logged, after, large_mappings(LEAVES_2M));
 	EXPECT_EQ(1, before);
 	EXPECT_EQ(0, logged);
-	EXPECT_OURS(vm, after == 1, "stock has the guest fault for it");
+	EXPECT_OURS(vm, after == 1, "stock maps it only when the guest faults");
 	for (page = 0; page < 100; page++)
 		EXPECT_EQ(page, *(__u64 *)(memory + page * 0xa30000));
 	for (page = 0; page < 100; page++)
@@ -187,7 +187,7 @@ TEST(gigantic)
 	munmap(memory, GIGA);
 }
 
-/* Memory that the host has and the guest comes to for the first time, in a new slot. */
+/* Present memory in a new slot, which the guest accesses for the first time. */
 TEST_F(cost, only_read)
 {
 	struct logged_vm *l = self->l;

@@ -2,9 +2,9 @@
 /*
  * Logging switched on and off under load, on memory in huge pages
  *
- * While it is on, single pages are mapped; when it is off, huge ones again. A
- * vCPU that comes first finds single pages where it wants a huge one, and stock
- * takes these away under wrong guest addresses: the host's.
+ * KVM maps base pages while logging is on, and huge pages while it is off. A
+ * fault that maps a huge page may find base pages there; stock zaps these at
+ * wrong guest addresses, namely at their host addresses.
  */
 #include "ktap.h"
 
@@ -24,7 +24,7 @@ FIXTURE(log) {
 	char trigger[128];
 };
 
-/* What kvm-hv unmaps, by the address that it believes it to be at. */
+/* Count zaps at guest addresses outside of the memslot. */
 FIXTURE_SETUP(log)
 {
 	struct vm_config config = { .nr_vcpus = NR_VCPUS, .mmu = VM_MMU_RADIX };
@@ -41,7 +41,7 @@ FIXTURE_SETUP(log)
 FIXTURE_TEARDOWN(log)
 {
 	logged_vm_destroy(self->l);
-	/* Opened for writing, it forgets all of them. */
+	/* Opening it with O_TRUNC removes all probes. */
 	write_file(TRACEFS "kprobe_events", "");
 }
 
@@ -60,10 +60,10 @@ TEST_F_TIMEOUT(log, switched_under_load, TIMEOUT)
 		vcpu_stop(&self->l->vm->vcpu[i]);
 
 	wrong = hist_stop(EVENT, self->trigger);
-	TH_LOG("log switched %lu times: %lu pages unmapped elsewhere", switches,
+	TH_LOG("log switched %lu times: %lu pages zapped at wrong addresses", switches,
 	       wrong);
 	EXPECT_OURS(self->l->vm, !wrong,
-		    "stock unmaps single pages under wrong addresses");
+		    "stock zaps base pages at wrong addresses");
 }
 
 TEST_HARNESS_MAIN

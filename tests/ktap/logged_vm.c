@@ -11,7 +11,7 @@
 #include "nested.h"
 #include "options.h"
 
-/* The memory is not less than a huge page, whatever the page size is. */
+/* Allocate at least a huge page, whatever the page size is. */
 static size_t memory_size(const struct logged_vm *l)
 {
 	return l->size < THP_SIZE ? THP_SIZE : l->size;
@@ -50,7 +50,7 @@ const char *logged_vm_create(struct logged_vm **vm, const struct vm_config *conf
 	ret = logged_vm_set_log(l, true);
 	if (ret)
 		die("logged memslot of %zu pages: %s", pages, strerror(-ret));
-	/* tests begin with pages that are not dirty */
+	/* tests start with clean pages */
 	if (l->manual && logged_vm_collect(l))
 		die("clear a new memslot: %s", strerror(errno));
 	*vm = l;
@@ -71,7 +71,10 @@ int logged_vm_set_log(struct logged_vm *l, bool on)
 			   on ? KVM_MEM_LOG_DIRTY_PAGES : 0);
 }
 
-/* A bit that the kernel does not write stays set and is found by the test. */
+/*
+ * Set all bits first, so that a test notices bits that the kernel does not
+ * write.
+ */
 int logged_vm_collect(struct logged_vm *l)
 {
 	int ret;

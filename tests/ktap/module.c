@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Inserting and removing the module, from a program
+ * Inserts and removes kernel modules
  */
 #define _GNU_SOURCE
 #include "module.h"
@@ -24,7 +24,7 @@ static const char *module_path(void)
 	return getenv("KTAP_MODULE") ?: "/lab/modules/kvm-hv-ext.ko";
 }
 
-/* A file beside the module. */
+/* Path of a file in the module's directory. */
 static void beside_module(char *path, const char *file)
 {
 	char module[PATH_MAX];
@@ -86,7 +86,7 @@ char module_parameter(const char *name)
 	return value;
 }
 
-/* A patch that is applied cannot be removed; and it is not given up at once. */
+/* Disable the patch, wait for the transition to end, then remove its module. */
 void module_remove_livepatch(void)
 {
 	static const char dir[] = "/sys/kernel/livepatch/" LIVEPATCH;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * An L1 whose tables make no sense, or that names guests it cannot have
+ * An L1 whose tables are invalid, or that enters guests it does not have
  *
- * L2 leaves for L1 to deal with it, nothing is stored anywhere, and once the
- * tables are good again L2 goes on.
+ * L2 exits to L1, and its store changes no memory. Once L1 has repaired the
+ * tables, L2 continues.
  */
 #define _GNU_SOURCE
 #include "ktap.h"
@@ -20,7 +20,7 @@
 #define LPID(i)		(9 + (i))
 #define L2_AREA(i)	(GUEST_MAX_VCPUS - 1 - (i))
 
-#define NO_SLOT		0x4000000000ull		/* where L1 has no memory */
+#define NO_SLOT		0x4000000000ull		/* L1 has no memslot here */
 #define HUGE_ADDRESS	0x00fffffffff00000ull
 
 #define HISI		0xe20
@@ -28,7 +28,7 @@
 
 #define VALUE		0x5a5a5a5a5a5a5a5aull
 #define WAIT_US		50000
-#define MARK_AT		(NESTED_PAGE - 0x100)	/* behind the guest's code */
+#define MARK_AT		(NESTED_PAGE - 0x100)	/* after the guest's code */
 
 #define H_SET_PARTITION_TABLE	0xf800
 
@@ -76,7 +76,7 @@ static void tell_all(struct _test_data_bogus *self)
 		die("H_TLB_INVALIDATE");
 }
 
-/* Asks the first L2 for a store; why it left. */
+/* Make the first L2 store. Return why it exited. */
 static __u64 try_store(struct _test_data_bogus *self, __u64 gpa)
 {
 	struct guest_area *area = self->l2[0].area;
@@ -93,8 +93,8 @@ static bool unchanged(const struct _test_data_bogus *self)
 }
 
 /*
- * An L2 that has run finds its entry of the partition table so, and cannot go on
- * before it is as it was.
+ * Replace the partition table entry of an L2 that has run: L2 must exit, and
+ * continue after the entry is restored.
  */
 static void bad_entry(struct __test_metadata *_metadata, struct _test_data_bogus *self,
 		      __u64 bad)
@@ -127,7 +127,7 @@ TEST_F(bogus, guest_entry)
 	bad_entry(_metadata, self, 0);
 	bad_entry(_metadata, self, (good & ~PATE_ROOT) | NO_SLOT);
 	bad_entry(_metadata, self, (good & ~PATE_ROOT) | HUGE_ADDRESS);
-	/* the end of the memslot is inside the table, or just before it */
+	/* a root just after the end of the memslot */
 	bad_entry(_metadata, self, (good & ~PATE_ROOT) | (VM_DATA_GPA + SIZE));
 	bad_entry(_metadata, self, good & ~PATE_SIZE);
 	bad_entry(_metadata, self, good | PATE_SIZE);
@@ -136,7 +136,7 @@ TEST_F(bogus, guest_entry)
 			bad_entry(_metadata, self, (good & ~PATE_BITS) | bits);
 }
 
-/* The same of one entry of L2's tree, at each level: that of the data. */
+/* The same with an entry of L2's tree, at one level of the path to its data. */
 static void bad_tree(struct __test_metadata *_metadata, struct _test_data_bogus *self,
 		     unsigned int level, __u64 bad)
 {
@@ -171,7 +171,7 @@ TEST_F(bogus, tree_entry)
 		good = be64toh(*entry);
 		bad_tree(_metadata, self, level, 0);
 		if (level == NESTED_LEVELS - 1) {
-			/* one more table */
+			/* a table instead of a leaf */
 			bad_tree(_metadata, self, level, good & ~LEAF);
 			continue;
 		}
@@ -181,16 +181,18 @@ TEST_F(bogus, tree_entry)
 			if (bits != (good & PATE_BITS))
 				bad_tree(_metadata, self, level,
 					 (good & ~PATE_BITS) | bits);
-		/* a page that is not aligned to its size, or too large */
+		/* a leaf that is not aligned to its size, or too large */
 		bad_tree(_metadata, self, level, VALID | LEAF | RW |
 			 (VM_DATA_GPA + NESTED_PAGE));
-		/* a table that is its own next level: no leaf is found in it */
+		/* a table that is its own next level, and has no leaf */
 		bad_tree(_metadata, self, level, VALID | nested_table_gpa(self->n, entry, level) |
 			 (good & PATE_BITS));
 	}
 }
 
-/* A page of L2's where L1 has no memory: L2 waits until L1 has seen to it. */
+/*
+ * L1 maps a page of L2 to no memory: L2 must wait until L1 maps it correctly.
+ */
 TEST_F(bogus, page_without_memory)
 {
 	struct l2 *l2 = &self->l2[0];
@@ -215,7 +217,10 @@ TEST_F(bogus, page_without_memory)
 	EXPECT_EQ(VALUE, word(self, 0));
 }
 
-/* It names a partition table that is not, or is too large: the old one is kept. */
+/*
+ * KVM refuses a partition table without memory, or too large, and keeps the
+ * old.
+ */
 TEST_F(bogus, partition_table)
 {
 	static const __u64 bad[] = {
@@ -235,7 +240,7 @@ TEST_F(bogus, partition_table)
 	}
 }
 
-/* Another partition table, by which an L2 has got the other one's memory. */
+/* Replace the partition table: the first L2 then has the tree of the second. */
 TEST_F(bogus, new_partition_table)
 {
 	__u64 *entry = nested_guest_entry(self->n, LPID(0));
@@ -253,7 +258,7 @@ TEST_F(bogus, new_partition_table)
 	EXPECT_EQ(2, word(self, 2));
 }
 
-/* A guest of that LPID, on the second vCPU. */
+/* Enter an L2 with this LPID on the second vCPU. */
 static __u64 enter(struct _test_data_bogus *self, __u64 lpid)
 {
 	struct l2 l2;
@@ -270,15 +275,15 @@ TEST_F(bogus, guest_that_is_not)
 
 	for (i = 0; i < ARRAY_SIZE(bad); i++)
 		EXPECT_EQ(H_PARAMETER, enter(self, bad[i]));
-	/* these have room in the table, and no tree */
+	/* these are inside the partition table, but have no tree */
 	EXPECT_EQ(HISI, enter(self, 0));
 	EXPECT_EQ(HISI, enter(self, 255));
 	EXPECT_EQ(0, enter(self, LPID(1)));
 }
 
 /*
- * LPID 0 and the address 0 in it are as good as any. The page there is that of
- * the guest's code, which another guest has mapped first.
+ * LPID 0 and its address 0 must work like any others. The page there has the
+ * guest's code, and another L2 maps it first.
  */
 TEST_F(bogus, lpid_0_address_0)
 {
@@ -292,12 +297,14 @@ TEST_F(bogus, lpid_0_address_0)
 	memcpy(self->before + MARK_AT, &mark, sizeof(mark));
 	mem_drop(code, NESTED_PAGE);
 	memcpy(code, self->before, NESTED_PAGE);
-	/* in the old frame, not even its code is there any more */
+	/*
+	 * if L2 still maps the old frame, it does not even find its code there
+	 */
 	self->l2[0].area->count = 1;
 	self->l2[0].area->list[0].addr = MARK_AT;
 	EXPECT_OURS(self->vm, !l2_run(&self->l2[0], GUEST_LOAD) &&
 		    self->l2[0].area->list[0].value == VALUE,
-		    "stock loses what is mapped at a page that LPID 0 has at 0");
+		    "stock loses the shadow PTEs of a page that LPID 0 maps at 0");
 }
 
 TEST_HARNESS_MAIN

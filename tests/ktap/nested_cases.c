@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Pages of L1's that its guests use too: their stores are reported, what the host
- * does to such a page reaches them, and the host knows that it is in use
+ * Pages that L1 shares with its guests: the dirty log reports the guests'
+ * stores, the host's unmapping affects the guests, and its aging sees their
+ * accesses
  */
 #define _GNU_SOURCE
 #include "ktap.h"
@@ -62,7 +63,7 @@ TEST_F(cases, stores_reported_once)
 	EXPECT_NO_MISS(p->l->vm, asked, missed, "stores");
 }
 
-/* Ways to take a page from under a guest. */
+/* Ways to unmap a guest's page. */
 enum taking { EMPTY, PAGE_OUT };
 
 static void take(struct nested_pages *p, enum backing backing, enum taking taking,
@@ -72,7 +73,7 @@ static void take(struct nested_pages *p, enum backing backing, enum taking takin
 		     backing == BACKING_MEMFD ? MADV_REMOVE : MADV_DONTNEED;
 	unsigned int page;
 
-	/* a page is paged out when it is on an LRU list, which this makes sure */
+	/* only pages on an LRU list are paged out: drain the per-CPU batches */
 	if (taking == PAGE_OUT)
 		write_file("/proc/sys/vm/drop_caches", "1");
 	for (page = 0; page < NESTED_NR_PAGES; page++)
@@ -103,8 +104,9 @@ static void fill_by_host(struct nested_pages *p, __u64 pages, __u64 value)
 }
 
 /*
- * In half of the rounds the host fills the pages before a guest touches them, and
- * in half of them a guest stores to them before it loads.
+ * Unmap pages, and let all guests use them. In half of the rounds the VMM fills
+ * the pages before a guest touches them; in half of them guests store before
+ * they load.
  */
 static void use_after(struct __test_metadata *_metadata, struct nested_pages *p,
 		      enum backing backing, enum taking taking)
@@ -133,7 +135,7 @@ static void use_after(struct __test_metadata *_metadata, struct nested_pages *p,
 	}
 	TH_LOG("%lu pages taken, %lu gone, %lu words wrong", asked, gone, wrong);
 	EXPECT_EQ(0, wrong);
-	/* What the kernel cannot page out just now is no failure. */
+	/* It is no failure if the kernel cannot page out a page. */
 	if (taking == PAGE_OUT && gone < asked / 2 && !wrong)
 		SKIP(return, "the kernel paged out %lu of %lu pages", gone, asked);
 	EXPECT_LE(taking == PAGE_OUT ? asked / 2 : asked, gone);
@@ -151,7 +153,7 @@ TEST_F(cases, paged_out_reaches_guests)
 	use_after(_metadata, &self->p, variant->backing, PAGE_OUT);
 }
 
-/* A page that goes when only a guest's own mapping knows that it was written. */
+/* Pages are dropped while only an L2's shadow PTE has C set. */
 TEST_F(cases, emptied_is_reported)
 {
 	unsigned long rounds = scaled(ROUNDS), asked = 0, missed = 0;
@@ -170,14 +172,14 @@ TEST_F(cases, emptied_is_reported)
 	EXPECT_NO_MISS(p->l->vm, asked, missed, "stores");
 }
 
-/* Where stale translations stay, the guests leave for a moment. */
+/* On hosts that keep stale translations, make the guests exit. */
 static void forget_translations(struct nested_pages *p)
 {
 	if (host_keeps_stale_translations())
 		vm_kick(p->l->vm);
 }
 
-/* Both guests run on. */
+/* Both guests run meanwhile. */
 TEST_F(cases, emptied_under_way)
 {
 	unsigned long rounds = scaled(4 * ROUNDS), lost = 0, asked = 0, round;
@@ -206,7 +208,7 @@ TEST_F(cases, emptied_under_way)
 	EXPECT_EQ(0, lost);
 }
 
-/* All pages that the host knows as one: of a huge page, the first one's bit only. */
+/* Pages with a common idle bit: a huge page has only that of its first page. */
 static __u64 same_page(enum backing backing, unsigned int page)
 {
 	unsigned int by = THP_SIZE / NESTED_PAGE;
@@ -226,14 +228,14 @@ TEST_F(cases, aged)
 	if (idle < 0)
 		SKIP(return, "the host does not track idle pages (CONFIG_IDLE_PAGE_TRACKING)");
 	nested_populate(p);
-	/* a page is tracked when it is on an LRU list, which this makes sure */
+	/* only pages on an LRU list are tracked: drain the per-CPU batches */
 	write_file("/proc/sys/vm/drop_caches", "1");
 	for (page = 0; page < NESTED_NR_PAGES; page++)
 		pfn[page] = idle_pfn(nested_word(p, page, 0));
 	while (rounds--) {
 		for (page = 0; page < NESTED_NR_PAGES; page += by)
 			idle_set(idle, pfn[page]);
-		/* half of the rounds in one half of the pages, or none at all */
+		/* use pages of the whole range, of its lower half, or none */
 		pages = nested_some(p) & (rounds & 1 ? NESTED_ALL : rounds & 2 ? -1u : 0);
 		nested_access(p, nested_any_way(p), GUEST_LOAD, pages, 0);
 		for (page = 0; page < NESTED_NR_PAGES; page += by) {

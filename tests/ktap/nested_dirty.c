@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The dirty log of pages to which a nested guest stores
+ * The dirty log of pages that a nested guest stores to
  *
- * The page is mapped in a shadow table that stock flushes under the wrong
- * LPID, and an MMU that writes C itself writes it there, where stock does not
- * look. So stock misses stores of an L2 that is not stopped.
+ * Shadow PTEs map these pages. Stock flushes them with the wrong LPID, and an
+ * MMU that sets C itself sets it there, where stock does not look. So stock
+ * misses stores of an L2 that runs on.
  */
 #include "ktap.h"
 
@@ -83,7 +83,9 @@ TEST_F_TIMEOUT(nested, served_256_pages, TIMEOUT)
 	serve(_metadata, self->l, &self->l2, NR_PAGES);
 }
 
-/* L2 stores rising numbers to random pages; returns if they were copied wrong. */
+/*
+ * Migrate L1 while L2 stores to random pages. Return whether the copy differs.
+ */
 static bool migrate(struct logged_vm *l, struct l2 *l2, char *copy, __u64 *random)
 {
 	struct guest_area *area = l2->area;

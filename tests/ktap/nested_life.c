@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Nested guests that begin and end, on all vCPUs of an L1 at once
+ * Nested guests that are created and destroyed on all vCPUs of an L1 at once
  *
- * The host makes what it needs for a nested guest when L1 enters an LPID for the
- * first time, and frees it when L1 has cleared the entry of its partition table and
- * invalidates the LPID. Each vCPU does so with LPIDs of its own, over and over. What
- * is judged is that each guest runs, and that the kernel reports nothing.
+ * The host allocates its data of a nested guest when L1 first enters the LPID,
+ * and frees it when L1 invalidates the LPID after clearing its partition table
+ * entry. Each vCPU repeats this with LPIDs of its own. Each guest must run, and
+ * the kernel must not report anything.
  */
 #define _GNU_SOURCE
 #include "ktap.h"
@@ -16,7 +16,7 @@
 #include "nested.h"
 
 #define NR_VCPUS	4
-#define NR_GUESTS	8	/* of each vCPU */
+#define NR_GUESTS	8	/* per vCPU */
 #define FIRST_LPID	16
 #define LAST_LPID	(FIRST_LPID + NR_VCPUS * NR_GUESTS - 1)
 #define L2_AREA(i)	(NR_VCPUS + (i))
@@ -31,19 +31,19 @@ FIXTURE(life) {
 	struct vm *vm;
 	struct nested *n;
 	struct l2 l2[NR_VCPUS];
-	__u64 *entry;	/* of a partition table, as each guest has it */
+	__u64 *entry;	/* partition table entry, the same for each guest */
 };
 
-/* Does an L2 have memory, and so runs until it leaves by a hypercall? */
+/* runs: an L2 has memory, and runs until it exits with a hypercall. */
 FIXTURE_VARIANT(life) {
 	bool runs;
 };
 
 FIXTURE_VARIANT_ADD(life, runs) { true };
-/* which takes the host no longer than to make it and to free it */
+/* the fastest cycle: the host only allocates and frees its data */
 FIXTURE_VARIANT_ADD(life, has_nothing) { false };
 
-/* All guests of one vCPU are the same but for their LPIDs. */
+/* The guests of one vCPU differ only in their LPIDs. */
 static void set_up_guests(struct _test_data_life *self, unsigned int i, bool runs)
 {
 	struct guest_area *area = self->vm->vcpu[i].area;
@@ -98,7 +98,7 @@ static void expect_all_ran(struct __test_metadata *_metadata, struct _test_data_
 		wrong += area->wrong;
 		refused += area->refused;
 	}
-	TH_LOG("%llu guests begun, %llu left otherwise, %llu invalidations refused", begun,
+	TH_LOG("%llu guests entered, %llu unexpected exits, %llu invalidations refused", begun,
 	       wrong, refused);
 	EXPECT_NE(0, begun);
 	EXPECT_EQ(0, wrong);
@@ -117,7 +117,7 @@ TEST_F_TIMEOUT(life, begin_and_end, TIMEOUT)
 	expect_all_ran(_metadata, self, NR_VCPUS);
 }
 
-/* The last vCPU has no guests, and invalidates those of all the others. */
+/* The last vCPU has no guests, and invalidates all LPIDs. */
 TEST_F_TIMEOUT(life, all_invalidated, TIMEOUT)
 {
 	struct vcpu *last = &self->vm->vcpu[NR_VCPUS - 1];

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Several guests of one L1 on several vCPUs at once, and an L1 that changes its
- * tables under way or has none that make sense
+ * Several guests of one L1 on several vCPUs at once, and an L1 that invalidates
+ * at random or changes its partition table meanwhile
  */
 #define _GNU_SOURCE
 #include "ktap.h"
@@ -22,7 +22,9 @@
 #define LPID		9
 #define L2_AREA(i)	(GUEST_MAX_VCPUS - 1 - (i))
 
-/* The first two are vCPUs of one guest, the third has entries of 2 MiB. */
+/*
+ * The first two are vCPUs of the same guest, the third guest has 2 MiB entries.
+ */
 static const unsigned int lpid_of[NR_L2] = { LPID, LPID, LPID + 1, LPID + 2 };
 #define LARGE_L2	2
 
@@ -96,7 +98,7 @@ FIXTURE_TEARDOWN(many)
 	mem_free(self->copy, SIZE);
 }
 
-/* Each L2 has a word of its own in each page, and knows what it holds. */
+/* Each L2 stores to a word of its own in each page, and remembers its value. */
 static void start(struct _test_data_many *self, unsigned int i)
 {
 	struct guest_area *area = self->area[i];
@@ -109,7 +111,7 @@ static void start(struct _test_data_many *self, unsigned int i)
 	l2_start(&self->l2[i], GUEST_REMEMBER);
 }
 
-/* Words that do not hold what an L2 remembers; words it found changed. */
+/* Count words that lack the value an L2 remembers, and wrong loads of L2s. */
 static unsigned long count_lost(struct _test_data_many *self)
 {
 	unsigned long lost = 0;
@@ -182,7 +184,9 @@ TEST_F_TIMEOUT(many, memory_is_taken, TIMEOUT)
 	EXPECT_NONE(self->judged, count_lost(self));
 }
 
-/* The last vCPU of L1 has no guest, and invalidates what is and what is not. */
+/*
+ * The last vCPU of L1 runs no guest, and makes valid and invalid invalidations.
+ */
 TEST_F_TIMEOUT(many, invalidated_at_random, TIMEOUT)
 {
 	unsigned long calls = scaled(100 * ROUNDS), refused = 0, i;
@@ -196,7 +200,7 @@ TEST_F_TIMEOUT(many, invalidated_at_random, TIMEOUT)
 		       random_u64(&self->random);
 		rb = i & 2 ? VM_DATA_GPA + random_below(&self->random, SIZE) :
 		     random_u64(&self->random);
-		/* not by pages of 1 GiB, which takes long */
+		/* not with 1 GiB pages, which takes long */
 		if ((rb >> 5 & 7) == 2)
 			rb ^= 0x20;
 		rc = nested_tlbie(l1, ric, lpid, rb);
@@ -213,7 +217,10 @@ TEST_F_TIMEOUT(many, invalidated_at_random, TIMEOUT)
 	EXPECT_EQ(0, count_lost(self));
 }
 
-/* An L2 whose entry in the partition table goes leaves, and can come back. */
+/*
+ * An L2 exits after its partition table entry is cleared, and can re-enter
+ * later.
+ */
 TEST_F_TIMEOUT(many, guest_entry_goes, TIMEOUT)
 {
 	__u64 *entry = nested_guest_entry(self->n, LPID), was = *entry, trap;
@@ -225,7 +232,7 @@ TEST_F_TIMEOUT(many, guest_entry_goes, TIMEOUT)
 		rounds_await_stores(self->area, 1);
 		__atomic_store_n(entry, 0, __ATOMIC_SEQ_CST);
 		ASSERT_EQ(0, nested_tlbie(l1, NESTED_RIC_ALL, LPID, NESTED_RB_LPID));
-		/* the thread ends by itself; on some hosts only when it is kicked */
+		/* the thread ends by itself, on some hosts only after a kick */
 		if (host_keeps_stale_translations())
 			vm_kick(self->l->vm);
 		pthread_join(self->l2[0].l1->thread, NULL);
@@ -239,7 +246,7 @@ TEST_F_TIMEOUT(many, guest_entry_goes, TIMEOUT)
 	EXPECT_EQ(0, self->area[0]->wrong);
 }
 
-/* A thread that has the entry go and come all the time. */
+/* A thread that clears and restores the partition table entry all the time. */
 struct flicker {
 	__u64 *entry;
 	bool stop;
@@ -259,7 +266,7 @@ static void *flicker(void *arg)
 	return NULL;
 }
 
-/* Has the first L2 store to a page; false if it has left, or does meanwhile. */
+/* Let the first L2 store to a page. Return false if it has exited, or exits. */
 static bool serve_one(struct _test_data_many *self, unsigned int page, __u64 value)
 {
 	struct guest_area *area = self->area[0];
@@ -278,8 +285,8 @@ static bool serve_one(struct _test_data_many *self, unsigned int page, __u64 val
 }
 
 /*
- * The entry is away while L1 invalidates it and back when L2 needs it: L2 runs
- * on, and the host must still find what it has mapped.
+ * The entry is absent while L1 invalidates it and present when L2 needs it: L2
+ * runs on, and the host must still find the shadow PTEs it has installed.
  */
 TEST_F_TIMEOUT(many, guest_entry_flickers, TIMEOUT)
 {
@@ -309,16 +316,19 @@ TEST_F_TIMEOUT(many, guest_entry_flickers, TIMEOUT)
 		if (madvise(self->l->memory + page * NESTED_PAGE, NESTED_PAGE,
 			    variant->backing == BACKING_MEMFD ? MADV_REMOVE : MADV_DONTNEED))
 			die("madvise: %m");
-		/* one that is not mapped has L2 leave for the host, which forgets */
+		/*
+		 * an unmapped page makes L2 exit to the host, which drops stale
+		 * translations
+		 */
 		if (!serve_one(self, NR_PAGES / 2 + page, round) ||
 		    !serve_one(self, page, ~round))
-			die("L2 left");
+			die("L2 exited");
 		lost += *(__u64 *)(self->l->memory + page * NESTED_PAGE) != ~round;
 	}
 	l2_stop(l2);
-	TH_LOG("%lu times, L2 stayed %lu, %lu stores went to memory that was gone",
+	TH_LOG("%lu times, L2 ran on %lu times, %lu stores to dropped memory",
 	       rounds, stayed, lost);
-	EXPECT_OURS(self->l->vm, !lost, "stock does not find what an L2 has mapped");
+	EXPECT_OURS(self->l->vm, !lost, "stock does not find an L2's shadow PTEs");
 }
 
 TEST_HARNESS_MAIN

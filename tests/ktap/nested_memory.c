@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Memory that the host needs to know where L1's pages are mapped to its guests
+ * The host's memory for nested rmaps and shadow page tables
  *
- * It must depend on how many such mappings there are, and not on how many there
- * have been.
+ * It must depend on the number of shadow PTEs that exist, not on the number
+ * that ever existed.
  */
 #define _GNU_SOURCE
 #include "ktap.h"
@@ -21,8 +21,8 @@
 #define LPID		9
 
 #define ROUNDS		128
-#define OBJECTS		64		/* that others may free for us */
-#define NOISE		(256 << 10)	/* half of what the cycles would leave */
+#define OBJECTS		64		/* tolerance: frees by other threads */
+#define NOISE		(256 << 10)	/* half of what a leak would add */
 
 #define ALIASES		100000
 #define BATCH		1000
@@ -31,9 +31,9 @@
 #define OLD		0x01d01d01d01dull
 #define NEW		0x0e30e30e30e3ull
 
-#define SPARSE		2000	/* addresses, one in each of L2's */
-#define SPARSE_STEP	(512ull << 30)	/* as an entry of the root is for so much */
-#define SPARSE_MOST	(6 << 20)	/* bytes; each address takes 8 KiB */
+#define SPARSE		2000	/* L2 addresses, SPARSE_STEP apart */
+#define SPARSE_STEP	(512ull << 30)	/* size that a root entry covers */
+#define SPARSE_MOST	(6 << 20)	/* bytes; stock: 8 KiB per address */
 
 #define CYCLES		160
 #define TIMEOUT		300
@@ -77,7 +77,9 @@ FIXTURE_TEARDOWN(memory)
 	mem_free(self->pages, SIZE);
 }
 
-/* L2's frame n is L1's page n + by; all of them are used. L1 tells of it, or not. */
+/*
+ * Map L2's page n to L1's page n + @by, invalidate if @told, and use all pages.
+ */
 static void rotate(struct _test_data_memory *self, unsigned int by, bool told)
 {
 	unsigned int i;
@@ -92,12 +94,12 @@ static void rotate(struct _test_data_memory *self, unsigned int by, bool told)
 }
 
 /**
- * struct rotation - rotations by a thread of their own
+ * struct rotation - rotations by a separate thread
  * @self: the fixture
- * @rounds: how many
- * @told: if L1 invalidates what it has changed
- * @tid: the thread
- * @step: a barrier before and after
+ * @rounds: number of rotations
+ * @told: L1 invalidates the entries that it has changed
+ * @tid: thread ID
+ * @step: barrier before and after the rotations
  */
 struct rotation {
 	struct _test_data_memory *self;
@@ -123,7 +125,10 @@ static void *rotate_thread(void *arg)
 	return NULL;
 }
 
-/* Objects more, though there are as many mappings at the end as at the beginning. */
+/*
+ * Return by how many slab objects the thread's allocations exceed its frees,
+ * although the number of mappings is the same before and after.
+ */
 static long growth_of(struct __test_metadata *_metadata,
 		      struct _test_data_memory *self, bool told)
 {
@@ -154,7 +159,7 @@ TEST_F_TIMEOUT(memory, flat_while_rotating, TIMEOUT)
 	SKIP_IF(return, slab_missing());
 	growth = growth_of(_metadata, self, true);
 	if (growth > OBJECTS && may_xfail(self->vm))
-		XFAIL(return, "stock has %ld objects for what was mapped once", growth);
+		XFAIL(return, "stock keeps %ld objects for past mappings", growth);
 	EXPECT_LE(growth, OBJECTS);
 }
 
@@ -166,7 +171,7 @@ TEST_F_TIMEOUT(memory, flat_while_rotating_untold, TIMEOUT)
 	EXPECT_LE(growth_of(_metadata, self, false), OBJECTS);
 }
 
-/* And none is left when L1 ends with an L2 in the middle of it. */
+/* Destroying an L1 that has an L2 with mappings must free all objects. */
 TEST_F_TIMEOUT(memory, none_left_after_end, TIMEOUT)
 {
 	unsigned long cycles = scaled(CYCLES), cycle;
@@ -174,7 +179,7 @@ TEST_F_TIMEOUT(memory, none_left_after_end, TIMEOUT)
 
 	SKIP_IF(return, slab_missing());
 	for (cycle = 0; cycle <= cycles; cycle++) {
-		/* what is allocated once only is, in the first cycle */
+		/* the first cycle makes one-time allocations */
 		if (cycle == 1)
 			before = slab_bytes();
 		rotate(self, 0, true);
@@ -201,7 +206,7 @@ static __u64 *first_word(struct _test_data_memory *self)
 	return (__u64 *)self->pages;
 }
 
-/* How many aliases of a batch show something else. */
+/* Return how many aliases of a batch lack @value. */
 static unsigned long count_stale(struct _test_data_memory *self, unsigned long first,
 				 __u64 value)
 {
@@ -214,7 +219,7 @@ static unsigned long count_stale(struct _test_data_memory *self, unsigned long f
 	return stale;
 }
 
-/* One page of L1's under very many addresses of its L2, and then it goes. */
+/* L2 maps one L1 page at very many addresses; then the host unmaps the page. */
 TEST_F_TIMEOUT(memory, aliases_go_with_page, TIMEOUT)
 {
 	unsigned long end = now_ms() + scaled(1000 * ALIAS_SECONDS);
@@ -229,7 +234,7 @@ TEST_F_TIMEOUT(memory, aliases_go_with_page, TIMEOUT)
 	EXPECT_EQ(0, stale);
 	begin = now_ms();
 	ASSERT_EQ(0, madvise(self->pages, NESTED_PAGE, MADV_DONTNEED));
-	TH_LOG("%lu aliases, gone in %lu ms", count, now_ms() - begin);
+	TH_LOG("%lu aliases unmapped in %lu ms", count, now_ms() - begin);
 	*first_word(self) = NEW;
 	for (i = 0; i < count; i += BATCH)
 		stale += count_stale(self, i, NEW);
@@ -237,8 +242,9 @@ TEST_F_TIMEOUT(memory, aliases_go_with_page, TIMEOUT)
 }
 
 /*
- * L1 has the same table for all of L2's address space, and its L2 uses an address
- * here and there. Each takes the host tables of its own, for nothing.
+ * L1 uses one table for all of L2's address space, and L2 accesses sparse
+ * addresses. For each one the host allocates page tables, and must not keep
+ * them all.
  */
 TEST_F_TIMEOUT(memory, tables_are_bounded, TIMEOUT)
 {
@@ -261,7 +267,7 @@ TEST_F_TIMEOUT(memory, tables_are_bounded, TIMEOUT)
 	TH_LOG("%u addresses: %ld bytes more", SPARSE, growth);
 	EXPECT_EQ(0, wrong);
 	if (growth > SPARSE_MOST && may_xfail(self->vm))
-		XFAIL(return, "stock takes %ld bytes for one page", growth);
+		XFAIL(return, "stock keeps %ld bytes of page tables for one page", growth);
 	EXPECT_LE(growth, SPARSE_MOST);
 }
 

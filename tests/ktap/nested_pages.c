@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Pages of L1's that its guests use too, by several ways at once
+ * Pages of L1 that its guests map at several addresses at once
  */
 #include "nested_pages.h"
 

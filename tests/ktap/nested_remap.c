@@ -408,7 +408,7 @@ static void judge(struct __test_metadata *_metadata, struct _test_data_remap *se
 	       c->accesses, c->beyond, c->wrong);
 	EXPECT_EQ(0, spoilt);
 	if ((c->beyond || c->wrong) && !stock_too && may_xfail(self->vm))
-		XFAIL(return, "on stock %lu of %lu accesses are outside of L1, %lu to a wrong page of L1",
+		XFAIL(return, "on stock %lu of %lu accesses are outside of L1, %lu to a wrong page",
 		      c->beyond, c->accesses, c->wrong);
 	EXPECT_EQ(0, c->beyond);
 	EXPECT_EQ(0, c->wrong);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What L1 invalidates: the entry of a page, all of a guest, or of all its guests
+ * Invalidations by L1: of one page, of one guest, or of all its guests
  */
 #include "ktap.h"
 
@@ -31,7 +31,7 @@ FIXTURE_SETUP(tlbie)
 	const char *why = NULL;
 	void *large;
 
-	/* A host without such pages knows no invalidation of them. */
+	/* A host without 2 MiB pages refuses their invalidation. */
 	if (variant->rb == NESTED_RB_LARGE(0)) {
 		large = mem_alloc(THP_SIZE, BACKING_THP, &why);
 		if (large)
@@ -46,7 +46,10 @@ FIXTURE_TEARDOWN(tlbie)
 	nested_pages_destroy(&self->p);
 }
 
-/* L1 says that its entries of these pages have changed, on that guest's vCPU. */
+/*
+ * Let L1 invalidate its entries for @pages, on the L1 vCPU that runs this
+ * guest.
+ */
 static void invalidate(struct nested_pages *p, const struct _fixture_variant_tlbie *v,
 		       unsigned int way, __u64 pages)
 {
@@ -69,7 +72,9 @@ static void invalidate(struct nested_pages *p, const struct _fixture_variant_tlb
 		die("H_TLB_INVALIDATE of pages of LPID %u", l2->lpid);
 }
 
-/* Both halves of what a guest sees are L1's lower half, or upper half. */
+/*
+ * Map both halves of a guest's pages to L1's lower half, or to its upper half.
+ */
 static void map_half(struct nested_pages *p, unsigned int way, bool upper)
 {
 	unsigned int i;
@@ -94,7 +99,9 @@ static void fill(struct nested_pages *p, __u64 value)
 			*nested_word(p, page, way) = value + page;
 }
 
-/* Loads from all pages, then stores to half of them; returns what went wrong. */
+/*
+ * Load from all pages, then store to half of them. Return the number of errors.
+ */
 static unsigned long use(struct nested_pages *p, unsigned int way, bool upper, __u64 value)
 {
 	unsigned int from = upper ? HALF : 0, other = HALF - from, page;
@@ -113,7 +120,10 @@ static unsigned long use(struct nested_pages *p, unsigned int way, bool upper, _
 	return wrong;
 }
 
-/* All that a guest does after that is in the other half. */
+/*
+ * After L1 has remapped and invalidated, all accesses must reach the other
+ * half.
+ */
 TEST_F(tlbie, other_page_is_used)
 {
 	unsigned long rounds = scaled(ROUNDS), round, wrong = 0;
@@ -124,7 +134,7 @@ TEST_F(tlbie, other_page_is_used)
 	for (round = 1; round <= rounds; round++) {
 		for (way = 0; way < NESTED_NR_WAYS; way++)
 			map_half(p, way, round & 1);
-		/* all guests are told at once, or each of its own */
+		/* invalidate once if RB names all guests, else for each way */
 		for (way = 0; way < NESTED_NR_WAYS; way++)
 			if (!way || variant->rb != NESTED_RB_ALL)
 				invalidate(p, variant, way, NESTED_ALL);
@@ -135,7 +145,7 @@ TEST_F(tlbie, other_page_is_used)
 	EXPECT_EQ(0, wrong);
 }
 
-/* Also when L1 gives the page to nobody else, or when it changes nothing. */
+/* L1 unmaps the pages and invalidates, or invalidates unchanged entries. */
 TEST_F(tlbie, stores_are_reported)
 {
 	unsigned long rounds = scaled(ROUNDS), asked = 0, missed = 0;
@@ -145,7 +155,10 @@ TEST_F(tlbie, stores_are_reported)
 
 	nested_populate(p);
 	while (rounds--) {
-		/* L1 has them written, and then only the guest's mapping knows */
+		/*
+		 * store by all guests and collect, so that only L2's new stores
+		 * count
+		 */
 		for (way = 0; way < NESTED_NR_WAYS; way++)
 			nested_map(p->n, p->way[way].l2->lpid, p->way[way].gpa,
 				   VM_DATA_GPA, 2 * HALF_SIZE,
@@ -166,7 +179,7 @@ TEST_F(tlbie, stores_are_reported)
 	EXPECT_NO_MISS(p->l->vm, asked, missed, "stores");
 }
 
-/* A guest without an entry leaves for L1 to provide one. */
+/* A guest whose entry is absent exits to L1. */
 TEST_F(tlbie, absent_is_noticed)
 {
 	struct nested_pages *p = &self->p;
@@ -197,7 +210,9 @@ TEST_F(tlbie, absent_is_noticed)
 	}
 }
 
-/* L1 clears R and C in its entry: it is asked for them again, one by one. */
+/*
+ * After L1 clears R and C in an entry, L2 exits to L1 to set them, one by one.
+ */
 TEST_F(tlbie, r_and_c_are_asked_for)
 {
 	struct nested_pages *p = &self->p;
@@ -206,7 +221,7 @@ TEST_F(tlbie, r_and_c_are_asked_for)
 	nested_change(p->n, p->l2[0].lpid, VM_DATA_GPA, NESTED_R | NESTED_C, 0);
 	nested_access(p, 0, GUEST_STORE, 1, 0);
 	if (!p->n->asked)
-		SKIP(return, "this MMU writes R and C itself");
+		SKIP(return, "this MMU sets R and C itself");
 	nested_populate(p);
 	for (way = 0; way < NESTED_NR_WAYS; way++)
 		for (page = way; page < NESTED_NR_PAGES; page += 7) {

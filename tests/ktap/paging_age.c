@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Aging of guest memory: which pages count as used, how many invalidations and,
- * in a host that is emulated with a clock that counts them ('lab boot --icount'),
- * how many instructions it takes
+ * Aging of guest memory: which pages count as used, how many invalidations
+ * aging takes, and how many instructions, if the clock of an emulated host
+ * counts instructions ('lab boot --icount')
  *
- * The host's idle page tracking clears R of pages, through the notifier, and says
- * later whether they have been used since. One call is about one page of the
- * host, be it a huge one.
+ * The host's idle page tracking clears R of pages through the MMU notifier, and
+ * later tells whether they have been used since. One notifier call ages one
+ * page of the host, which may be a huge page.
  */
 #include "ktap.h"
 
@@ -50,7 +50,7 @@ static void find_pages(struct logged_vm *l, __u64 *pfn)
 	for (i = 0; i < l->pages; i++) {
 		pfn[i] = idle_pfn(l->memory + i * l->page);
 		if (!pfn[i])
-			die("page %zu is not there", i);
+			die("page %zu is not present", i);
 	}
 }
 
@@ -66,7 +66,7 @@ FIXTURE_SETUP(age)
 	ASSERT_EQ(0, logged_vm_set_log(self->l, false));
 	memset(self->l->memory, 1, self->l->size);
 	touch(self->l);
-	/* a page is tracked when it is on an LRU list, which this makes sure */
+	/* only pages on an LRU list are tracked: drain the per-CPU batches */
 	write_file("/proc/sys/vm/drop_caches", "1");
 	self->pfn = calloc(self->l->pages, sizeof(*self->pfn));
 	find_pages(self->l, self->pfn);
@@ -79,7 +79,7 @@ FIXTURE_TEARDOWN(age)
 	close(self->idle);
 }
 
-/* Pages of a huge page have the first one's bit only. */
+/* A huge page has only the idle bit of its first page. */
 static size_t step(const struct logged_vm *l, enum backing backing)
 {
 	return backing == BACKING_THP ? THP_SIZE / l->page : 1;
@@ -102,7 +102,7 @@ static size_t count_idle(int fd, const __u64 *pfn, size_t pages, size_t by)
 	return idle;
 }
 
-/* A page is idle until somebody uses it, and nobody but the guest does. */
+/* Pages are idle until the guest uses them. */
 TEST_F_TIMEOUT(age, used_or_not, TIMEOUT)
 {
 	size_t by = step(self->l, variant->backing), half = self->l->pages / 2, i;
@@ -115,7 +115,10 @@ TEST_F_TIMEOUT(age, used_or_not, TIMEOUT)
 	EXPECT_EQ(half / by, count_idle(self->idle, self->pfn + half, half, by));
 }
 
-/* What stock took, when the run on stock has left it. */
+/*
+ * Record the cost on stock; on the module, return that record, or 0 without
+ * one.
+ */
 static __u64 cost_on_stock(const char *name, __u64 cost, bool ours)
 {
 	const char *dir = getenv("KTAP_RECORDS");
@@ -132,17 +135,17 @@ static __u64 cost_on_stock(const char *name, __u64 cost, bool ours)
 	if (!ours)
 		fprintf(file, "%llu\n", cost);
 	else if (fscanf(file, "%llu", &stock) != 1)
-		die("%s says nothing", path);
+		die("%s holds no number", path);
 	fclose(file);
 	return stock;
 }
 
 /*
- * Each call invalidates once, if the page has been used; on radix stock never
- * does, and then a page that is in a TLB looks idle. Where the clock counts
- * instructions (KTAP_ICOUNT), a call about a huge page takes no more than on stock
- * all the same, which goes through the huge page by pages of the host's size. What
- * the host does besides makes some per cent of difference from run to run.
+ * Each call invalidates once if the page has been used. Stock never does so for
+ * radix guests, and pages whose translation is in a TLB then look idle. If the
+ * clock counts instructions (KTAP_ICOUNT), aging a huge page must nevertheless
+ * cost no more than on stock, which walks the huge page by base pages. Other
+ * work of the host adds a few per cent of noise.
  */
 TEST_F_TIMEOUT(age, cost, TIMEOUT)
 {
@@ -168,7 +171,7 @@ TEST_F_TIMEOUT(age, cost, TIMEOUT)
 	count = tlb_count_stop(variant->mmu);
 	lazy = !ours && variant->mmu == VM_MMU_RADIX && may_xfail(self->l->vm);
 	EXPECT_EQ(lazy, count == 0);
-	/* bare metal takes up to three tlbie for a page of a radix guest */
+	/* bare metal issues up to three tlbies per page of a radix guest */
 	EXPECT_GE(host_is_lpar() || variant->mmu == VM_MMU_HPT ? calls : 3 * calls,
 		  count);
 

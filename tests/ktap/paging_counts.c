@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * TLB invalidations when memory is taken from under a guest, or collected of an
- * HPT guest
+ * TLB invalidations when guest memory is unmapped, a log is switched, or the
+ * dirty log of an HPT guest is collected
  *
- * Stock looks at each page by itself and invalidates each that was mapped.
- * Ours walks the range once, and never invalidates more than once for each
- * page, or for all of a range.
+ * Stock looks up each page and invalidates each that was mapped. The module
+ * walks the range once, and invalidates at most once per page, or once for the
+ * range.
  */
 #include "ktap.h"
 
@@ -15,11 +15,11 @@
 #include "tlb_count.h"
 
 #define SIZE		(256ul << 20)
-#define TIMEOUT		240	/* pages of 4K are 65,536 */
+#define TIMEOUT		240	/* enough for 65,536 pages of 4K */
 
 FIXTURE(counts) {
 	struct logged_vm *l;
-	unsigned long unit;	/* invalidations that one page takes */
+	unsigned long unit;	/* invalidations for one page */
 };
 
 FIXTURE_VARIANT(counts) {
@@ -79,8 +79,10 @@ static void check(struct __test_metadata *_metadata, const struct vm *vm,
 }
 
 /*
- * Long work is done in several holds of a lock, in each of which so many pages are looked
- * at, or entries of a tree: one for each page, and one for each page of PTEs.
+ * The module splits long work into several holds of a lock, each of which
+ * visits
+ * @in_each pages or tree entries: one entry per page, and one per table of
+ * PTEs.
  */
 static unsigned long holds(const struct logged_vm *l, unsigned long in_each)
 {
@@ -89,7 +91,7 @@ static unsigned long holds(const struct logged_vm *l, unsigned long in_each)
 	return (l->pages + tables + in_each - 1) / in_each;
 }
 
-/* Pages of 64K go in one hold. One invalidation is for at most 4,096 HPTEs. */
+/* 64K pages take one hold. One invalidation covers at most 4,096 HPTEs. */
 TEST_F_TIMEOUT(counts, dropped, TIMEOUT)
 {
 	struct logged_vm *l = self->l;
@@ -97,14 +99,14 @@ TEST_F_TIMEOUT(counts, dropped, TIMEOUT)
 
 	check(_metadata, l->vm, count_advice(_metadata, l, l->pages, MADV_DONTNEED),
 	      l->pages * self->unit, most * self->unit);
-	/* Nothing is mapped now. */
+	/* No page is mapped now. */
 	check(_metadata, l->vm, count_advice(_metadata, l, l->pages, MADV_DONTNEED),
 	      0, 0);
 }
 
 /*
- * When the log is switched on C bits are cleared, in as many holds; stock takes all
- * mappings away, then and when it is switched off.
+ * Switching the log on clears C bits, in several holds. Stock zaps all
+ * mappings, both then and when the log is switched off.
  */
 TEST_F_TIMEOUT(counts, log_switched, TIMEOUT)
 {
@@ -128,7 +130,10 @@ TEST_F_TIMEOUT(counts, log_switched, TIMEOUT)
 	}
 }
 
-/* In chunks of 512 HPTEs, after one invalidation that has C bits written. */
+/*
+ * In chunks of 512 HPTEs, after one flush that makes cached C bits reach
+ * memory.
+ */
 TEST_F_TIMEOUT(counts, collected, TIMEOUT)
 {
 	struct logged_vm *l = self->l;

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Unmapped, faulted, aged and harvested: the same pages, all at once
+ * Concurrent unmapping, faulting, aging and harvesting of the same pages
  *
- * While vCPUs load and store, one thread takes the pages away, one ages them,
- * and one collects the dirty log and copies what it reports, as a migration
- * does. Each vCPU remembers what it has stored to each page and notices a load
- * of anything else. At the end memory must hold what it remembers, and so must
- * the copy: each store since a collection was reported by a later one.
+ * While vCPUs load and store, one thread unmaps the pages, one ages them, and
+ * one collects the dirty log and copies what it reports, as a migration does.
+ * Each vCPU remembers what it has stored to each page and counts loads of other
+ * values. In the end both memory and copy must hold the remembered values: each
+ * store was reported by a later collection.
  *
- * It lasts a minute for each kind of guest at 100 percent.
+ * The test takes a minute for each variant at a scale of 100 percent.
  */
 #include "ktap.h"
 
@@ -22,7 +22,7 @@
 #define NR_VCPUS	2
 #define NR_PAGES	64
 #define SECONDS		60
-#define COLLECTIONS	12	/* between two stops */
+#define COLLECTIONS	12	/* per run of the vCPUs */
 #define AFTERWARDS_US	50000
 #define TIMEOUT		900
 
@@ -61,10 +61,10 @@ FIXTURE_SETUP(race)
 		SKIP(return, "the host does not track idle pages (CONFIG_IDLE_PAGE_TRACKING)");
 	SKIP_IF(return, logged_vm_create(&self->l, &config, NR_PAGES, variant->backing));
 	/*
-	 * An anonymous page that is read from swap may be mapped for reading
-	 * only, by a host PTE that is not soft-dirty; a store then makes it
-	 * writable and soft-dirty where it is. That bit of the host's gets into
-	 * the guest's PTE, where kvm-hv does not expect a change and warns.
+	 * The host may map an anonymous page read-only when it is read from
+	 * swap, by a PTE that is not soft-dirty. A store then makes this PTE
+	 * writable and soft-dirty in place. kvm-hv copies the soft-dirty bit
+	 * into the guest's PTE, does not expect it to change there, and WARNs.
 	 */
 	if (variant->mmu == VM_MMU_RADIX && variant->backing != BACKING_MEMFD &&
 	    may_xfail(self->l->vm))
@@ -84,7 +84,7 @@ FIXTURE_TEARDOWN(race)
 	logged_vm_destroy(self->l);
 }
 
-/* Has a page age, and looks whether it is used then. */
+/* Mark a page idle, and check after a while whether it has been used. */
 static void age(struct _test_data_race *self, size_t page)
 {
 	__u64 pfn = idle_pfn(self->l->memory + page * self->l->page);
@@ -108,9 +108,9 @@ static void *age_thread(void *arg)
 }
 
 /*
- * vCPUs come and go. Once they have stopped nothing is stored any more, while
- * memory is still taken and aged: what they stored last is known to the pages'
- * mappings alone, which go.
+ * Run the vCPUs for a while. After they stop, the other threads keep unmapping
+ * and aging the memory: at that time only the pages' mappings, which are being
+ * zapped, know of the last stores.
  */
 static void run_vcpus(struct _test_data_race *self)
 {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Results of a run on stock, kept for the run on ours, which must equal them
+ * Results of a run on stock, recorded for comparison with the run on the module
  */
 #include "record.h"
 
@@ -26,7 +26,7 @@ void record_open(struct record *r, bool compare, const char *fmt, ...)
 	va_end(args);
 	snprintf(path, sizeof(path), "%s/%s", dir, name);
 	r->file = fopen(path, compare ? "r" : "w");
-	/* A run on ours only has nothing to compare with. */
+	/* There is no record if the suite runs only on the module. */
 	if (!r->file && !compare)
 		die("open %s: %m", path);
 }
@@ -47,7 +47,7 @@ void record(struct record *r, const char *fmt, ...)
 		return;
 	}
 	if (!fgets(then, sizeof(then), r->file))
-		die("result %lu: '%s', stock has no more of them", r->lines, now);
+		die("result %lu: '%s', stock has fewer results", r->lines, now);
 	then[strcspn(then, "\n")] = '\0';
 	if (strcmp(then, now))
 		die("result %lu: '%s', on stock '%s'", r->lines, now, then);
@@ -60,5 +60,5 @@ void record_close(struct record *r)
 	if (r->compare && fgetc(r->file) != EOF)
 		die("stock has more than %lu results", r->lines);
 	if (fclose(r->file))
-		die("results cannot be kept: %m");
+		die("write the record of results: %m");
 }

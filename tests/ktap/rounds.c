@@ -41,7 +41,7 @@ void rounds_pin(struct vcpu *vcpu)
 	vcpu->cpu = sysconf(_SC_NPROCESSORS_ONLN) - 1;
 }
 
-/* The log is clean before each round: a page is reported only for its store. */
+/* The log is clean before each round: only stores of the round are reported. */
 void rounds_serve(struct logged_vm *l, struct guest_area *area,
 		  struct served *served)
 {

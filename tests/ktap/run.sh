@@ -3,10 +3,10 @@
 #
 # run - run suites in a POWER host, on stock and on the module in one boot
 #
-# Each suite is a program that prints KTAP. Most run twice: first without the
-# module, then on VMs created after it was inserted. A suite that inserts and
-# removes the module itself runs once. The output is one KTAP document with a
-# subtest for each run; the exit status is 0 when none failed.
+# Each suite is a program that prints KTAP. Most suites run twice: first without
+# the module, then on VMs created after it was inserted. Suites that insert and
+# remove the module themselves run once. The output is one KTAP document with a
+# subtest for each run. The exit status is 0 if no run failed.
 
 set -u
 
@@ -19,20 +19,19 @@ usage() {
 Usage: run [OPTION]... SUITE[.stock|.ours]...
 
 Options:
-  --seed N        start of the pseudo-random sequences (default: a random one)
-  --scale PERCENT factor on the amount of work (default: 100)
-  --exact         the host's tlbie is exact, although it is emulated: let vCPUs
-                  run on after a collection, and judge what is lost where
-                  memory is taken from them
-  --manual        logged VMs have manual protection (KVM_CLEAR_DIRTY_LOG), and all
-                  pages of theirs are dirty when logging begins; not on stock
+  --seed N        start of the pseudo-random sequences (default: random)
+  --scale PERCENT amount of work (default: 100)
+  --exact         the emulated host implements tlbie exactly: let vCPUs run on
+                  after a collection, and fail on lost stores in tests that
+                  unmap guest memory
+  --manual        use manual protection (KVM_CLEAR_DIRTY_LOG) for logged VMs, with
+                  all pages dirty when logging begins; not possible on stock
   --stock         run on stock only
   --ours          run on the module only
-  --test NAME     of each suite, only the tests of that name
-  --strict        hold stock to the standard of the module: its known failures
-                  fail
+  --test NAME     run only tests of this name in each suite
+  --strict        report known failures of stock as failures
   --module FILE   the module (default: $MODULE)
-  --set NAME=VAL  a parameter of the module
+  --set NAME=VAL  set a parameter of the module
   --help          show this text
 
 Suites:
@@ -54,7 +53,7 @@ subjects_of() {
 		}'
 }
 
-# asked_for SUBJECT: what inserts the module itself is about ours
+# asked_for SUBJECT: true if the options select it; --ours includes "alone"
 asked_for() {
 	[ -z "$only" ] || [ "$1" = "$only" ] || [ "$1 $only" = "alone ours" ]
 }
@@ -63,7 +62,7 @@ loaded() {
 	[ -d "/sys/module/$MODULE_NAME" ]
 }
 
-# run_one SUITE SUBJECT: its output as a subtest, its status as the result
+# run_one SUITE SUBJECT: print the output as a subtest, return whether it passed
 run_one() {
 	echo "  # Subtest: $1.$2"
 	{
@@ -72,13 +71,13 @@ run_one() {
 		echo $? >"$dir/status"
 	} | sed 's/^TAP version.*/KTAP version 1/; s/^/  /'
 	read -r status <"$dir/status"
-	# A skipped program is no failure.
+	# 4: all tests were skipped
 	[ "$status" -eq 0 ] || [ "$status" -eq 4 ]
 }
 
 run_stock() {
 	if loaded; then
-		echo "  # the module is loaded: stock cannot be judged"
+		echo "  # the module is loaded: cannot test stock"
 		return 1
 	fi
 	run_one "$1" stock
@@ -87,13 +86,13 @@ run_stock() {
 run_ours() {
 	# shellcheck disable=SC2086 # a list
 	if ! insmod "$MODULE" $parameters; then
-		echo "  # the module could not be inserted"
+		echo "  # cannot insert the module"
 		return 1
 	fi
 	run_one "$1" ours
 	result=$?
 	if ! rmmod "$MODULE_NAME"; then
-		echo "  # the module could not be removed"
+		echo "  # cannot remove the module"
 		result=1
 	fi
 	return $result
@@ -101,7 +100,7 @@ run_ours() {
 
 run_alone() {
 	if loaded; then
-		echo "  # the module is loaded: the suite inserts it itself"
+		echo "  # the module is loaded, but the suite inserts it itself"
 		return 1
 	fi
 	run_one "$1" alone
@@ -174,7 +173,7 @@ dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
 KTAP_MODULE=$MODULE
 export KTAP_EXACT KTAP_MANUAL KTAP_MODULE KTAP_SCALE KTAP_SEED KTAP_STRICT
-# What stock does is only known where stock runs too.
+# Suites compare the module's results with records of a run on stock.
 if [ -z "$only" ]; then
 	export KTAP_RECORDS="$dir"
 fi

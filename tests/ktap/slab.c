@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Memory that the kernel has allocated in small pieces
+ * The kernel's memory in slab caches
  */
 #include "slab.h"
 
@@ -24,12 +24,12 @@
 const char *slab_missing(void)
 {
 	if (access(CACHES, R_OK) || access(INFO, R_OK))
-		return "the kernel does not tell its slab caches (CONFIG_SLUB_DEBUG)";
+		return "the kernel does not list its slab caches (CONFIG_SLUB_DEBUG)";
 	return hist_possible("kmem/kmalloc") ? NULL :
 	       "the kernel has no histograms of its tracepoints (CONFIG_HIST_TRIGGERS)";
 }
 
-/* Memory that is reclaimed at any time is not what we look for. */
+/* Count caches of kmalloc() and of KVM, without reclaimable memory. */
 static bool counted(const char *name)
 {
 	return (!strncmp(name, "kmalloc-", 8) && strncmp(name, "kmalloc-rcl-", 12)) ||
@@ -53,7 +53,7 @@ static void give_back(void)
 	closedir(dir);
 }
 
-/* Small objects: of large ones, others have many. */
+/* Count only small objects: other users have many large ones. */
 static long read_bytes(void)
 {
 	char line[512], name[64];
@@ -86,7 +86,7 @@ long slab_bytes(void)
 	return least;
 }
 
-/* What a thread allocates, and what it frees. */
+/* Size of all unreclaimable slab memory, in bytes. */
 long slab_unreclaimable(void)
 {
 	FILE *file = fopen("/proc/meminfo", "r");
@@ -105,7 +105,7 @@ long slab_unreclaimable(void)
 static const char *const allocations[] = { "kmem/kmalloc", "kmem/kmem_cache_alloc" };
 static const char *const frees[] = { "kmem/kfree", "kmem/kmem_cache_free" };
 
-/* That nothing is freed counts as an event, too. */
+/* Filter out kfree(NULL), which is an event as well. */
 static const char *trigger(pid_t thread)
 {
 	static char text[96];

@@ -2,8 +2,8 @@
 /*
  * Memslots that start or end inside a huge page of the host
  *
- * What lies around such a memslot in the huge page is the VMM's, or belongs to
- * a memslot next to it. Stock maps all of the huge page.
+ * The rest of the huge page belongs to the VMM, or to a neighbouring memslot.
+ * Stock maps the whole huge page.
  */
 #include "ktap.h"
 
@@ -15,7 +15,7 @@
 #define NEIGHBOUR	2
 
 #define VALUE		0x5a5a5a5a5a5a5a5aull
-#define BEYOND		"stock maps what lies around the memslot in a huge page"
+#define BEYOND		"stock maps memory outside of the memslot, in the same huge page"
 
 FIXTURE(bounds) {
 	struct vm *vm;
@@ -58,7 +58,7 @@ FIXTURE_TEARDOWN(bounds)
 	free(self->before);
 }
 
-/* Guest addresses have the offset in a huge page that their memory has. */
+/* Guest and host addresses have the same offset in a huge page. */
 static int set_slot(struct _test_data_bounds *self, unsigned int id, size_t from,
 		    size_t to, char *memory, __u32 flags)
 {
@@ -66,14 +66,14 @@ static int set_slot(struct _test_data_bounds *self, unsigned int id, size_t from
 			   memory + from, flags);
 }
 
-/* The first access inside, which has the leaf made; then all is remembered. */
+/* Fault in a leaf by a first access inside of the slot, then copy the arena. */
 static void touch(struct _test_data_bounds *self, size_t offset)
 {
 	vcpu_store(self->vcpu, VM_DATA_GPA + offset, VALUE);
 	memcpy(self->before, self->arena, ARENA);
 }
 
-/* Does an access go through to memory? Else it must be for the VMM to emulate. */
+/* Does an access reach memory? Otherwise it must exit as MMIO. */
 static bool reaches(struct _test_data_bounds *self, size_t offset, enum guest_op op)
 {
 	__u64 gpa = VM_DATA_GPA + offset;
@@ -87,13 +87,13 @@ static bool reaches(struct _test_data_bounds *self, size_t offset, enum guest_op
 		return true;
 	if (reason != KVM_EXIT_MMIO || self->vcpu->run->mmio.phys_addr != gpa)
 		die("access to 0x%llx: unexpected exit reason %d", gpa, reason);
-	/* The VMM does nothing, and the guest goes on. */
+	/* The VMM ignores the access, and the guest must continue. */
 	if (vcpu_run(self->vcpu, op))
-		die("the guest did not go on");
+		die("the guest did not continue");
 	return false;
 }
 
-/* A guest that loads and stores at offset gets nothing and changes nothing. */
+/* True if loads and stores at @offset reach no memory and change none. */
 static bool beyond_reach(struct _test_data_bounds *self, size_t offset)
 {
 	bool reached = reaches(self, offset, GUEST_LOAD);
@@ -130,7 +130,7 @@ TEST_F(bounds, both)
 	EXPECT_OURS(self->vm, beyond_reach(self, end), BEYOND);
 }
 
-/* A huge page that is all inside stays one mapping: this costs nobody anything. */
+/* Huge pages that are completely inside of the slot. */
 TEST_F(bounds, inside)
 {
 	size_t offset;

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The ioctls on memslots at any address that KVM takes
+ * The ioctls on memslots at all addresses that KVM accepts
  *
- * The tree of a radix guest ends at 2^52, memslots need not. Each ioctl returns, and
- * is about its memslot only: a guest may use another, where the lower 52 bits lead.
+ * The tree of a radix guest ends at 2^52, but memslots may be above. Each ioctl
+ * must return, and affect only its memslot, not one at the lower 52 bits of the
+ * address.
  */
 #include "ktap.h"
 
@@ -16,13 +17,13 @@
 #define NEIGHBOUR	2
 #define LOG		KVM_MEM_LOG_DIRTY_PAGES
 
-#define LARGE		5000	/* pages: more than one hold of a lock is for */
+#define LARGE		5000	/* pages: too many for one hold of a lock */
 #define VALUE		0x5a5a5a5a5a5a5a5aull
 
 FIXTURE(ioctls) {
 };
 
-/* The address is given as the sum of an address and a number of pages. */
+/* The address of the memslot is @from plus @more pages. */
 FIXTURE_VARIANT(ioctls) {
 	enum vm_mmu mmu;
 	__u64 from;
@@ -66,13 +67,13 @@ FIXTURE_TEARDOWN(ioctls)
 }
 
 /**
- * struct slotted - a VM with one such memslot
+ * struct slotted - a VM with such a memslot
  * @vm: the VM
- * @gpa: where the memslot is
+ * @gpa: guest address of the memslot
  * @page: page size
- * @pages: pages of the memslot
- * @memory: under it
- * @bitmap: of it
+ * @pages: number of pages of the memslot
+ * @memory: its host memory
+ * @bitmap: its dirty bitmap
  */
 struct slotted {
 	struct vm *vm;
@@ -92,7 +93,7 @@ static struct slotted slotted_create(const struct _fixture_variant_ioctls *varia
 	};
 
 	u.gpa = variant->from + variant->more * u.page;
-	/* as for huge pages: what is mapped may be joined when a log ends */
+	/* aligned for huge pages: mappings may be joined when a log ends */
 	u.memory = mem_alloc(u.pages * u.page + THP_SIZE, BACKING_SMALL, NULL) +
 		   (u.gpa & (THP_SIZE - 1));
 	u.bitmap = malloc(bitmap_size(u.pages * u.page));
@@ -110,7 +111,7 @@ static int delete(struct slotted *u)
 	return vm_set_memslot(u->vm, SLOT, u->gpa, 0, u->memory, 0);
 }
 
-/* Pages reported other than are expected. */
+/* Return -errno, or how many pages more than @expected are reported. */
 static long get(struct slotted *u, size_t expected)
 {
 	size_t bytes = bitmap_size(u->pages * u->page);
@@ -200,7 +201,7 @@ static void clear_dirty(struct apart *a, const void *arg)
 		  KVM_DIRTY_LOG_INITIALLY_SET);
 }
 
-/* All steps have come to their ends, with 0. Returns what was found. */
+/* Expect all steps of the part to complete with 0. Return its @found. */
 static long all_right(struct __test_metadata *_metadata,
 		      void (*part)(struct apart *a, const void *arg), const void *arg)
 {
@@ -234,7 +235,7 @@ TEST_F(ioctls, log_is_cleared_of_all)
 	all_right(_metadata, clear_dirty, variant);
 }
 
-/* One that would end beyond all addresses is refused. */
+/* KVM refuses a memslot that would end at 2^64. */
 TEST_F(ioctls, beyond)
 {
 	struct slotted u = slotted_create(variant);
@@ -243,7 +244,7 @@ TEST_F(ioctls, beyond)
 	EXPECT_EQ(0, destroy(&u));
 }
 
-/* A neighbour in use, whose pages are reported whatever is done above. */
+/* A memslot below, whose pages must be reported despite changes above. */
 static void switch_above(struct apart *a, const void *arg)
 {
 	const struct _fixture_variant_ioctls *variant = arg;
@@ -274,14 +275,14 @@ TEST_F(ioctls, neighbour)
 	long missed;
 
 	if (variant->from != GPA_TREE_END + VM_DATA_GPA)
-		SKIP(return, "nothing that could be used is below");
+		SKIP(return, "no guest memory is possible below");
 	missed = all_right(_metadata, switch_above, variant);
 	if (missed && !vm_offers_manual_protect(NULL) && !option("KTAP_STRICT", 0))
-		XFAIL(return, "stock misses %ld of its pages", missed);
+		XFAIL(return, "stock misses %ld pages of the memslot below", missed);
 	EXPECT_EQ(0, missed);
 }
 
-/* A neighbour that is the same memory, in single pages because it is logged. */
+/* A logged memslot below with the same memory, thus mapped by base pages. */
 static void share_below(struct apart *a, const void *arg)
 {
 	const struct _fixture_variant_ioctls *variant = arg;
@@ -308,13 +309,13 @@ static void share_below(struct apart *a, const void *arg)
 	APART_STEP(a, destroy(&u));
 }
 
-/* What is above does not have the neighbour's single pages made a large one. */
+/* Ending the log above must not join the base pages below into a large page. */
 TEST_F(ioctls, same_memory)
 {
 	const char *why = NULL;
 
 	if (variant->from != GPA_TREE_END + VM_DATA_GPA || variant->pages == 1)
-		SKIP(return, "for one that is large and has room below");
+		SKIP(return, "needs a large memslot with room below");
 	if (!mem_alloc(THP_SIZE, BACKING_THP, &why))
 		SKIP(return, "%s", why);
 	EXPECT_EQ(1, all_right(_metadata, share_below, variant));

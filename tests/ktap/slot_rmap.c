@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A memslot that ends inside a huge page of the host, and whose array of
- * reverse maps ends where a page ends
+ * A memslot that ends inside a huge page of the host, and whose rmap array ends
+ * at a page boundary
  *
- * The host keeps 8 bytes for each guest page. If a leaf reaches beyond the
- * memslot, taking it away reads beyond that array, which is a fault of the host
- * with a lock held: on stock this program ends the host. Run it there in a boot
- * of its own.
+ * The rmap array has 8 bytes per guest page. If a leaf reaches beyond the
+ * memslot, zapping it reads beyond the array, and the host faults with a lock
+ * held: on stock this program crashes the host. Run it there in a boot of its
+ * own.
  */
 #include "ktap.h"
 
@@ -19,10 +19,10 @@
 FIXTURE(rmap) {
 	struct vm *vm;
 	size_t page;
-	size_t size;		/* of the memslot */
-	char *memory;		/* of the first huge page */
-	__u64 last;		/* last page of the memslot: guest address, */
-	char *last_hva;		/* and where it is */
+	size_t size;		/* size of the memslot */
+	char *memory;		/* start of the first huge page */
+	__u64 last;		/* guest address of the memslot's last page */
+	char *last_hva;		/* host address of the same page */
 };
 
 FIXTURE_SETUP(rmap)

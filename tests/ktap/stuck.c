@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Where the threads of a test are that does not end
+ * Reports what the threads of a test do that takes too long
  */
 #define _GNU_SOURCE
 #include "stuck.h"
@@ -18,7 +18,7 @@
 
 unsigned long stuck_step;
 
-/* What a kernel does not tell is left out. */
+/* Print a file of a thread, if this kernel has it. */
 static void tell(const char *task, const char *what)
 {
 	char path[64], line[256];
@@ -41,7 +41,7 @@ static void tell_thread(const char *task)
 	tell(task, "stack");
 }
 
-/* The test's own thread comes last, where a report that is cut short still has it. */
+/* Print the main thread last, where a truncated report still has it. */
 static void tell_all(void)
 {
 	struct dirent *entry;
@@ -56,7 +56,7 @@ static void tell_all(void)
 			tell_thread(entry->d_name);
 	closedir(tasks);
 	tell_thread(own);
-	fprintf(stderr, "# it has come to step %lu\n",
+	fprintf(stderr, "# the test is at step %lu\n",
 		__atomic_load_n(&stuck_step, __ATOMIC_RELAXED));
 }
 

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Page-table pages of a guest count as memory of the program that runs it: a guest that
- * touches one page in each 2 MiB makes one for each.
+ * Page tables of a guest are charged to the VMM's memory cgroup
+ *
+ * The guest touches one page in each 2 MiB, and thus needs a page table for
+ * each.
  */
 #include "ktap.h"
 
@@ -19,7 +21,7 @@
 #define SIZE		(NR_TABLES * STRIDE)
 #define PATIENCE_S	10
 
-/* What the kernel has allocated in small pieces on account of the group, in bytes. */
+/* Unreclaimable slab memory charged to the cgroup, in bytes. */
 static long charged(void)
 {
 	static const char name[] = "slab_unreclaimable ";
@@ -36,7 +38,7 @@ static long charged(void)
 	return bytes;
 }
 
-/* Returns NULL if this process is in a group of its own. */
+/* Move this process to a new cgroup. Return why that is impossible, or NULL. */
 static const char *enter_group(void)
 {
 	if (access(CGROUPS "cgroup.procs", F_OK) &&
@@ -68,7 +70,7 @@ TEST(charged_and_given_back)
 	for (i = 0; i < NR_TABLES; i++)
 		vcpu_store(&vm->vcpu[0], VM_DATA_GPA + i * STRIDE, i);
 	with = charged() - before;
-	EXPECT_OURS(vm, with >= tables, "stock's page-table pages are nobody's");
+	EXPECT_OURS(vm, with >= tables, "stock charges page tables to no cgroup");
 
 	vm_destroy(vm);
 	for (i = 0; i < PATIENCE_S; i++) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A thread that takes memory from under a running guest
+ * A thread that unmaps the memory of a running guest
  */
 #define _GNU_SOURCE
 #include "thief.h"
@@ -52,7 +52,7 @@ unsigned int thefts_from(enum backing backing)
 	return thief_swap_missing() ? ways & ~BIT(THEFT_PAGE_OUT) : ways;
 }
 
-/* It stays for the rest of the boot. */
+/* The swap device stays in use until the host reboots. */
 void thief_swap_on(void)
 {
 	if (!access("/sys/block/zram0", F_OK))
@@ -73,7 +73,7 @@ static void merge_on(void)
 	write_file(KSM "run", "1");
 }
 
-/* What the kernel cannot do just now is no failure. */
+/* It is no failure if the kernel cannot follow the advice at the moment. */
 static void advise(void *memory, size_t size, int advice)
 {
 	if (madvise(memory, size, advice) && errno != EAGAIN && errno != EINVAL &&

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The kernel's own count of TLB invalidations of guests
+ * Counts TLB invalidations of guests with the kernel's histograms
  */
 #include "tlb_count.h"
 
@@ -12,7 +12,10 @@
 #define PROBE		"ktap_tlbie"
 #define EVERY		"p:" PROBE " "
 
-/* H_TLB_INVALIDATE and H_RPT_INVALIDATE; tlbie of any radix guest; of any HPT guest. */
+/*
+ * HPT guests: a probe. Radix guests: H_TLB_INVALIDATE and H_RPT_INVALIDATE in
+ * an LPAR, else tlbie.
+ */
 static const char *event(enum vm_mmu mmu)
 {
 	if (mmu == VM_MMU_HPT)
@@ -35,7 +38,9 @@ const char *tlb_count_missing(void)
 	       "the kernel has no histograms of its tracepoints (CONFIG_HIST_TRIGGERS)";
 }
 
-/* Invalidations of HPTEs have no tracepoint: the functions that make them. */
+/*
+ * HPTE invalidations have no tracepoint: probe the functions that issue them.
+ */
 static void probe_hpt(void)
 {
 	write_file(TRACEFS "kprobe_events",

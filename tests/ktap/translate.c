@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Guests that have the addresses of their data translated by a page table of their
- * own
+ * Guests that translate data addresses by a page table of their own
  */
 #include "translate.h"
 
@@ -9,18 +8,18 @@
 #include <string.h>
 #include <sys/ioctl.h>
 
-#define WINDOW_SIZE	0x8000000000ull	/* of an entry of the root */
+#define WINDOW_SIZE	0x8000000000ull	/* covered by one root entry */
 #define LEAF_SIZE	0x40000000ull
 #define NR_LEAVES	(WINDOW_SIZE / LEAF_SIZE)
 
 /*
- * Above the host's memory, whatever it is: where KVM itself looks up an address of a
- * guest, QEMU takes the guest's address of the root for one of the host, and should
- * find nothing there.
+ * Above the memory of any host. When KVM itself looks up a guest's address,
+ * QEMU mistakes the guest real address of the root for a host address; it must
+ * find no memory there.
  */
 #define TABLES_GPA	0x10000000000ull
 
-/* In the tables' memory: the process table, a table for each window, and the root. */
+/* Layout: process table at offset 0, a table per window, the root. */
 #define TABLE_AT(i)	(0x1000ull * (1 + (i)))
 #define ROOT_AT		0x10000ull
 
@@ -36,7 +35,10 @@
 
 #define MSR_DR		0x10
 
-/* Where the windows begin, in the order of their effective addresses. */
+/*
+ * Guest real addresses of the windows, in the order of their effective
+ * addresses.
+ */
 static const __u64 window[] = {
 	0,
 	GPA_TREE_END - WINDOW_SIZE / 2,
@@ -88,7 +90,7 @@ void translate_use(struct vm *vm, __u64 gpa)
 	}
 }
 
-/* Their memory stays until the test ends. */
+/* The memory of the tables is freed when the test's process ends. */
 static void add_tables(struct vm *vm, __u64 bits)
 {
 	void *tables = vm->slot[TRANSLATE_SLOT].hva;
