@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Preloaded into QEMU, copies the memory of its guest in rounds, as a migration
- * would; QEMU does not migrate a guest that runs guests of its own. Meanwhile the
- * memory is paged out at random.
+ * A library to preload into QEMU. It copies the memory of the guest in rounds,
+ * as a migration would: QEMU does not migrate a guest that runs nested guests.
+ * Meanwhile a thread pages out memory at random.
  *
- * COPIER is the number of a socket. Each byte from it is an order, and is answered by
- * a number in a line:
- *	s	start: log, copy all, page out from now on; the number of pages
- *	r	copy what the log reports; the number of these pages
- *	c	the same when the vCPUs are stopped, and compare; the number of pages
- *		that differ from their copy, which is then taken again
+ * The environment variable COPIER is the file descriptor of a socket. Each byte
+ * read from it is an order, answered by a line with a number:
+ *	s	start the log, copy all memory, start paging out; answer: number
+ *		of pages of the guest
+ *	r	copy the pages that the log reports; answer: their number
+ *	c	copy as for r while the vCPUs are stopped, and compare; answer:
+ *		number of pages that differ from their copy. If any does, copy
+ *		all memory again
  */
 #include <dlfcn.h>
 #include <signal.h>
@@ -25,7 +27,7 @@
 #include "../ktap/thief.h"
 
 static int (*real_ioctl)(int fd, unsigned long request, ...);
-/* The only slot that is of interest is that of the guest's RAM. */
+/* The VM and the memslot of the guest's RAM. Other memslots are ignored. */
 static struct vm vm;
 static struct logged_vm ram = { .vm = &vm };
 static char *copy;
@@ -35,7 +37,7 @@ static size_t start(void)
 	static struct thief thief = {
 		.l = &ram,
 		.ways = 1 << THEFT_PAGE_OUT,
-		/* Pages that stay for some rounds are the ones that may be missed. */
+		/* few: a page must stay for some rounds to be missed */
 		.most = 64,
 		.rest_us = 20 * 1000,
 	};
@@ -71,7 +73,7 @@ static size_t carry_out(char order)
 	case 'c':
 		return compare();
 	default:
-		die("copier: no such order: %c", order);
+		die("copier: unknown order: %c", order);
 	}
 }
 
@@ -85,7 +87,7 @@ static void *copier_thread(void *arg)
 	return NULL;
 }
 
-/* All signals are QEMU's business. */
+/* Blocks all signals in the thread, so that QEMU's threads handle them. */
 static void start_copier(void)
 {
 	sigset_t all, before;
@@ -94,7 +96,7 @@ static void start_copier(void)
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
 	if (pthread_create(&thread, NULL, copier_thread, (void *)option("COPIER", -1)))
-		die("copier: no thread");
+		die("copier: cannot create its thread");
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
@@ -127,7 +129,7 @@ __attribute__((visibility("default"))) int ioctl(int fd, unsigned long request, 
 	ret = real_ioctl(fd, request, arg);
 	if (ret < 0)
 		return ret;
-	/* QEMU keeps request numbers in an int: the upper half is its sign. */
+	/* QEMU keeps request numbers in an int, so they are sign-extended. */
 	switch ((unsigned int)request) {
 	case KVM_CREATE_VM:
 		vm.fd = ret;

@@ -1,25 +1,27 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Preloaded into QEMU, stands between it and KVM where an environment variable asks
- * for it:
+ * A library to preload into QEMU. It changes or records QEMU's ioctls as
+ * environment variables say:
  *
- * LOSE_PAGE	hides one page, which the guest rewrites in each pass, from every
- *		dirty log. QEMU sends it once and never again: the test of migration
- *		must notice.
+ * LOSE_PAGE	hide one page, which the guest rewrites in each pass, from every
+ *		dirty log. QEMU then sends it only once: the test of migration
+ *		must detect this.
  *
- * HOST_TIME	keeps the guest on the host's timebase. Otherwise KVM moves the
- *		timebase of the CPU at every guest entry and exit of a guest that has
- *		been migrated, which takes much less than 2^24 ticks (33 ms) on a
- *		machine. The CPU of an emulated bare-metal host may stand still for
- *		longer in the middle of it, and then has lost time for good: its
- *		kernel spins in timekeeping_advance(). And KVM rounds what QEMU sets
- *		up to 2^24 ticks without QEMU knowing, so that the timebase of a guest
- *		which migrates for the second time may fall back by as much, which a
+ * HOST_TIME	keep the guest on the host's timebase: set its timebase offset
+ *		to 0. Otherwise KVM changes the CPU's timebase at every entry
+ *		and exit of a guest that has been migrated. This must take less
+ *		than 2^24 ticks (33 ms), and on real hardware takes much less.
+ *		The CPU of an emulated bare-metal host may stop for longer in
+ *		between, and then loses time permanently: its kernel spins in
+ *		timekeeping_advance(). KVM also rounds the offset that QEMU sets
+ *		up to 2^24 ticks, which QEMU does not know. So on its second
+ *		migration the timebase of a guest may go back by that much. A
  *		guest that watches its dispatch trace log would notice.
  *
- * AREAS	is a file to which each read of a register that locates an area (VPA,
- *		SLB shadow, dispatch trace log) is appended, and a read of each that
- *		was just written: a line "NAME ADDRESS LENGTH".
+ * AREAS	the name of a file. After each ioctl that reads or writes a
+ *		register with the address of an area (VPA, SLB shadow, dispatch
+ *		trace log), read the register and append a line "NAME ADDRESS
+ *		LENGTH".
  */
 #include <dlfcn.h>
 #include <fcntl.h>
@@ -38,7 +40,7 @@
 static bool lose_page, host_time;
 static int areas = -1;
 static int (*real_ioctl)(int fd, unsigned long request, ...);
-/* The slot of the guest's RAM. */
+/* The memslot of the guest's RAM */
 static struct kvm_userspace_memory_region ram;
 
 static __attribute__((constructor)) void set_up(void)
@@ -56,7 +58,7 @@ static void note_slot(const struct kvm_userspace_memory_region *region)
 		ram = *region;
 }
 
-/* The guest's first watched page, recognized by its first words. */
+/* Is this the guest's first watched page? Its first words tell. */
 static bool is_victim(unsigned long page)
 {
 	const uint64_t *word = (void *)(ram.userspace_addr + page * sysconf(_SC_PAGESIZE));
@@ -118,7 +120,7 @@ int ioctl(int fd, unsigned long request, ...)
 	arg = va_arg(ap, void *);
 	va_end(ap);
 
-	/* QEMU keeps request numbers in an int: the upper half is its sign. */
+	/* QEMU keeps request numbers in an int, so they are sign-extended. */
 	if (host_time && (unsigned int)request == KVM_SET_ONE_REG)
 		ret = set_one_reg(fd, request, arg);
 	else

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * The areas that the guest's kernel shares with the host, as the guest sees
- * them. The host writes both, so what is lost or stale here no store of the
- * guest will ever repair.
+ * them: the VPA and the dispatch trace log. The host writes both, so no store
+ * of the guest repairs what a migration loses here.
  *
  * The kernel needs CONFIG_DTL and CONFIG_LPARCFG.
  */
@@ -21,7 +21,7 @@
 #define LOG	"/debug/powerpc/dtl/cpu-0"
 #define COUNTS	"/proc/powerpc/lparcfg"
 
-/* An entry of the log: PAPR, dispatch trace log. Big endian. */
+/* An entry of the log (PAPR, dispatch trace log), big endian. */
 struct entry {
 	uint8_t dispatch_reason;
 	uint8_t preempt_reason;
@@ -32,7 +32,7 @@ struct entry {
 	uint64_t srr[2];
 };
 
-/* The kernel reads whole entries, and no more of them than its log holds. */
+/* Entries in the kernel's log. A read returns whole entries, at most all. */
 #define MAX_ENTRIES	85
 
 unsigned long areas_dispatches, areas_entries;
@@ -55,7 +55,7 @@ bool areas_open(void)
 	return areas_check() && areas_dispatches;
 }
 
-/* The yield count of the VPA: the kernel shows the sum over all CPUs. */
+/* Checks the yield count of the VPA. The kernel shows the sum over all CPUs. */
 static bool check_count(void)
 {
 	FILE *file = fopen(COUNTS, "r");
@@ -79,9 +79,9 @@ static bool check_count(void)
 }
 
 /*
- * Each entry carries the time it was written at. When more were written than the
- * log holds, the kernel copies the oldest while the host may overwrite them: those
- * are newer than the last.
+ * Checks that the times of the entries do not decrease. If more entries were
+ * written than the log holds, the host may overwrite the oldest while the
+ * kernel copies them. These are then newer than the last entry: skip them.
  */
 static bool in_order(const struct entry *entry, size_t count)
 {
@@ -103,9 +103,10 @@ static bool in_order(const struct entry *entry, size_t count)
 }
 
 /*
- * When the host writes as many entries as the log holds while it is copied, the last
- * may be overwritten too, and nothing can be said: a guest is interrupted that often
- * when it stores to many pages for the first time since they were collected.
+ * If the host writes as many entries as the log holds while the kernel copies
+ * it, the last entry may be overwritten, too, so nothing can be checked. A
+ * guest is dispatched that often if it stores to many pages for the first time
+ * after a collection.
  */
 static bool check_log(void)
 {
@@ -118,7 +119,7 @@ static bool check_log(void)
 		printf("CORRUPT log: read returned %zd\n", bytes);
 		return false;
 	}
-	/* each dispatch is counted once or twice */
+	/* the yield count increases by one or two per dispatch */
 	if (!check_count() ||
 	    (count && areas_dispatches - dispatches < MAX_ENTRIES && !in_order(entry, count)))
 		return false;

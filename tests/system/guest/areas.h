@@ -8,13 +8,13 @@
 
 #include <stdbool.h>
 
-/* Has the kernel register a dispatch trace log for CPU 0. False: it cannot. */
+/* Make the kernel register a dispatch trace log of CPU 0; false on failure. */
 bool areas_open(void);
 
-/* Reads what has come since the last call; false if it does not fit it. */
+/* Read counts and new log entries; false if inconsistent with the last call. */
 bool areas_check(void);
 
-/* Dispatches of the CPU, and entries of its log read, since the guest started. */
+/* Since the guest started: number of dispatches, and of log entries read. */
 extern unsigned long areas_dispatches, areas_entries;
 
 #endif

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The program inside a guest that runs a guest of its own, which rewrites its memory
- * all the time and notices any word that does not hold what was last written to it.
+ * The program in a guest that runs a nested guest. The nested guest
+ * continuously rewrites its memory and detects any word that differs from what
+ * it has last written there.
  *
- * Its argument is how much memory that nested guest has, in MiB. It says the same on
- * the console as init.c: in each pass the nested guest verifies all of its memory.
+ * The argument is the size of the nested guest's memory, in MiB. Messages on
+ * the console are those of init.c. In each pass the nested guest verifies all
+ * of its memory, so a pass is a sweep.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,13 +27,13 @@ static struct vcpu *create_guest(size_t size)
 	int ret = vm_set_slot(vm, DATA_SLOT, VM_DATA_GPA, size, memory, 0);
 
 	if (ret)
-		die("memory of the nested guest: %s", strerror(-ret));
+		die("cannot add memory to the nested guest: %s", strerror(-ret));
 	area->addr = VM_DATA_GPA;
 	area->stride = page_size();
 	area->count = size / area->stride;
 	area->seed = 1;
 	if (area->count > GUEST_LIST_MAX)
-		die("the nested guest cannot have %zu bytes", size);
+		die("memory of the nested guest is too large: %zu bytes", size);
 	return &vm->vcpu[0];
 }
 

@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The program inside the migrating guest: rewrites its memory all the time and
- * notices any page that does not hold what was last written to it.
+ * The program in the migrating guest. It continuously rewrites its memory and
+ * detects any page that differs from what it has last written there.
  *
- * It is the guest's init; the kernel hands it what stands behind "--" on the
- * command line: MiB of memory to keep under watch, MiB of it to rewrite in each
- * pass, and milliseconds to rest after a pass; and "areas" if it shall watch the
- * areas that its kernel shares with the host as well, or "go-on" if it shall mend a
- * wrong page and go on.
+ * It is the guest's init, so the kernel passes it the arguments after "--" on
+ * the command line: MiB of memory to verify, MiB of it to rewrite in each pass,
+ * milliseconds to pause after a pass; and optionally "areas" to check the areas
+ * that its kernel shares with the host, too, or "go-on" to correct wrong pages
+ * and continue.
  *
- * What a page must hold follows from its number and the number of the pass
- * alone, so no table of expected contents can go stale together with the pages.
- * After each pass a line "pass P sweep S log E" goes to the console: S counts how
- * often all of the memory has been verified, E the entries of the dispatch trace
- * log.
+ * The expected content of a page depends only on its number and the number of
+ * the pass, so there is no table of expected content that could become stale
+ * together with the pages. After each pass the program prints a line "pass P
+ * sweep S log E": S is how often all memory has been verified, E the number of
+ * entries read from the dispatch trace log.
  */
 #include <stdint.h>
 #include <stdio.h>
@@ -76,7 +76,7 @@ static void verify(uint64_t page, uint64_t pass)
 			printf("CORRUPT page %lu word %zu: written in pass %lu, found %#lx\n",
 			       page, i, written, found);
 		if (!go_on)
-			exit(EXIT_FAILURE);	/* init is gone: the guest kernel panics */
+			exit(EXIT_FAILURE);	/* so the kernel panics */
 		fill(page, written);
 		break;
 	}
