@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0
 """
 Real guests in QEMUs of this host, for the tests that run inside an emulated
-host: a guest and what it says, its QEMU, and the test points of a run.
+host: a guest and its console, its QEMU, and the test points of a run.
 
-The guest (guest/init.c) rewrites and verifies its memory all the time.
+The guest (guest/init.c) continuously rewrites and verifies its memory.
 """
 import collections
 import contextlib
@@ -21,18 +21,19 @@ HERE = Path(__file__).resolve().parent
 MODULE = "kvm_hv_ext"
 MACHINE = ("pseries,accel=kvm,cap-cfpc=broken,cap-sbbc=broken,cap-ibs=broken,"
            "cap-ccf-assist=off")
-# KVM runs HPT guests with no pages that are larger than those of their memory, and QEMU
-# makes no guest that could have them, nor one that is radix afterwards.
+# KVM does not give an HPT guest pages larger than the host pages of its memory.
+# QEMU then refuses to start a guest that may use larger pages, even if it will
+# use a radix table.
 if os.sysconf("SC_PAGE_SIZE") < 0x10000:
     MACHINE += ",cap-hpt-max-page-size=4k"
-# A guest that runs guests of its own. QEMU would write what XIVE queues into the memory
-# of a guest of a logical partition, and only QEMU would know.
+# A guest that runs nested guests. In a logical partition QEMU would write the
+# event queues of XIVE into guest memory, which KVM's dirty log does not show.
 NESTED = ",cap-nested-hv=on,ic-mode=xics"
 BARE_METAL = Path("/sys/firmware/opal").exists()
 GUEST_KERNEL = "/guest/vmlinux"
 ZRAM = Path("/sys/block/zram0")
 MIB = 1 << 20
-PATIENCE = 400          # seconds for anything that should happen at all
+PATIENCE = 400          # seconds to wait for anything
 
 
 class Failure(Exception):
@@ -44,31 +45,32 @@ class Corruption(Failure):
 
 
 class Crash(Failure):
-    """The guest's kernel gave up."""
+    """The guest's kernel crashed."""
 
 
 class Silence(Failure):
-    """What should happen at all did not."""
+    """Something did not happen in time."""
 
 
 class Ended(Failure):
-    """QEMU did by itself."""
+    """QEMU ended by itself."""
 
     def __init__(self, status, said):
         super().__init__(f"QEMU ended, status {status}: {said}")
-        self.status = status            # 0 if the guest wanted it
+        self.status = status            # 0 if the guest shut down
 
 
 class Guest:
-    """What the guest says on its console, wherever it runs at the moment."""
+    """Interprets the console of the guest, in whichever QEMU the guest runs."""
 
     CORRUPT = re.compile(r"CORRUPT")
     CRASH = re.compile(r"Kernel panic|Oops|BUG:|Unable to handle kernel")
-    STAMP = re.compile(r"^\[ *\d+\.\d+\] ")    # or the guest's words are taken for the host's
+    # Removed: with it, the guest's messages would be taken for the host's.
+    STAMP = re.compile(r"^\[ *\d+\.\d+\] ")
     HEARTBEAT = re.compile(r"pass (\d+) sweep (\d+) log (\d+)$")
 
     def __init__(self, goes_on):
-        self.goes_on = goes_on          # it mends what is wrong, which is counted
+        self.goes_on = goes_on          # it corrects wrong pages: only count them
         self.wrong = 0
         self.passes = self.sweeps = self.log_entries = 0
         self.partial = b""
@@ -144,8 +146,8 @@ class Qemu:
     @staticmethod
     def _check_owner(before, module):
         """
-        The module holds one reference on itself for each VM that it tracks. Others may
-        hold one for a moment.
+        Checks that the module tracks the new VM, or does not. The module has one
+        reference for each VM that it tracks. Other code may hold one briefly.
         """
         after = later = module_references()
         give_up = time.monotonic() + 10
@@ -155,10 +157,10 @@ class Qemu:
         if module and later != before + 1:
             running = len(subprocess.run(["pidof", "qemu-system-ppc64"], check=False,
                                          capture_output=True).stdout.split())
-            raise Failure(f"the new VM is not the module's (its references: {before} -> {after}, "
-                          f"{later} after 10 s; {running} of QEMU are running)")
+            raise Failure(f"the module does not track the new VM (references: {before} -> {after}, "
+                          f"{later} after 10 s; {running} QEMU processes are running)")
         if not module and after:
-            raise Failure(f"the new VM is not on stock: {MODULE} is in use")
+            raise Failure(f"{MODULE} is in use: the new VM may not run on stock")
 
     def _take(self, connection):
         if data := connection.recv(65536):
@@ -177,7 +179,7 @@ class Qemu:
         return message
 
     def receive_event(self):
-        """Takes in one message although no command waits for an answer."""
+        """Receives at least one message, while no command waits for an answer."""
         self._receive()
         while b"\n" in self.replies:
             self._receive()
@@ -192,17 +194,17 @@ class Qemu:
                 return message["return"]
 
     def areas(self):
-        """What was last read from each register that locates an area."""
+        """Returns the last value read from each register with the address of an area."""
         lines = Path(self.areas_file.name).read_text().splitlines()
         return dict(line.split(" ", 1) for line in lines)
 
     def copy(self, order):
-        """Has the copier of its memory do something; see copier.c for orders and answers."""
+        """Sends an order to the copier and returns its answer; see copier.c."""
         self.copier.sendall(order.encode())
         return int(self._take(self.copier))
 
     def console_output(self):
-        """What the guest has printed since the last call."""
+        """Returns what the guest has printed since the last call."""
         return self.console.read() or b""
 
     def end(self):
@@ -216,7 +218,7 @@ class Qemu:
 
 
 class Session:
-    """A guest, and the QEMU that it runs in at the moment."""
+    """A guest, and the QEMU in which it currently runs."""
 
     def __init__(self, options):
         self.options = options
@@ -231,18 +233,18 @@ class Session:
         return qemu
 
     def wait(self, done, what):
-        """Listens to the guest and its QEMU until done()."""
+        """Handles output of the guest and its QEMU until done()."""
         deadline = time.monotonic() + self.patience
         while not done():
             if time.monotonic() > deadline:
-                raise Silence(f"no end after {self.patience} s of waiting for {what}")
+                raise Silence(f"gave up after waiting {self.patience} s for {what}")
             ready, _, _ = select.select([self.qemu.console, self.qemu.qmp], [], [], 1)
             self.guest.hear(self.qemu.console_output())
             if self.qemu.qmp in ready:
                 self.qemu.receive_event()
 
     def wait_verified(self):
-        """Waits until the guest has verified all of its memory from here on."""
+        """Waits until the guest has verified all of its memory once more."""
         target = self.guest.sweeps + 2
         self.wait(lambda: self.guest.sweeps >= target, "the guest to verify its memory")
 
@@ -252,8 +254,8 @@ class Session:
 
 class Run:
     """
-    The test points of one run, in their order: those that a test adds to it, and what
-    all begin and end with.
+    The test points of one run, in order: those that a test adds, between those
+    that all tests have in common.
     """
 
     def __init__(self, options):
@@ -274,7 +276,7 @@ class Run:
             yield "no invalidation is refused any more", self.refusals.unload
 
     def own_points(self):
-        """Pairs of a title and a function, which returns what to add to the title."""
+        """Yields pairs of a title and a function that returns the rest of the title."""
         raise NotImplementedError
 
     def make_session(self):
@@ -282,12 +284,12 @@ class Run:
 
     def load(self):
         run_tool("insmod", self.options.module, *self.options.parameters.split())
-        return "VMs created from now on are its own"
+        return "it tracks VMs created from now on"
 
     def unload(self):
         self.session.end()
         run_tool("rmmod", MODULE)
-        return "it had no VM left"
+        return "it tracked no VM any more"
 
     def start(self):
         self.session = self.make_session()
@@ -297,7 +299,7 @@ class Run:
         return f"{self.options.watched} MiB of its memory verified"
 
     def execute(self):
-        """Prints the KTAP; true when all is well. After a failure nothing can go on."""
+        """Runs all points and prints KTAP; true if all pass. A failure ends the run."""
         points = list(self.points())
         print(f"KTAP version 1\n1..{len(points)}", flush=True)
         failed = False
@@ -312,7 +314,7 @@ class Run:
                 failed = True
                 print(f"not ok {number} {title}: {failure}", flush=True)
                 if self.session:
-                    diagnostic("the guest's console at last:\n" +
+                    diagnostic("last lines of the guest's console:\n" +
                                "\n".join(self.session.guest.last_lines))
         if self.session:
             self.session.end()
@@ -332,7 +334,7 @@ def diagnostic(text):
 
 
 class Refusals:
-    """A hypervisor that refuses some invalidations of TLBs: tests/modules/refuse.c."""
+    """Makes the hypervisor refuse some TLB invalidations, by tests/modules/refuse.c."""
 
     NAME = "kvm_hv_ext_refuse"
     PARAMETERS = Path("/sys/module") / NAME / "parameters"
@@ -368,7 +370,7 @@ class Refusals:
 
 
 def module_references():
-    """How many VMs the module has; none when it is not loaded."""
+    """Returns the module's reference count: its VMs; 0 if it is not loaded."""
     try:
         return int(Path(f"/sys/module/{MODULE}/refcnt").read_text())
     except FileNotFoundError:
@@ -376,12 +378,12 @@ def module_references():
 
 
 def hpt_in_use():
-    """KVM shows the hash page tables of its guests; that of a radix guest is empty."""
+    """Does a guest use an HPT? KVM's debugfs shows an empty HPT for radix guests."""
     return any(table.read_bytes() for table in Path("/sys/kernel/debug/kvm").glob("*/htab"))
 
 
 def swap_on(mib):
-    """Swap to compressed memory; it stays for the rest of the boot."""
+    """Enables swap to compressed memory, until the end of the boot."""
     if ZRAM.exists():
         return
     run_tool("modprobe", "zram")
@@ -391,7 +393,7 @@ def swap_on(mib):
 
 
 def swapped_mib():
-    """What has gone out to swap, and come in, since the host booted."""
+    """Returns how much was swapped out and in since the host booted."""
     with open("/proc/vmstat", encoding="ascii") as file:
         pages = dict(line.split() for line in file)
     size = os.sysconf("SC_PAGESIZE")
@@ -399,29 +401,29 @@ def swapped_mib():
 
 
 def add_options(parser):
-    """Those that guests and runs are made of."""
-    parser.add_argument("--host", default="host", help="what to call this host")
+    """Adds the options that Qemu, Session and Run use."""
+    parser.add_argument("--host", default="host", help="name of this host in the output")
     parser.add_argument("--module", metavar="FILE", nargs="?", const="/lab/modules/kvm-hv-ext.ko",
-                        help="load this module (%(const)s), run on it, unload it; "
-                             "else run on stock")
+                        help="load this module (%(const)s), test with it, unload it; "
+                             "without this option, test stock")
     parser.add_argument("--parameters", default="", help="parameters of the module")
     parser.add_argument("--guest-kernel", metavar="FILE", default=GUEST_KERNEL,
                         help="the guest's kernel (%(default)s)")
     parser.add_argument("--hpt", action="store_true",
-                        help="it must be an HPT guest, on a host that runs no others")
+                        help="require an HPT guest, on a host that runs no others")
     parser.add_argument("--areas", action="store_true",
-                        help="the guest has a dispatch trace log and watches its areas")
+                        help="let the guest have a dispatch trace log and check its areas")
     parser.add_argument("--lose-page", action="store_true",
                         help="hide one dirty page from QEMU")
     parser.add_argument("--memory", type=int, default=512, metavar="MIB",
                         help="guest memory (%(default)s)")
     parser.add_argument("--watched", type=int, default=256, metavar="MIB",
-                        help="of it, in use (%(default)s)")
+                        help="guest memory that the guest verifies (%(default)s)")
     parser.add_argument("--rewritten", type=int, default=8, metavar="MIB",
-                        help="of that, rewritten in each pass (%(default)s)")
+                        help="verified memory that each pass rewrites (%(default)s)")
     parser.add_argument("--rest", type=int, default=20, metavar="MS",
-                        help="the guest's rest after a pass (%(default)s)")
+                        help="pause of the guest after each pass (%(default)s)")
     parser.add_argument("--lossy", action="store_true",
-                        help="the host is known to lose stores: what the guest finds wrong "
-                             "is counted, and no failure")
+                        help="the host is known to lose stores: count wrong pages instead "
+                             "of failing")
     parser.set_defaults(nested=False, refuse=0)

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
 """
-Tells a reader what tests/system/migrate measured: a table of stock beside our
-module, from the "# migration {json}" lines of its output.
+Prints what tests/system/migrate has measured: a table that compares stock with
+kvm-hv-ext, from the "# migration {json}" lines of its output.
 """
 import argparse
 import itertools
@@ -18,7 +18,7 @@ COLUMNS = {"stock": "stock kvm-hv", "module": "kvm-hv-ext"}
 
 
 def timed(key, unit=""):
-    """The median of the migrations that nothing else was counted in."""
+    """Median over the migrations without counted kernel events."""
     def cell(records):
         values = [r[key] for r in records if r["intact"] and r["counts"] is None]
         return f"{statistics.median(values):,.0f}{unit}" if values else "-"
@@ -26,7 +26,7 @@ def timed(key, unit=""):
 
 
 def counted(key):
-    """The median of the migrations in which the kernel's events were counted."""
+    """Median over the migrations with counted kernel events."""
     def cell(records):
         values = [r["counts"][key] for r in records if r["intact"] and r["counts"]]
         return f"{statistics.median(values):,.0f}" if values else "-"
@@ -56,7 +56,7 @@ def records_of(lines):
 
 
 def cells(records):
-    """The table's rows, heading first, of one host's records."""
+    """Yields the rows of one host's table, heading first."""
     by_tracking = {tracking: [r for r in records if r["tracking"] == tracking]
                    for tracking in COLUMNS}
     present = {tracking: own for tracking, own in by_tracking.items() if own}
@@ -81,7 +81,7 @@ def markdown(rows):
 
 
 def tables(records, style):
-    """One table per host and kernel."""
+    """Yields the lines of one table per host and kernel."""
     def place(record):
         return record["host"], record["kernel"]
     for (host, kernel), own in itertools.groupby(sorted(records, key=place), place):
@@ -92,7 +92,7 @@ def tables(records, style):
 
 
 def narrate(lines):
-    """Says in plain words what happens as it happens; passes the lines on."""
+    """Prints progress in plain words as it happens; yields the lines unchanged."""
     start, tracking = time.monotonic(), None
     for line in lines:
         yield line
@@ -111,14 +111,14 @@ def narrate(lines):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--markdown", action="store_true", help="tables for a README")
+    parser.add_argument("--markdown", action="store_true", help="print Markdown tables")
     parser.add_argument("--narrate", action="store_true",
-                        help="also say what happens while it happens")
+                        help="also print progress while the tests run")
     options = parser.parse_args()
     lines = narrate(sys.stdin) if options.narrate else sys.stdin
     records = records_of(lines)
     if not records:
-        print("No migration was made.", file=sys.stderr)
+        print("No migration took place.", file=sys.stderr)
         return 1
     print()
     print("\n".join(tables(records, markdown if options.markdown else plain)))
