@@ -18,10 +18,7 @@
 #define PATIENCE	5
 #define POLLS_PER_S	100
 
-/*
- * A process that cannot be killed keeps a CPU busy: later timing proves
- * nothing.
- */
+/* A process that cannot be killed keeps a CPU busy, and spoils later timing. */
 static bool *given_up;
 
 static void *map_shared(size_t size)
@@ -34,10 +31,7 @@ static void *map_shared(size_t size)
 	return mem;
 }
 
-/*
- * A constructor runs before the harness forks, so that all tests share the
- * flag.
- */
+/* A constructor, so that all tests that the harness forks share the flag. */
 static void __attribute__((constructor)) share(void)
 {
 	given_up = map_shared(sizeof(*given_up));
@@ -95,10 +89,7 @@ bool apart_run(struct apart *result, void (*part)(struct apart *a, const void *a
 	if (pid < 0)
 		die("fork: %m");
 	if (!pid) {
-		/*
-		 * readers of the suite's output wait until no process has it
-		 * open
-		 */
+		/* readers of the output wait until no process has it open */
 		setpgid(0, 0);
 		dup2(messages, STDOUT_FILENO);
 		dup2(messages, STDERR_FILENO);

@@ -647,10 +647,7 @@ static void check_initialised(struct __test_metadata *_metadata,
 	EXPECT_EQ(1, vpa_yield_count(vpa) % 2);
 }
 
-/*
- * check_vpa_fields() expects these values in all fields the host must not
- * write.
- */
+/* Values that check_vpa_fields() expects where the host must not write. */
 static void fill_vpa(void *vpa, size_t page)
 {
 	memset(vpa, 0x10, page);

@@ -101,7 +101,7 @@ static void expect_pages(struct __test_metadata *_metadata,
 	if (lost && got == (want & ~lost) && may_xfail(self->vm))
 		XFAIL(return, "%s", want & ~lost ?
 		      "stock does not report a DTL" :
-		      "stock loses what it collected when the copy faults");
+		      "stock loses the collected bits when the copy faults");
 	EXPECT_EQ(want, got)
 		TH_LOG("missing %#llx, not dirty %#llx", want & ~got,
 		       got & ~want);

@@ -366,10 +366,7 @@ TEST_F(memory, read_only_for_a_while)
 	EXPECT_LT(count, vpa_yield_count(self->vpa));
 }
 
-/*
- * After fork() the host must write the page of parent and guest, not the
- * child's.
- */
+/* After fork() the host must write the parent's page, not the child's. */
 TEST_F(memory, forked)
 {
 	bool written, child_changed;

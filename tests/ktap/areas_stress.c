@@ -22,10 +22,7 @@
 #define SECONDS		10
 #define TIMEOUT		300
 
-/*
- * Two places per page; ranges of places for VPAs, DTLs, SLB shadows, wrong
- * calls.
- */
+/* Two places per page; ranges for VPAs, DTLs, SLB shadows and wrong calls. */
 #define NR_PLACES	16
 #define NR_KINDS	(NR_AREAS + 1)
 #define PAGES_OF_KIND	(NR_PLACES / 2)
@@ -99,10 +96,7 @@ static void put_lengths(struct _test_data_stress *self)
 		}
 }
 
-/*
- * A VMM's ONE_REG calls: the vCPU mutex delays each until the vCPU leaves
- * KVM_RUN.
- */
+/* A VMM's ONE_REG calls; each waits until the vCPU leaves KVM_RUN. */
 static void *program_thread(void *arg)
 {
 	struct _test_data_stress *self = arg;

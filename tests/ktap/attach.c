@@ -127,10 +127,7 @@ TEST_F_TIMEOUT(attach, vms_of_before_stay_on_stock, TIMEOUT)
 	logged_vm_destroy(before);
 }
 
-/*
- * Insert the module repeatedly, each time with a VM that was created without
- * it.
- */
+/* Insert the module repeatedly, each time with a VM created without it. */
 TEST_F_TIMEOUT(attach, generations, TIMEOUT)
 {
 	struct logged_vm *stock = create(), *ours;
@@ -417,10 +414,7 @@ static void wait_for_use(void)
 		usleep(1000);
 }
 
-/*
- * Remove the module after a delay, or every other time while it tracks a
- * VM.
- */
+/* Remove the module after a delay, every other time while it tracks a VM. */
 TEST_F_TIMEOUT(attach, cycles_under_load, TIMEOUT)
 {
 	unsigned long cycles = scaled(CYCLES), refused = 0, ours = 0, stock = 0, i;

@@ -94,10 +94,7 @@ static size_t type_size(const struct btf_type *type)
 	}
 }
 
-/*
- * Return the type ID of a function, or without @function the ID after the last
- * one.
- */
+/* Return the type ID of a function, or if NULL the ID after the last type. */
 static __u32 types_find(const struct types *t, const char *function)
 {
 	const char *base = (const char *)t->header + t->header->hdr_len;
@@ -162,10 +159,7 @@ static int owner_types(void)
 	}
 }
 
-/*
- * Load an empty program that runs on calls of the function or on returns from
- * it.
- */
+/* Load an empty program for calls of the function, or for its returns. */
 static int load(enum bpf_attach_type when, __u32 function)
 {
 	static const struct bpf_insn nothing[] = {

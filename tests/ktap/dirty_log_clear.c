@@ -108,10 +108,7 @@ TEST_F(clear, flags)
 	EXPECT_EQ(-EINVAL, vm_manual_protect(self->vm, 1ull << 32 | ENABLE));
 	EXPECT_EQ(0, vm_manual_protect(self->vm, ENABLE | INITIALLY_SET));
 	EXPECT_EQ(0, vm_manual_protect(self->vm, ENABLE));
-	/*
-	 * Without it collections clear what they report; the CLEAR ioctl still
-	 * works.
-	 */
+	/* Without it collections clear, and the CLEAR ioctl still works. */
 	EXPECT_EQ(0, vm_manual_protect(self->vm, 0));
 	store(self, 3, 5);
 	EXPECT_EQ(0, clear(self, 0, 64, self->all));

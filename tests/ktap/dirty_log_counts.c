@@ -11,10 +11,7 @@
 
 #define NR_PAGES	2048
 
-/*
- * Maximum of requests for single pages before the module flushes the whole
- * LPID.
- */
+/* Most single-page requests before the module flushes the whole LPID. */
 #define MAX_PAGEWISE	33
 
 /* Collect, expect @dirty pages, and return the number of invalidations. */
@@ -33,10 +30,7 @@ static unsigned long count_pass(struct __test_metadata *_metadata,
 	return count;
 }
 
-/*
- * Store to a cluster of pages at each stride, and count the collection after
- * it.
- */
+/* Store to a cluster of pages at each stride, and count a collection. */
 static unsigned long count_clusters(struct __test_metadata *_metadata,
 				    struct logged_vm *l, size_t cluster,
 				    size_t stride)

@@ -266,10 +266,7 @@ TEST_F(extremes, vcpu_numbers)
 	for (i = 0; i < ARRAY_SIZE(ids); i++) {
 		fd = call(self->vm->fd, KVM_CREATE_VCPU, (void *)ids[i]);
 		record(&self->record, "%llx: %d", ids[i], fd < 0 ? fd : 0);
-		/*
-		 * a vCPU that has never run may have areas, and collections
-		 * visit it
-		 */
+		/* a new vCPU may have areas, and collections visit it */
 		if (fd >= 0) {
 			struct vcpu vcpu = { .fd = fd };
 
@@ -412,10 +409,7 @@ TEST_F(extremes, hpt_file)
 				continue;
 			for (c = 0; c < ARRAY_SIZE(counts); c++) {
 				ret = read(fd, buffer, counts[c] < THP_SIZE ? counts[c] : 0);
-				/*
-				 * entries that were never valid may be reported
-				 * or not
-				 */
+				/* never valid entries may be reported */
 				record(&self->record, "read %zx: %d", counts[c],
 				       ret < 0 ? -errno : 0);
 				/* write a header with no HPTEs */
@@ -529,10 +523,7 @@ static const __u64 lpids[] = {
 	1ull << 32 | LPID, 1ull << 63 | LPID, -1ull,
 };
 
-/*
- * Return NULL if there are no nested guests: in the HPT variant, and on such
- * hosts.
- */
+/* Return NULL in the HPT variant, and on hosts without nested guests. */
 static struct nested *nested_start(struct _test_data_extremes *self, struct l2 *l2)
 {
 	struct kvm_enable_cap rpt = {

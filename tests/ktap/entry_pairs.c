@@ -59,10 +59,7 @@ FIXTURE_TEARDOWN(pairs)
 	logged_vm_destroy(l);
 }
 
-/*
- * Allocate an HPT: for the VMs of first_hpts, the first since the module was
- * loaded.
- */
+/* Allocate an HPT, possibly the first since the module was loaded. */
 static void *get_hpt(void *arg)
 {
 	struct vm *vm = arg;
@@ -430,10 +427,7 @@ TEST_F_TIMEOUT(pairs, at_the_same_time, TIMEOUT)
 	set_slot(&p, LOGGED_SLOT, VM_DATA_GPA, p.size, KVM_MEM_LOG_DIRTY_PAGES);
 	for (one = 0; one < ARRAY_SIZE(operations); one++) {
 		for (two = one; two < ARRAY_SIZE(operations); two++) {
-			/*
-			 * both use the first vCPU, whose mutex serialises
-			 * KVM_RUN
-			 */
+			/* both use vCPU 0: its mutex serialises KVM_RUN */
 			if (operations[one] == do_run && operations[two] == do_hcall)
 				continue;
 			ASSERT_TRUE(run_pair(&p, one, two)) {

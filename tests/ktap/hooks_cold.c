@@ -34,7 +34,7 @@ FIXTURE_SETUP(cold)
 	struct vm_config config = { 0 };
 
 	if (!module_built(HELPER_FILE))
-		SKIP(return, HELPER_FILE " is not there");
+		SKIP(return, HELPER_FILE " was not built");
 	SKIP_IF(return, logged_vm_create(&self->l, &config, TIMES, BACKING_SMALL));
 	self->vcpu = &self->l->vm->vcpu[0];
 	vcpu_store_pages(self->vcpu, self->l->gpa, self->l->page, TIMES / 2, 1);
@@ -90,10 +90,7 @@ TEST_F(cold, entries_and_hypercalls)
 	EXPECT_EQ(before, calls());
 }
 
-/*
- * The pages are mapped: stores fault at most to set C, if software has to set
- * it.
- */
+/* The pages are mapped: stores fault at most for software to set C. */
 TEST_F(cold, stores_after_a_collection)
 {
 	unsigned long before = calls(), faults = 0;

@@ -186,10 +186,7 @@ static pthread_t start(void *(*thread)(void *), struct _test_data_life *self)
 	return ret;
 }
 
-/*
- * Replace the HPT, every other time by one of the other size; EBUSY: a vCPU
- * runs.
- */
+/* Replace the HPT, at times by one of the other size. EBUSY: a vCPU runs. */
 static void *replace(void *arg)
 {
 	struct _test_data_life *self = arg;

@@ -112,7 +112,7 @@ FIXTURE_SETUP(refused)
 	if (!host_is_lpar())
 		SKIP(return, "bare metal has no hypervisor");
 	if (!module_built(HELPER_FILE))
-		SKIP(return, HELPER_FILE " is not there");
+		SKIP(return, HELPER_FILE " was not built");
 	snprintf(parameters, sizeof(parameters), "every=%u ranges=%d", variant->every,
 		 variant->ranges);
 	module_remove_name(HELPER);

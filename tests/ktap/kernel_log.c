@@ -42,10 +42,7 @@ void kernel_log_read(int fd, const char *prefix, char *text, size_t size)
 
 	text[0] = 0;
 	while (next_record(fd, record, sizeof(record))) {
-		/*
-		 * "priority,number,time,flags;message", then lines with
-		 * properties
-		 */
+		/* "priority,number,time,flags;message", then properties */
 		message = strchr(record, ';');
 		if (!message || strncmp(message + 1, prefix, strlen(prefix)))
 			continue;

@@ -71,10 +71,7 @@ int logged_vm_set_log(struct logged_vm *l, bool on)
 			   on ? KVM_MEM_LOG_DIRTY_PAGES : 0);
 }
 
-/*
- * Set all bits first, so that a test notices bits that the kernel does not
- * write.
- */
+/* Set all bits first, to notice bits that the kernel does not write. */
 int logged_vm_collect(struct logged_vm *l)
 {
 	int ret;

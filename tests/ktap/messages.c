@@ -131,10 +131,7 @@ static void expect(struct _test_data_messages *self, const char *format, ...)
 	strcat(self->expected, "\n");
 }
 
-/*
- * The module must have logged exactly the expected messages since the last
- * check.
- */
+/* Expect exactly these messages of the module since the last check. */
 static void check(struct __test_metadata *_metadata, struct _test_data_messages *self)
 {
 	char logged[4096];
@@ -243,10 +240,7 @@ TEST_F(messages, loaded_already)
 	check(_metadata, self);
 }
 
-/*
- * The kernel refuses to remove the module while a VM uses it; no code of it
- * runs.
- */
+/* The kernel itself refuses to remove a module that a VM uses. */
 TEST_F(messages, in_use)
 {
 	struct vm_config config = { .mmu = VM_MMU_RADIX };
@@ -299,7 +293,7 @@ static void refused(struct __test_metadata *_metadata, struct _test_data_message
 TEST_F(messages, operation_held)
 {
 	if (!module_built(MEMBER_FILE))
-		SKIP(return, MEMBER_FILE " is not there");
+		SKIP(return, MEMBER_FILE " was not built");
 	expect_areas(self);
 	expect_invalidations(self);
 	expect(self, OPERATION_HELD, HELD_BY);

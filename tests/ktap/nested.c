@@ -262,7 +262,7 @@ static void must_be_done(const struct l2 *l2, __u64 trap)
 	const struct guest_nested *nested = &l2->l1->area->nested;
 
 	if (trap)
-		die("L2 left by 0x%llx: r3 %llx NIP %llx HDAR %llx HDSISR %llx ASDR %llx",
+		die("L2 exited by 0x%llx: r3 %llx NIP %llx HDAR %llx HDSISR %llx ASDR %llx",
 		    trap, nested->regs[3], nested->regs[NESTED_REGS_NIP],
 		    nested->hv[NESTED_HV_HDAR], nested->hv[NESTED_HV_HDSISR],
 		    nested->hv[NESTED_HV_ASDR]);

@@ -106,7 +106,7 @@ static void bad_entry(struct __test_metadata *_metadata, struct _test_data_bogus
 	tell_all(self);
 	trap = try_store(self, VM_DATA_GPA);
 	EXPECT_TRUE(trap == HISI || trap == NESTED_HDSI) {
-		TH_LOG("entry %llx: left by %llx", bad, trap);
+		TH_LOG("entry %llx: exit by %llx", bad, trap);
 	}
 	EXPECT_TRUE(unchanged(self));
 	*entry = was;
@@ -148,7 +148,7 @@ static void bad_tree(struct __test_metadata *_metadata, struct _test_data_bogus 
 	tell_all(self);
 	trap = try_store(self, VM_DATA_GPA);
 	EXPECT_TRUE(trap == HISI || trap == NESTED_HDSI) {
-		TH_LOG("level %u, entry %llx: left by %llx", level, bad, trap);
+		TH_LOG("level %u, entry %llx: exit by %llx", level, bad, trap);
 	}
 	EXPECT_TRUE(unchanged(self));
 	*entry = was;
@@ -217,10 +217,7 @@ TEST_F(bogus, page_without_memory)
 	EXPECT_EQ(VALUE, word(self, 0));
 }
 
-/*
- * KVM refuses a partition table without memory, or too large, and keeps the
- * old.
- */
+/* KVM keeps the old partition table if the new one is absent or too large. */
 TEST_F(bogus, partition_table)
 {
 	static const __u64 bad[] = {

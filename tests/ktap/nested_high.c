@@ -163,10 +163,7 @@ TEST_F(high, mapped_above)
 		l2_load_pages(self->l2, ea, NESTED_NR_PAGES);
 		for (page = 0; page < NESTED_NR_PAGES; page++)
 			EXPECT_EQ(0, self->l2->area->list[page].value);
-		/*
-		 * L1 invalidates by the address below what L2 mapped by the one
-		 * above
-		 */
+		/* L1 invalidates below 2^52 what L2 mapped above */
 		l2_store_pages(self->l2, ea, NESTED_NR_PAGES, VALUE);
 		for (page = 0; page < NESTED_NR_PAGES; page++) {
 			nested_map(p->n, self->l2->lpid, Y + page * NESTED_PAGE,
@@ -221,10 +218,7 @@ TEST_F(high, told_to_the_end)
 		SKIP(return, "the hypercall never returns on stock");
 	ASSERT_EQ(0, ioctl(p->l->vm->fd, KVM_ENABLE_CAP, &rpt));
 	for (size = 1; size <= RPT_1G; size *= 2) {
-		/*
-		 * a page size that the host's MMU lacks is an error for any
-		 * range
-		 */
+		/* a page size that the host's MMU lacks is always an error */
 		known = tell_range(self, size, 0, 0);
 		for (s = 0; s < ARRAY_SIZE(starts); s++)
 			for (e = 0; e < ARRAY_SIZE(ends); e++)

@@ -217,10 +217,7 @@ TEST_F_TIMEOUT(many, invalidated_at_random, TIMEOUT)
 	EXPECT_EQ(0, count_lost(self));
 }
 
-/*
- * An L2 exits after its partition table entry is cleared, and can re-enter
- * later.
- */
+/* An L2 exits when its partition table entry is cleared, and can re-enter. */
 TEST_F_TIMEOUT(many, guest_entry_goes, TIMEOUT)
 {
 	__u64 *entry = nested_guest_entry(self->n, LPID), was = *entry, trap;
@@ -316,10 +313,7 @@ TEST_F_TIMEOUT(many, guest_entry_flickers, TIMEOUT)
 		if (madvise(self->l->memory + page * NESTED_PAGE, NESTED_PAGE,
 			    variant->backing == BACKING_MEMFD ? MADV_REMOVE : MADV_DONTNEED))
 			die("madvise: %m");
-		/*
-		 * an unmapped page makes L2 exit to the host, which drops stale
-		 * translations
-		 */
+		/* an unmapped page: exit, to drop stale translations */
 		if (!serve_one(self, NR_PAGES / 2 + page, round) ||
 		    !serve_one(self, page, ~round))
 			die("L2 exited");

@@ -46,10 +46,7 @@ FIXTURE_TEARDOWN(tlbie)
 	nested_pages_destroy(&self->p);
 }
 
-/*
- * Let L1 invalidate its entries for @pages, on the L1 vCPU that runs this
- * guest.
- */
+/* Invalidate L1's entries for @pages, on the L1 vCPU that runs this guest. */
 static void invalidate(struct nested_pages *p, const struct _fixture_variant_tlbie *v,
 		       unsigned int way, __u64 pages)
 {
@@ -120,10 +117,7 @@ static unsigned long use(struct nested_pages *p, unsigned int way, bool upper, _
 	return wrong;
 }
 
-/*
- * After L1 has remapped and invalidated, all accesses must reach the other
- * half.
- */
+/* After remapping and invalidation all accesses must reach the other half. */
 TEST_F(tlbie, other_page_is_used)
 {
 	unsigned long rounds = scaled(ROUNDS), round, wrong = 0;
@@ -155,10 +149,7 @@ TEST_F(tlbie, stores_are_reported)
 
 	nested_populate(p);
 	while (rounds--) {
-		/*
-		 * store by all guests and collect, so that only L2's new stores
-		 * count
-		 */
+		/* store and collect, so that only new stores count */
 		for (way = 0; way < NESTED_NR_WAYS; way++)
 			nested_map(p->n, p->way[way].l2->lpid, p->way[way].gpa,
 				   VM_DATA_GPA, 2 * HALF_SIZE,

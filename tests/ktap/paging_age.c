@@ -115,10 +115,7 @@ TEST_F_TIMEOUT(age, used_or_not, TIMEOUT)
 	EXPECT_EQ(half / by, count_idle(self->idle, self->pfn + half, half, by));
 }
 
-/*
- * Record the cost on stock; on the module, return that record, or 0 without
- * one.
- */
+/* Record the cost on stock. On the module, return that record, or 0. */
 static __u64 cost_on_stock(const char *name, __u64 cost, bool ours)
 {
 	const char *dir = getenv("KTAP_RECORDS");

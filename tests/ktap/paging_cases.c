@@ -68,10 +68,7 @@ FIXTURE_SETUP(cases)
 	if (hugetlb && variant->mmu == VM_MMU_RADIX && may_xfail(self->l->vm))
 		SKIP(return, "stock warns of the host's soft-dirty bit");
 	self->vcpu = self->l->vm->vcpu;
-	/*
-	 * Use a part of the slot, except of hugetlbfs pages, which do not
-	 * split.
-	 */
+	/* Use a part of the slot. Pages of hugetlbfs do not split. */
 	self->count = self->l->pages;
 	if (!hugetlb)
 		self->count /= 4;
@@ -109,10 +106,7 @@ static void move(void *from, void *to, size_t size)
 		die("reserve addresses: %m");
 }
 
-/*
- * Withhold pages. Return the address at which the test finds the slot's pages
- * now.
- */
+/* Withhold pages. Return the slot's address for the test's own accesses. */
 static char *take(struct _test_data_cases *self, enum way way, size_t first,
 		  size_t count)
 {
@@ -288,10 +282,7 @@ static void forget_translations(struct _test_data_cases *self)
 		vm_kick(self->l->vm);
 }
 
-/*
- * The guest stores to pages just dropped; in odd rounds the host reads them
- * first.
- */
+/* Stores to pages just dropped; in odd rounds the host reads them first. */
 TEST_F_TIMEOUT(cases, emptied_under_load, TIMEOUT)
 {
 	unsigned long rounds = scaled(ROUNDS), round, i, lost = 0, missed = 0;

@@ -130,10 +130,7 @@ TEST_F_TIMEOUT(counts, log_switched, TIMEOUT)
 	}
 }
 
-/*
- * In chunks of 512 HPTEs, after one flush that makes cached C bits reach
- * memory.
- */
+/* In chunks of 512 HPTEs, after one flush that writes back cached C bits. */
 TEST_F_TIMEOUT(counts, collected, TIMEOUT)
 {
 	struct logged_vm *l = self->l;

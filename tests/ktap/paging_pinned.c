@@ -120,10 +120,7 @@ TEST_F(pinned, stays)
 	EXPECT_EQ(self->before + l->pages, locked_pages());
 }
 
-/*
- * A new HPTE of memory that is present maps it without a fault: it must be
- * pinned too.
- */
+/* A new HPTE may map present memory without a fault, and must pin it too. */
 TEST_F(pinned, there_before)
 {
 	struct logged_vm *l = self->l;
@@ -149,10 +146,7 @@ TEST_F(pinned, when_touched)
 	EXPECT_GE(self->before + most, locked_pages());
 }
 
-/*
- * The guest sees memory that the VMM has replaced once it faults the page
- * again.
- */
+/* The guest sees replaced memory once it faults the page again. */
 TEST_F(pinned, replaced)
 {
 	struct logged_vm *l = self->l;

@@ -218,10 +218,7 @@ TEST_F(high, is_not_mapped)
 	EXPECT_OURS(self->vm, word(self, self->at) == OWN, MAPPED);
 }
 
-/*
- * In the tests below, what stock maps nevertheless must behave like other
- * memory.
- */
+/* From here on: if stock maps it, it must behave like other memory. */
 TEST_F(high, stores_are_reported)
 {
 	bool done;

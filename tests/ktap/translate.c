@@ -35,10 +35,7 @@
 
 #define MSR_DR		0x10
 
-/*
- * Guest real addresses of the windows, in the order of their effective
- * addresses.
- */
+/* Guest real addresses of the windows, by effective address. */
 static const __u64 window[] = {
 	0,
 	GPA_TREE_END - WINDOW_SIZE / 2,

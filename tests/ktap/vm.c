@@ -476,10 +476,7 @@ void vm_map_slots(struct vm *vm)
 		vm_map_hpt(vm, slot->gpa, slot->size);
 }
 
-/*
- * Leave HPTEs unchanged: those of a deleted slot apply again if it is
- * recreated.
- */
+/* Leave HPTEs unchanged: they apply again if a deleted slot is recreated. */
 int vm_set_memslot(struct vm *vm, unsigned int id, __u64 gpa, size_t size,
 		   void *hva, __u32 flags)
 {
@@ -652,10 +649,7 @@ static void kick_handler(int signal)
 	(void)signal;
 }
 
-/*
- * Abort a "stock" run if the module tracks the VM, an "ours" run if it does
- * not.
- */
+/* Abort a "stock" run if the module tracks the VM, or the reverse. */
 static void check_subject(const struct vm *vm)
 {
 	const char *subject = getenv("KTAP_SUBJECT"), *other = vm->ours ? "stock" : "ours";
