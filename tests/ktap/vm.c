@@ -655,7 +655,7 @@ static void check_subject(const struct vm *vm)
 	const char *subject = getenv("KTAP_SUBJECT"), *other = vm->ours ? "stock" : "ours";
 
 	if (subject && !strcmp(subject, other))
-		die("new VMs are on %s, contrary to KTAP_SUBJECT", other);
+		die("KTAP_SUBJECT is %s, but a new VM is not", other);
 }
 
 struct vm *vm_create(const struct vm_config *config)
