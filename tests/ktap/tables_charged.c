@@ -3,7 +3,8 @@
  * Page tables of a guest are charged to the VMM's memory cgroup
  *
  * The guest touches one page in each 2 MiB, and thus needs a page table for
- * each.
+ * each. Each CPU of the host keeps up to a page of what it has charged or given
+ * back to itself: so there are more tables than two CPUs can hide.
  */
 #include "ktap.h"
 
@@ -17,8 +18,10 @@
 
 #define SLOT		1
 #define STRIDE		0x200000ul
-#define NR_TABLES	512
-#define SIZE		(NR_TABLES * STRIDE)
+#define SIZE		(512 * STRIDE)
+/* Each of these memslots maps the same memory. */
+#define NR_SLOTS	4
+#define NR_TABLES	(NR_SLOTS * SIZE / STRIDE)
 #define PATIENCE_S	10
 
 /* Unreclaimable slab memory charged to the cgroup, in bytes. */
@@ -64,13 +67,14 @@ TEST(charged_and_given_back)
 	SKIP_IF(return, enter_group());
 	memory = mem_alloc(SIZE, BACKING_SMALL, NULL);
 	vm = vm_create(&config);
-	ASSERT_EQ(0, vm_set_slot(vm, SLOT, VM_DATA_GPA, SIZE, memory, 0));
+	for (i = 0; i < NR_SLOTS; i++)
+		ASSERT_EQ(0, vm_set_slot(vm, SLOT + i, VM_DATA_GPA + i * SIZE, SIZE, memory, 0));
 
 	before = charged();
 	for (i = 0; i < NR_TABLES; i++)
 		vcpu_store(&vm->vcpu[0], VM_DATA_GPA + i * STRIDE, i);
 	with = charged() - before;
-	EXPECT_OURS(vm, with >= tables, "stock charges page tables to no cgroup");
+	EXPECT_OURS(vm, with >= tables / 2, "stock charges page tables to no cgroup");
 
 	vm_destroy(vm);
 	for (i = 0; i < PATIENCE_S; i++) {
