@@ -93,6 +93,20 @@ void khx_hpt_life_start(struct khx_vm *vm, bool untouched);
 void khx_hpt_life_drop_prepared(struct khx_vm *vm);
 
 /**
+ * khx_hpt_life_await_hypercalls() - wait for the hypercalls of an HPT guest
+ * @kvm:	a tracked VM
+ *
+ * Waits until all hypercalls on HPTEs that have begun have ended, or do not use
+ * anything that was unpublished before the call. On most kernels they hold neither
+ * kvm->srcu nor another lock; they do not sleep. The usual grace period takes 15
+ * to 150 ms, with the log switched once for each memslot; this takes less than 1 ms
+ * unless vCPUs are preempted all the time.
+ *
+ * Context: may sleep.
+ */
+void khx_hpt_life_await_hypercalls(struct kvm *kvm);
+
+/**
  * khx_hpt_life_closed() - must H_ENTER be refused?
  * @kvm:	a tracked VM
  *

@@ -19,6 +19,9 @@
 #define PROBE_ANY	"ktap_any_fault"
 #define EVENT_ANY	"kprobes/" PROBE_ANY
 #define TRIGGER		"hist:keys=common_pid"
+/* Grace periods that take tens of milliseconds: no expedited ones, nor SRCU's. */
+#define PROBE_GRACE	"ktap_grace"
+#define EVENT_GRACE	"kprobes/" PROBE_GRACE
 
 FIXTURE(cost) {
 	struct logged_vm *l;
@@ -112,6 +115,44 @@ TEST_F(cost, faults_afterwards)
 	TH_LOG("%zu pages mapped, log switched off: loads fault %lu times, stores %lu",
 	       self->l->pages, loads, stores);
 	EXPECT_OURS(self->l->vm, !loads && !stores, "stock zaps all mappings");
+}
+
+/* Otherwise synchronize_rcu_tasks() is synchronize_rcu(). */
+static bool has_rcu_tasks(void)
+{
+	FILE *file = fopen("/proc/kallsyms", "r");
+	char line[512], name[256];
+	bool found = false;
+
+	if (!file)
+		die("open /proc/kallsyms: %m");
+	while (!found && fgets(line, sizeof(line), file))
+		found = sscanf(line, "%*s %*s %255s", name) == 1 &&
+			!strcmp(name, "synchronize_rcu_tasks");
+	fclose(file);
+	return found;
+}
+
+/* QEMU does this for each memslot of a guest, and serves no device meanwhile. */
+TEST_F(cost, switched_without_grace_period)
+{
+	unsigned long waits;
+	char trigger[128];
+
+	if (!self->counting)
+		SKIP(return, "the kernel has no kprobes to count with");
+	write_file(TRACEFS "kprobe_events", has_rcu_tasks() ?
+		   "p:" PROBE_GRACE " synchronize_rcu\n"
+		   "p:" PROBE_GRACE " synchronize_rcu_tasks" :
+		   "p:" PROBE_GRACE " synchronize_rcu");
+	snprintf(trigger, sizeof(trigger), "%s if common_pid==%d", TRIGGER, getpid());
+	hist_start(EVENT_GRACE, trigger);
+	for (int i = 0; i < 10; i++) {
+		ASSERT_EQ(0, logged_vm_set_log(self->l, true));
+		ASSERT_EQ(0, logged_vm_set_log(self->l, false));
+	}
+	waits = hist_stop(EVENT_GRACE, trigger);
+	EXPECT_EQ(0, waits);
 }
 
 #define LEAVES_2M	"/sys/kernel/debug/kvm/num_2M_pages"

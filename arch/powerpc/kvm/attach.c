@@ -240,13 +240,9 @@ static void op_commit_memory_region(struct kvm *kvm,
 		khx_areas_invalidate(ref.vm, new->base_gfn,
 				     new->base_gfn + new->npages);
 
-	/*
-	 * The caller frees the old memslot after this, while hypercalls on HPTEs
-	 * may still use it: on most kernels they do not hold kvm->srcu. None of
-	 * them sleeps.
-	 */
+	/* the caller frees the old memslot after this */
 	if (ref.vm && !kvm_is_radix(kvm) && change != KVM_MR_CREATE)
-		synchronize_rcu_tasks();
+		khx_hpt_life_await_hypercalls(kvm);
 }
 
 static int op_get_dirty_log(struct kvm *kvm, struct kvm_dirty_log *log)

@@ -20,6 +20,8 @@
 #include "vm.h"
 
 #define HPT_LIFE_POLL_MS	10
+/* Number of expedited grace periods to try before one of all tasks. */
+#define HPT_LIFE_ROUNDS		6
 
 atomic_t khx_hpts_closed;
 
@@ -79,6 +81,55 @@ void khx_hpt_life_start(struct khx_vm *vm, bool untouched)
 	}
 	mutex_unlock(&vm->hpt.life.begin);
 	up_write(&vm->hpt.life.readers);
+}
+
+/*
+ * Is no vCPU preempted, and was none since the call before? switches is the number
+ * of their involuntary context switches.
+ */
+static bool hpt_life_none_preempted(struct kvm *kvm, unsigned long *switches)
+{
+	unsigned long before = *switches;
+	struct kvm_vcpu *vcpu;
+	bool none = true;
+	unsigned long i;
+
+	*switches = 0;
+	rcu_read_lock();
+	kvm_for_each_vcpu(i, vcpu, kvm) {
+		struct task_struct *task = pid_task(rcu_dereference(vcpu->pid), PIDTYPE_PID);
+
+		if (READ_ONCE(vcpu->preempted))
+			none = false;
+		if (task)
+			*switches += READ_ONCE(task->nivcsw);
+	}
+	rcu_read_unlock();
+	return none && *switches == before;
+}
+
+void khx_hpt_life_await_hypercalls(struct kvm *kvm)
+{
+	unsigned long switches = 0;
+	int round, calm = 0;
+
+	if (!IS_ENABLED(CONFIG_PREEMPTION)) {
+		synchronize_rcu_expedited();
+		return;
+	}
+	/*
+	 * A grace period does not wait for a vCPU that was preempted in a hypercall.
+	 * Two periods without a preemption are needed: of a preemption that is under
+	 * way when the first begins, nothing may be seen before its end.
+	 */
+	hpt_life_none_preempted(kvm, &switches);
+	for (round = 0; round < HPT_LIFE_ROUNDS; round++) {
+		synchronize_rcu_expedited();
+		calm = hpt_life_none_preempted(kvm, &switches) ? calm + 1 : 0;
+		if (calm == 2)
+			return;
+	}
+	synchronize_rcu_tasks();
 }
 
 /* Returns more than 0 while kvm-hv's worker allocates an HPT of this order. */
@@ -331,6 +382,9 @@ void khx_hook_free_hpt(struct kvm_hpt_info *info)
 		synchronize_rcu_tasks();
 	else if (!kvm_is_radix(kvm))
 		khx_dirty_log_save(vm, &khx_hpt_mmu);
+	/* kvm-hv looks at this, and the order, also if it has freed the HPT before */
+	if (!info->virt)
+		info->cma = 0;
 	khx_stock_free_hpt(info);
 }
 
