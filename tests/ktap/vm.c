@@ -643,7 +643,7 @@ static void vm_init_mmu(struct vm *vm, enum vm_mmu mmu)
 		die("KVM_PPC_CONFIGURE_V3_MMU: %s", strerror(-ret));
 }
 
-/* Without a handler, pthread_kill() would not interrupt KVM_RUN. */
+/* Without a handler, the signal would not interrupt KVM_RUN. */
 static void kick_handler(int signal)
 {
 	(void)signal;
@@ -833,6 +833,7 @@ static void *vcpu_thread(void *arg)
 	struct vcpu *vcpu = arg;
 	int reason;
 
+	__atomic_store_n(&vcpu->tid, gettid(), __ATOMIC_SEQ_CST);
 	while (ioctl(vcpu->fd, KVM_RUN, 0) < 0) {
 		if (errno == EFAULT && vcpu->patient) {
 			__atomic_add_fetch(&vcpu->faults, 1, __ATOMIC_SEQ_CST);
@@ -861,6 +862,7 @@ void vcpu_start(struct vcpu *vcpu, enum guest_op op)
 	vcpu->area->op = op;
 	vcpu->area->stop = 0;
 	vcpu->running = true;
+	vcpu->tid = 0;
 	pthread_attr_init(&attr);
 	if (vcpu->pinned) {
 		CPU_ZERO(&cpus);
@@ -881,6 +883,19 @@ void vcpu_stop(struct vcpu *vcpu)
 	if (pthread_timedjoin_np(vcpu->thread, NULL, &give_up))
 		die("vCPU %d has not stopped in %d s", vcpu->id, PATIENCE);
 	vcpu->run->immediate_exit = 0;
+}
+
+/*
+ * pthread_kill() takes a lock in the memory of the other thread. When a process
+ * forks, an emulated CPU may use a translation for a moment after it was flushed, and
+ * so lose the store that releases the lock.
+ */
+static void kick(const struct vcpu *vcpu)
+{
+	pid_t tid = __atomic_load_n(&vcpu->tid, __ATOMIC_SEQ_CST);
+
+	if (tid)
+		tgkill(getpid(), tid, KICK_SIGNAL);
 }
 
 /* Make each vCPU that runs on a thread exit the guest at least once. */
@@ -905,7 +920,7 @@ void vm_kick(struct vm *vm)
 			if (time(NULL) > give_up)
 				die("vCPU %d has not left the guest in %d s", i, PATIENCE);
 			vcpu->run->immediate_exit = 1;
-			pthread_kill(vcpu->thread, KICK_SIGNAL);
+			kick(vcpu);
 		}
 		sched_yield();
 	}

@@ -62,6 +62,7 @@ struct vm;
  * @run_size: size of the mapping of @run
  * @area: its guest_area
  * @thread: the thread that runs it between vcpu_start() and vcpu_stop()
+ * @tid: its thread ID, or 0 until it has begun
  * @pinned: @thread runs only on @cpu
  * @cpu: see @pinned
  * @running: @thread is in KVM_RUN, or about to enter it
@@ -77,6 +78,7 @@ struct vcpu {
 	size_t run_size;
 	struct guest_area *area;
 	pthread_t thread;
+	pid_t tid;
 	bool pinned;
 	int cpu;
 	bool running;
