@@ -197,16 +197,18 @@ int khx_redirect_register(struct khx_redirects *t)
 
 	redirect_init_ops(&t->ops);
 	err = khx_redirect_resolve(t);
+	if (err)
+		goto free;
 	for (r = t->row; r < t->row + t->nr && !err; r++) {
 		if (!redirect_applies(r) || !r->stub)
 			continue;
 		err = redirect_add(&t->ops, r);
 		any = true;
 	}
-	if (err || !any)
+	if (!any)
 		goto free;
 
-	err = redirect_register_ops(&t->ops);
+	err = err ?: redirect_register_ops(&t->ops);
 	if (err == -EBUSY)
 		redirect_name_held(t);
 	else if (err)
