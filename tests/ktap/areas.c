@@ -455,8 +455,11 @@ TEST_F(areas, hcall_same_memory)
 
 	call(self, REG_VPA, 0, gpa, length);
 	call(self, REG_VPA, 0, gpa, length);
+	/* The first entry overwrites the length: have it written before the next call. */
 	call(self, REG_DTL, 0, gpa, length);
+	dispatch(self, 0);
 	call(self, REG_DTL, 0, gpa, length);
+	dispatch(self, 0);
 	call(self, REG_SLB, 0, gpa, length);
 	call(self, REG_VPA, 1, gpa, length);
 	call(self, REG_DTL, 1, gpa, length);
