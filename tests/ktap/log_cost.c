@@ -117,22 +117,6 @@ TEST_F(cost, faults_afterwards)
 	EXPECT_OURS(self->l->vm, !loads && !stores, "stock zaps all mappings");
 }
 
-/* Otherwise synchronize_rcu_tasks() is synchronize_rcu(). */
-static bool has_rcu_tasks(void)
-{
-	FILE *file = fopen("/proc/kallsyms", "r");
-	char line[512], name[256];
-	bool found = false;
-
-	if (!file)
-		die("open /proc/kallsyms: %m");
-	while (!found && fgets(line, sizeof(line), file))
-		found = sscanf(line, "%*s %*s %255s", name) == 1 &&
-			!strcmp(name, "synchronize_rcu_tasks");
-	fclose(file);
-	return found;
-}
-
 /* QEMU does this for each memslot of a guest, and serves no device meanwhile. */
 TEST_F(cost, switched_without_grace_period)
 {
@@ -141,7 +125,8 @@ TEST_F(cost, switched_without_grace_period)
 
 	if (!self->counting)
 		SKIP(return, "the kernel has no kprobes to count with");
-	write_file(TRACEFS "kprobe_events", has_rcu_tasks() ?
+	/* Without it, synchronize_rcu_tasks() is synchronize_rcu(). */
+	write_file(TRACEFS "kprobe_events", kernel_has("synchronize_rcu_tasks") ?
 		   "p:" PROBE_GRACE " synchronize_rcu\n"
 		   "p:" PROBE_GRACE " synchronize_rcu_tasks" :
 		   "p:" PROBE_GRACE " synchronize_rcu");

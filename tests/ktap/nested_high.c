@@ -26,9 +26,10 @@
 #define H_RPT_INVALIDATE	0x448
 #define H_SET_PARTITION_TABLE	0xf800
 
-/* Arguments of H_RPT_INVALIDATE: target, type, and the largest page size. */
+/* Arguments of H_RPT_INVALIDATE: target, type, and page sizes. */
 #define RPT_CORES		1
 #define RPT_NESTED_TLB		3
+#define RPT_4K			1
 #define RPT_1G			8
 
 #define ROUNDS		2000
@@ -217,7 +218,11 @@ TEST_F(high, told_to_the_end)
 	if (may_xfail(p->l->vm))
 		SKIP(return, "the hypercall never returns on stock");
 	ASSERT_EQ(0, ioctl(p->l->vm->fd, KVM_ENABLE_CAP, &rpt));
-	for (size = 1; size <= RPT_1G; size *= 2) {
+	for (size = RPT_4K; size <= RPT_1G; size *= 2) {
+		/* kvm-hv shifts by a negative number for pages smaller than its own */
+		if (size == RPT_4K && page_size() > 0x1000 &&
+		    kernel_has("__ubsan_handle_shift_out_of_bounds"))
+			continue;
 		/* a page size that the host's MMU lacks is always an error */
 		known = tell_range(self, size, 0, 0);
 		for (s = 0; s < ARRAY_SIZE(starts); s++)

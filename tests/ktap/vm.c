@@ -100,6 +100,20 @@ void write_file(const char *path, const char *text)
 	close(fd);
 }
 
+bool kernel_has(const char *symbol)
+{
+	FILE *file = fopen("/proc/kallsyms", "r");
+	char line[512], name[256];
+	bool found = false;
+
+	if (!file)
+		die("open /proc/kallsyms: %m");
+	while (!found && fgets(line, sizeof(line), file))
+		found = sscanf(line, "%*s %*s %255s", name) == 1 && !strcmp(name, symbol);
+	fclose(file);
+	return found;
+}
+
 /* True if the host runs in a partition (LPAR), false on bare metal. */
 bool host_is_lpar(void)
 {
