@@ -101,6 +101,28 @@ static inline struct kvm_vcpu *khx_running_vcpu(void)
 	return first ? container_of(first, struct kvm_vcpu, preempt_notifier.link) : NULL;
 }
 
+/*
+ * Involuntary context switches of the task that last ran a vCPU. The kernel protects
+ * the task's ID by a lock (6.13 and later) or by RCU.
+ */
+static inline unsigned long khx_vcpu_switches(struct kvm_vcpu *vcpu)
+{
+	struct task_struct *task;
+	unsigned long switches;
+
+	rcu_read_lock();
+#ifdef KHX_HAS_PID_LOCK
+	read_lock(&vcpu->pid_lock);
+	task = pid_task(vcpu->pid, PIDTYPE_PID);
+	read_unlock(&vcpu->pid_lock);
+#else
+	task = pid_task(rcu_dereference(vcpu->pid), PIDTYPE_PID);
+#endif
+	switches = task ? READ_ONCE(task->nivcsw) : 0;
+	rcu_read_unlock();
+	return switches;
+}
+
 /* The type of an LPID in prototypes: later kernels have 64-bit guest ids. */
 #define KHX_LPID	typeof_member(struct kvm_arch, lpid)
 

@@ -95,16 +95,11 @@ static bool hpt_life_none_preempted(struct kvm *kvm, unsigned long *switches)
 	unsigned long i;
 
 	*switches = 0;
-	rcu_read_lock();
 	kvm_for_each_vcpu(i, vcpu, kvm) {
-		struct task_struct *task = pid_task(rcu_dereference(vcpu->pid), PIDTYPE_PID);
-
 		if (READ_ONCE(vcpu->preempted))
 			none = false;
-		if (task)
-			*switches += READ_ONCE(task->nivcsw);
+		*switches += khx_vcpu_switches(vcpu);
 	}
-	rcu_read_unlock();
 	return none && *switches == before;
 }
 
