@@ -2,9 +2,11 @@
 /*
  * Counts TLB invalidations of guests with the kernel's histograms
  */
+#define _GNU_SOURCE
 #include "tlb_count.h"
 
-#include <stddef.h>
+#include <stdio.h>
+#include <unistd.h>
 
 #include "hist.h"
 #include "module.h"
@@ -23,13 +25,18 @@ static const char *event(enum vm_mmu mmu)
 	return host_is_lpar() ? "powerpc/hcall_entry" : "powerpc/tlbie";
 }
 
+/* The thread that counts causes them itself; another VM may just end meanwhile. */
 static const char *trigger(enum vm_mmu mmu)
 {
+	static char text[128];
+	const char *which = "hist:keys=local if local == 0 && lpid != 0 &&";
+
 	if (mmu == VM_MMU_HPT)
-		return "hist:keys=common_pid";
-	return host_is_lpar() ?
-	       "hist:keys=opcode if opcode == 0xf808 || opcode == 0x448" :
-	       "hist:keys=local if local == 0 && lpid != 0";
+		which = "hist:keys=common_pid if";
+	else if (host_is_lpar())
+		which = "hist:keys=opcode if (opcode == 0xf808 || opcode == 0x448) &&";
+	snprintf(text, sizeof(text), "%s common_pid == %d", which, gettid());
+	return text;
 }
 
 const char *tlb_count_missing(void)

@@ -14,7 +14,10 @@
 /* Return why this kernel cannot count, or NULL if it can. */
 const char *tlb_count_missing(void);
 
-/* Count from tlb_count_start() on; tlb_count_stop() returns the number. */
+/*
+ * Count from tlb_count_start() on; tlb_count_stop() returns the number. Only those
+ * that the calling thread issues are counted.
+ */
 void tlb_count_start(enum vm_mmu mmu);
 unsigned long tlb_count_stop(enum vm_mmu mmu);
 
