@@ -30,9 +30,13 @@
 #define IS_MMU_LOCK	" if name ~ \"*mmu_lock*\""
 
 #define BY_THREAD	"hist:keys=common_pid"
-#define BY_NUMBER	"hist:keys=opcode"
+/*
+ * Of two CPUs that insert the same new key at a time, the kernel may drop one's
+ * event: hence the CPU in keys that CPUs share.
+ */
+#define BY_NUMBER	"hist:keys=opcode,common_cpu"
 #define ASKS_RC		"hist:keys=common_pid if dsisr & 0x40000"
-#define OF_GUESTS	"hist:keys=local if local == 0 && lpid != 0"
+#define OF_GUESTS	"hist:keys=local,common_cpu if local == 0 && lpid != 0"
 #define TIME_TAKEN	"hist:keys=common_pid:taken=common_timestamp" IS_MMU_LOCK
 #define TIME_GIVEN	"hist:keys=common_pid:ns=common_timestamp-$taken:"	\
 			"onmatch(lock.lock_acquire).trace(bench_held,$ns)" IS_MMU_LOCK
@@ -92,10 +96,15 @@ static void add(unsigned long key, unsigned long hits, void *sum)
 static void add_hcall(unsigned long key, unsigned long hits, void *arg)
 {
 	struct counters *c = arg;
+	unsigned int i = 0;
 
-	if (c->nr_hcalls == MAX_HCALLS)
+	while (i < c->nr_hcalls && c->hcall[i].nr != key)
+		i++;
+	if (i == MAX_HCALLS)
 		die("more than %d kinds of hypercalls", MAX_HCALLS);
-	c->hcall[c->nr_hcalls++] = (struct hcall_count){ key, hits };
+	if (i == c->nr_hcalls)
+		c->hcall[c->nr_hcalls++].nr = key;
+	c->hcall[i].count += hits;
 }
 
 /* This histogram also has sums and maxima, which hist_read() does not parse. */

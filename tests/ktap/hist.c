@@ -5,6 +5,7 @@
 #include "hist.h"
 
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "vm.h"
@@ -34,7 +35,7 @@ void hist_start(const char *event, const char *trigger)
 
 void hist_read(const char *event, hist_see see, void *arg)
 {
-	char path[PATH_SIZE], line[256];
+	char path[PATH_SIZE], line[256], *count;
 	unsigned long key, hits;
 	bool read = false;
 	FILE *file;
@@ -44,7 +45,9 @@ void hist_read(const char *event, hist_see see, void *arg)
 	if (!file)
 		die("open %s: %m", path);
 	while (fgets(line, sizeof(line), file)) {
-		if (sscanf(line, "{ %*[^:]: %lu } hitcount: %lu", &key, &hits) == 2)
+		count = strstr(line, "} hitcount:");
+		if (count && sscanf(line, "{ %*[^:]: %lu", &key) == 1 &&
+		    sscanf(count, "} hitcount: %lu", &hits) == 1)
 			see(key, hits, arg);
 		read |= sscanf(line, " Dropped: %lu", &hits) == 1 && !hits;
 	}

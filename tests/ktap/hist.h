@@ -15,7 +15,7 @@ bool hist_possible(const char *event);
 /* Start to count what the trigger ("hist:keys=... if ...") matches. */
 void hist_start(const char *event, const char *trigger);
 
-/* Call see() for each line of a histogram whose key is a single number. */
+/* Call see() for each line of a histogram, with its key, or with the first of several. */
 typedef void (*hist_see)(unsigned long key, unsigned long hits, void *arg);
 void hist_read(const char *event, hist_see see, void *arg);
 
