@@ -98,9 +98,9 @@ void khx_hpt_life_drop_prepared(struct khx_vm *vm);
  *
  * Waits until all hypercalls on HPTEs that have begun have ended, or do not use
  * anything that was unpublished before the call. On most kernels they hold neither
- * kvm->srcu nor another lock; they do not sleep. The usual grace period takes 15
- * to 150 ms, with the log switched once for each memslot; this takes less than 1 ms
- * unless vCPUs are preempted all the time.
+ * kvm->srcu nor another lock; they do not sleep. A VMM switches the log once for
+ * each memslot, so a normal grace period of tens of milliseconds is too long. An
+ * expedited one is used unless vCPUs are preempted all the time.
  *
  * Context: may sleep.
  */

@@ -377,7 +377,7 @@ void khx_hook_free_hpt(struct kvm_hpt_info *info)
 		synchronize_rcu_tasks();
 	else if (!kvm_is_radix(kvm))
 		khx_dirty_log_save(vm, &khx_hpt_mmu);
-	/* kvm-hv looks at this, and the order, also if it has freed the HPT before */
+	/* Without an HPT, kvm-hv would free one of order 0 from CMA. */
 	if (!info->virt)
 		info->cma = 0;
 	khx_stock_free_hpt(info);
