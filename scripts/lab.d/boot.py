@@ -270,6 +270,16 @@ def accelerator(icount):
     return ["-accel", "tcg,thread=multi"]
 
 
+def network(own, peer, machine):
+    """A network card, connected to that of one other host by two Unix sockets."""
+    bus = "pcie.0" if machine.startswith("powernv") else "pci.0"
+    # Each end needs an address of its own.
+    last = 1 if own < peer else 2
+    return ["-netdev", f"dgram,id=net,local.type=unix,local.path={own},"
+                       f"remote.type=unix,remote.path={peer}",
+            "-device", f"virtio-net-pci,bus={bus},netdev=net,mac=52:54:00:00:00:0{last}"]
+
+
 def main():
     parser = argparse.ArgumentParser(prog="lab boot", allow_abbrev=False)
     parser.error = lambda text: sys.exit(say(text) or EXIT_LAB)
@@ -287,6 +297,7 @@ def main():
     parser.add_argument("--append", action="append", default=[])
     parser.add_argument("--timeout", type=int, default=600)
     parser.add_argument("--console", type=argparse.FileType("w"))
+    parser.add_argument("--net")
     parser.add_argument("--icount", action="store_true")
     parser.add_argument("--expect-splat")
     parser.add_argument("command", nargs="+")
@@ -313,6 +324,8 @@ def main():
                "-serial", "stdio", "-no-reboot",
                "-kernel", args.vmlinux, "-initrd", f"/dev/fd/{fd}",
                "-append", " ".join([APPEND, *args.append])]
+    if args.net:
+        command += network(*args.net.split(","), args.machine)
     # sys.exit() unwinds through run(), which kills QEMU.
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda number, frame: sys.exit(128 + number))
