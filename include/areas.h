@@ -14,6 +14,12 @@
  * enters the guest. So pinned_addr changes only where kvm-hv cannot write
  * through it.
  *
+ * Nested API v2 (a host that is a PowerVM partition): the hypervisor below writes
+ * to the VPA as well, whenever it dispatches the vCPU. The module tells it where
+ * the VPA is: that there is none before the page goes, and the new address before
+ * the vCPU next enters the guest. A hypervisor that refuses either may still write
+ * to the page that it was told last, so a reference keeps that page allocated.
+ *
  * Lock order: kvm->mmu_lock, then vcpu->arch.vpa_update_lock (spinlocks). Pages
  * are pinned and unpinned with neither held: both may sleep.
  */
@@ -71,6 +77,7 @@ struct khx_area_state {
  * @area:	indexed by enum khx_area
  * @asked:	areas with a request from kvm-hv, as bits
  * @look:	areas whose memory was changed or unmapped, as bits
+ * @untold:	the hypervisor must be told where the VPA is
  * @hidden:	areas whose fields below must be restored, as bits
  * @vpa_addr:	vpa.pinned_addr, hidden from kvm-hv between its first and last
  *		call
@@ -82,6 +89,7 @@ struct khx_vcpu_areas {
 	struct khx_area_state area[KHX_NR_AREAS];
 	unsigned long asked;
 	unsigned long look;
+	bool untold;
 	unsigned long hidden;
 	void *vpa_addr;
 	struct dtl_entry *dtl_ptr;
@@ -92,10 +100,13 @@ struct khx_vcpu_areas {
  * struct khx_vm_areas - where the areas of a VM's vCPUs are
  * @pages:	number of areas by gfn, for those that are registered or requested
  * @anywhere:	no memory was left to note a gfn in @pages
+ * @told:	real address of the VPA that the hypervisor may write to, by vCPU;
+ *		holds a reference on the page
  */
 struct khx_vm_areas {
 	struct xarray pages;
 	bool anywhere;
+	struct xarray told;
 };
 
 /**
@@ -106,7 +117,7 @@ void khx_areas_init(struct khx_vm_areas *areas);
 
 /**
  * khx_areas_destroy() - free what @areas has allocated
- * @areas:	those of a VM without vCPUs
+ * @areas:	those of a VM without vCPUs, which the hypervisor has forgotten
  */
 void khx_areas_destroy(struct khx_vm_areas *areas);
 

@@ -55,12 +55,18 @@
 /*
  * If this kernel is the guest of a hypervisor with the nested API v2 (6.7 and
  * later), that hypervisor holds the vCPU state, and must be told of the VPA
- * (asm/kvm_ppc.h).
+ * (asm/kvm_ppc.h). khx_set_nested_vpa() takes a real address, or ~0 for none, and
+ * returns 0 or an error of the hypercall.
  */
 #ifdef KHX_HAS_NESTED_V2
-#define khx_nested_v2()	kvmhv_is_nestedv2()
+#define khx_nested_v2()		kvmhv_is_nestedv2()
+#define khx_set_nested_vpa	kvmhv_nestedv2_set_vpa
 #else
-#define khx_nested_v2()	false
+#define khx_nested_v2()		false
+static inline int khx_set_nested_vpa(struct kvm_vcpu *vcpu, unsigned long at)
+{
+	return -EOPNOTSUPP;
+}
 #endif
 
 /*

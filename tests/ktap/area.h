@@ -30,6 +30,7 @@ enum area_func {
 #define VPA_STATUS		9
 #define VPA_STATUS_SHARED	2
 #define VPA_YIELD_COUNT		0x100
+#define VPA_DISPERSIONS		0x104	/* written by a hypervisor below */
 #define VPA_DISPATCH_TB		0x158
 #define VPA_DTL_INDEX		0x218
 #define DTL_ENTRY		48

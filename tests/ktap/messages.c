@@ -25,8 +25,6 @@
 	"Linux %s is not among the tested kernels (6.1 and 6.12), but has all that is needed"
 
 /* Logged before LOADED on some machines. */
-#define AREAS_NESTED_V2 \
-	"areas=0: the hypervisor owns them (nested API v2)"
 #define AREAS_SECURE \
 	"areas=0: this machine can run secure guests"
 #define SERVES_NEITHER \
@@ -91,17 +89,19 @@ static bool booted_off(void)
 	return file_has("/proc/cmdline", "kvm_hv_ext=off");
 }
 
-/* Does the hypervisor lack H_TLB_INVALIDATE? */
-static bool tlb_unknown(void)
+/* Ask modules/refuse.c: does its parameter @name have this value? */
+static bool hypervisor_is(const char *name, const char *value)
 {
-	bool unknown;
+	char path[100];
+	bool is;
 
+	snprintf(path, sizeof(path), "/sys/module/" REFUSE "/parameters/%s", name);
 	module_remove_name(REFUSE);
 	if (module_insert_file(REFUSE_FILE, ""))
 		die("insert " REFUSE_FILE);
-	unknown = file_has("/sys/module/" REFUSE "/parameters/below", "-2\n");
+	is = file_has(path, value);
 	module_remove_name(REFUSE);
-	return unknown;
+	return is;
 }
 
 static const char *invalidations_by(void)
@@ -110,13 +110,14 @@ static const char *invalidations_by(void)
 		return BY_TLBIE;
 	if (file_has("/proc/device-tree/rtas/ibm,hypertas-functions", "hcall-rpt-invalidate"))
 		return BY_RPT;
-	return tlb_unknown() ? BY_NEITHER : BY_TLB;
+	/* H_FUNCTION: it does not know H_TLB_INVALIDATE */
+	return hypervisor_is("below", "-2\n") ? BY_NEITHER : BY_TLB;
 }
 
 FIXTURE(messages) {
 	int log;
 	const char *by;		/* BY_* of this machine */
-	const char *no_areas;	/* AREAS_* message, NULL if areas work */
+	const char *no_areas;	/* AREAS_SECURE, NULL if areas work */
 	char expected[2048];
 };
 
@@ -174,8 +175,7 @@ FIXTURE_SETUP(messages)
 	self->by = invalidations_by();
 	ASSERT_EQ(0, module_insert(""));
 	if (module_parameter("areas") == 'N')
-		self->no_areas = access("/proc/device-tree/ibm,ultravisor", F_OK) ?
-				 AREAS_NESTED_V2 : AREAS_SECURE;
+		self->no_areas = AREAS_SECURE;
 	ASSERT_EQ(0, module_remove());
 	self->log = kernel_log_open();
 }
@@ -329,7 +329,7 @@ TEST_F(messages, ftrace_disabled)
 TEST_F(messages, no_kvm_hv)
 {
 	/* H_GUEST_SET_CAPABILITIES may be asked for once */
-	if (self->no_areas && !strcmp(self->no_areas, AREAS_NESTED_V2))
+	if (hypervisor_is("nested_v2", "Y\n"))
 		SKIP(return, "kvm-hv cannot be loaded again (nested API v2)");
 	if (module_remove_name("kvm_hv"))
 		SKIP(return, "kvm-hv is in use, or built in");

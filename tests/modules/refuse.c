@@ -1,17 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Simulates a hypervisor that refuses to invalidate TLBs. The module answers
- * every n-th hypercall by which this kernel invalidates translations of a
- * guest; the hypervisor does not receive it.
+ * Simulates a hypervisor that refuses to invalidate TLBs, or, with the nested API
+ * v2, to be told where a vCPU's VPA is, or any hypercall that is named. The module
+ * answers such hypercalls of this kernel itself: every n-th of the first kind, all
+ * of the others. The hypervisor does not receive them.
  */
 #include <linux/kprobes.h>
 #include <linux/kvm_host.h>
+#include <linux/mm.h>
 #include <linux/module.h>
 #include <asm/firmware.h>
 #include <asm/hvcall.h>
 #include <asm/kvm_ppc.h>
 #include <asm/plpar_wrappers.h>
 #include <asm/tlbflush.h>
+#ifdef H_GUEST_SET_STATE
+#include <asm/guest-state-buffer.h>
+#endif
 
 /* An LPID that has no guest yet when the module is loaded. */
 #define UNUSED_LPID	0xfff
@@ -97,20 +102,126 @@ static struct kprobe probe = {
 	.post_handler = after,
 };
 
+static bool nested_v2;
+module_param(nested_v2, bool, 0444);
+MODULE_PARM_DESC(nested_v2, "this kernel uses the nested API v2");
+
+#ifdef H_GUEST_SET_STATE
+
+static bool vpa;
+module_param(vpa, bool, 0644);
+MODULE_PARM_DESC(vpa, "refuse to be told where a VPA is");
+
+/* Last address that the hypervisor was told of; all ones: none. */
+static unsigned long told = -1UL;
+
+static int get_references(char *buffer, const struct kernel_param *kp)
+{
+	unsigned long at = READ_ONCE(told);
+
+	return sysfs_emit(buffer, "%d\n",
+			  at == -1UL ? 0 : page_count(pfn_to_page(at >> PAGE_SHIFT)));
+}
+
+static const struct kernel_param_ops references_ops = { .get = get_references };
+
+module_param_cb(references, &references_ops, NULL, 0444);
+MODULE_PARM_DESC(references, "references on the page of the VPA that the hypervisor was told of");
+
+static unsigned long hcall;
+module_param(hcall, ulong, 0644);
+MODULE_PARM_DESC(hcall, "refuse this hypercall always (default 0: none)");
+
+/*
+ * Does H_GUEST_SET_STATE tell of a VPA, and of which? r5 has flags, r6 guest, r7
+ * vCPU, r8 and r9 the buffer.
+ */
+static bool about_vpa(const struct pt_regs *regs, u64 *at)
+{
+	const struct kvmppc_gs_header *buffer = __va(regs->gpr[8]);
+	const struct kvmppc_gs_elem *first = (const void *)buffer->data;
+
+	if (regs->gpr[3] != H_GUEST_SET_STATE || be32_to_cpu(buffer->nelems) != 1 ||
+	    be16_to_cpu(first->iden) != KVMPPC_GSID_VPA)
+		return false;
+	*at = be64_to_cpup((const __be64 *)first->data);
+	return true;
+}
+
+static int answer_nested_v2(struct kprobe *p, struct pt_regs *regs)
+{
+	bool refuse = regs->gpr[3] == READ_ONCE(hcall);
+	u64 at;
+
+	if (about_vpa(regs, &at)) {
+		refuse |= READ_ONCE(vpa);
+		if (!refuse)
+			WRITE_ONCE(told, at);
+	}
+	if (!refuse)
+		return 0;
+	regs_set_return_value(regs, READ_ONCE(rc));
+	regs_set_return_ip(regs, regs->link);
+	return 1;
+}
+
+NOKPROBE_SYMBOL(about_vpa);
+NOKPROBE_SYMBOL(answer_nested_v2);
+
+static struct kprobe probe_nested_v2 = {
+	.symbol_name = "plpar_hcall",
+	.pre_handler = answer_nested_v2,
+	.post_handler = after,
+};
+
+static int begin_nested_v2(void)
+{
+	nested_v2 = kvmhv_is_nestedv2();
+	return nested_v2 ? register_kprobe(&probe_nested_v2) : 0;
+}
+
+static void end_nested_v2(void)
+{
+	if (nested_v2)
+		unregister_kprobe(&probe_nested_v2);
+}
+
+#else
+
+static int begin_nested_v2(void)
+{
+	return 0;
+}
+
+static void end_nested_v2(void)
+{
+}
+
+#endif
+
 static int __init refuse_init(void)
 {
+	int err;
+
 	if (firmware_has_feature(FW_FEATURE_LPAR))
 		below = plpar_hcall_norets(H_TLB_INVALIDATE, H_TLBIE_P1_ENC(2, 0, 1),
 					   UNUSED_LPID, TLBIEL_INVAL_SET_LPID);
-	return register_kprobe(&probe);
+	err = register_kprobe(&probe);
+	if (err)
+		return err;
+	err = begin_nested_v2();
+	if (err)
+		unregister_kprobe(&probe);
+	return err;
 }
 module_init(refuse_init);
 
 static void __exit refuse_exit(void)
 {
+	end_nested_v2();
 	unregister_kprobe(&probe);
 }
 module_exit(refuse_exit);
 
-MODULE_DESCRIPTION("Refuses TLB invalidations, for the tests of kvm-hv-ext");
+MODULE_DESCRIPTION("Refuses some hypercalls, for the tests of kvm-hv-ext");
 MODULE_LICENSE("GPL");

@@ -62,10 +62,23 @@ static struct khx_vcpu_areas *areas_vcpu(struct khx_vm *vm, struct kvm_vcpu *vcp
 void khx_areas_init(struct khx_vm_areas *areas)
 {
 	xa_init_flags(&areas->pages, XA_FLAGS_ACCOUNT);
+	xa_init_flags(&areas->told, XA_FLAGS_ACCOUNT);
+}
+
+/* The page that a value of khx_vm_areas.told keeps. */
+static struct page *area_told_page(const void *told)
+{
+	return pfn_to_page(xa_to_value(told) >> PAGE_SHIFT);
 }
 
 void khx_areas_destroy(struct khx_vm_areas *areas)
 {
+	unsigned long vcpu;
+	void *told;
+
+	xa_for_each(&areas->told, vcpu, told)
+		put_page(area_told_page(told));
+	xa_destroy(&areas->told);
 	xa_destroy(&areas->pages);
 }
 
@@ -272,6 +285,81 @@ static void area_unpin(struct page *page, bool written)
 		unpin_user_page_range_dirty_lock(page, 1, written);
 }
 
+#define AREA_NOWHERE	(~0UL)
+
+/*
+ * Tell the hypervisor where the VPA is, or AREA_NOWHERE. The vCPU does not run, and
+ * nobody else uses its buffer for the hypervisor: this is its thread, or holds its
+ * mutex, or frees it.
+ */
+static void area_tell(struct khx_vm *vm, struct kvm_vcpu *vcpu, unsigned long at)
+{
+	struct xarray *told = &vm->areas.told;
+	unsigned long key = (unsigned long)vcpu;
+	void *old = xa_load(told, key), *new;
+	int err = 0;
+
+	might_sleep();
+	if (at == AREA_NOWHERE) {
+		if (!old)
+			return;
+		new = NULL;
+	} else {
+		new = xa_mk_value(at);
+		if (!old)
+			err = xa_reserve(told, key, GFP_KERNEL_ACCOUNT);
+	}
+	err = err ?: khx_set_nested_vpa(vcpu, at);
+	if (err) {
+		pr_warn_ratelimited("pid %d vCPU %d: the hypervisor refused to %s the VPA (%d)%s\n",
+				    vcpu->kvm->userspace_pid, vcpu->vcpu_id,
+				    new ? "register" : "forget", err,
+				    old ? ": its last page stays allocated" : "");
+		if (!old)
+			xa_release(told, key);
+		return;
+	}
+	if (new) {
+		get_page(area_told_page(new));
+		/* cannot fail: the entry exists */
+		xa_store(told, key, new, GFP_KERNEL_ACCOUNT);
+		/* the hypervisor may have initialised it */
+		WRITE_ONCE(vcpu->arch.vpa.dirty, true);
+	} else {
+		xa_erase(told, key);
+	}
+	if (old)
+		put_page(area_told_page(old));
+}
+
+/*
+ * The VPA will be at @gpa in @page: the hypervisor must forget the page of now
+ * before it is unpinned.
+ */
+static void area_tell_before(struct khx_vm *vm, struct kvm_vcpu *vcpu,
+			     struct khx_vcpu_areas *ext, const struct page *page,
+			     unsigned long gpa)
+{
+	const struct khx_area_state *state = &ext->area[KHX_VPA];
+
+	if (!khx_nested_v2() ||
+	    (page == state->page && gpa == vcpu->arch.vpa.gpa &&
+	     state->update == KHX_AREA_KEEP))
+		return;
+	area_tell(vm, vcpu, AREA_NOWHERE);
+	ext->untold = true;
+}
+
+static void area_tell_after(struct khx_vm *vm, struct kvm_vcpu *vcpu,
+			    struct khx_vcpu_areas *ext)
+{
+	if (!ext->untold)
+		return;
+	ext->untold = false;
+	if (vcpu->arch.vpa.pinned_addr)
+		area_tell(vm, vcpu, __pa(vcpu->arch.vpa.pinned_addr));
+}
+
 /*
  * Classify a request. Userspace restores areas by ONE_REG; if the guest has
  * registered another area since, that one is new.
@@ -322,6 +410,8 @@ static bool area_update(struct kvm_vcpu *vcpu, struct khx_vcpu_areas *ext, enum 
 	seq = READ_ONCE(kvm->mmu_invalidate_seq);
 	smp_rmb();	/* read the sequence before the page tables */
 	page = gpa && len <= area_room_at(gpa) ? area_pin_page(kvm, gpa, &hva) : NULL;
+	if (a == KHX_VPA)
+		area_tell_before(vm, vcpu, ext, page, gpa);
 
 	spin_lock(&kvm->mmu_lock);
 	spin_lock(&vcpu->arch.vpa_update_lock);
@@ -341,6 +431,8 @@ static bool area_update(struct kvm_vcpu *vcpu, struct khx_vcpu_areas *ext, enum 
 	spin_unlock(&vcpu->arch.vpa_update_lock);
 	spin_unlock(&kvm->mmu_lock);
 
+	if (a == KHX_VPA && !again)
+		area_tell_after(vm, vcpu, ext);
 	area_unpin(old, old != page);
 	cond_resched();
 	spin_lock(&vcpu->arch.vpa_update_lock);
@@ -431,6 +523,7 @@ void khx_areas_vcpu_free(struct khx_vm *vm, struct kvm_vcpu *vcpu)
 
 	if (!ext)
 		return;
+	area_tell_before(vm, vcpu, ext, NULL, 0);
 	for (a = 0; a < KHX_NR_AREAS; a++) {
 		spin_lock(&vcpu->arch.vpa_update_lock);
 		old = area_install(vcpu, a, &ext->area[a], NULL, 0);

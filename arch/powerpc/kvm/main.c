@@ -102,10 +102,6 @@ static int __init khx_init(void)
 		return -EPERM;
 	}
 
-	if (khx_param.areas && khx_nested_v2()) {
-		pr_info("areas=0: the hypervisor owns them (nested API v2)\n");
-		khx_param.areas = false;
-	}
 	/* KVM_PPC_SVM_OFF unpins areas in kvm-hv's way. */
 	if (khx_param.areas && firmware_has_feature(FW_FEATURE_ULTRAVISOR)) {
 		pr_info("areas=0: this machine can run secure guests\n");
