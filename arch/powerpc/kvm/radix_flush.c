@@ -27,12 +27,20 @@
 /*
  * A KVM hypervisor serves a range of at most this many pages page by page. For
  * a longer range it drops the whole shadow table of the LPID, as for any
- * request that names the whole LPID.
+ * request that names the whole LPID. With the nested API v2 it is the number of
+ * pages above which the kernel's own flushes ask for the whole PID.
  */
 #define FLUSH_RPT_RANGE_PAGES		33
 
 /* For more pages, the kernel's own flushes invalidate the whole PID. */
 #define FLUSH_TLBIE_CEILING		33
+
+/*
+ * With the nested API v2 the hypervisor keeps no shadow tables, so that a request
+ * for the whole LPID costs no more than its own hypercall and what the guest must
+ * translate again. A hypercall is taken for four tlbie.
+ */
+#define FLUSH_V2_CEILING		8
 
 static long flush_bare_range(u64 lpid, unsigned long start, unsigned long end,
 			     unsigned int shift)
@@ -121,6 +129,14 @@ static const struct khx_flush_backend backend_rpt = {
 	.lpid = flush_rpt_lpid,
 };
 
+static const struct khx_flush_backend backend_rpt_v2 = {
+	.name = "H_RPT_INVALIDATE",
+	.range_pages = FLUSH_RPT_RANGE_PAGES,
+	.ceiling = FLUSH_V2_CEILING,
+	.range = flush_rpt_range,
+	.lpid = flush_rpt_lpid,
+};
+
 static const struct khx_flush_backend backend_tlbi = {
 	.name = "H_TLB_INVALIDATE",
 	.range_pages = 1,
@@ -179,7 +195,7 @@ void khx_flush_probe(unsigned int ceiling)
 		this_machine = backend_bare;
 	} else if (firmware_has_feature(FW_FEATURE_RPT_INVALIDATE) &&
 		   flush_hcall_served(&backend_rpt)) {
-		this_machine = backend_rpt;
+		this_machine = khx_nested_v2() ? backend_rpt_v2 : backend_rpt;
 	} else if (flush_hcall_served(&backend_tlbi)) {
 		this_machine = backend_tlbi;
 		if (flush_kvm_below())
