@@ -672,7 +672,7 @@ def all_tables(measurements):
 def main():
     argparse.ArgumentParser(description=__doc__,
                             formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
-    order = ("pseries9", "exact-pseries9", "powernv9", "exact9")
+    order = ("pseries9", "exact-pseries9", "powernv9", "exact9", "exact-papr10")
     measurements = sorted((Measurement(path) for path in (DOCS / "raw").glob("*.json")),
                           key=lambda m: ("migrations" in m.raw, m.raw["instructions"],
                                          m.locks(), "phases" in m.raw and m.is_large(),
