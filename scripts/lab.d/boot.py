@@ -272,12 +272,16 @@ def accelerator(icount):
 
 def network(own, peer, machine):
     """A network card, connected to that of one other host by two Unix sockets."""
-    bus = "pcie.0" if machine.startswith("powernv") else "pci.0"
+    bus, bridges = "pci.0", []
+    if machine.startswith("powernv"):
+        bus = "pcie.0"
+        bridges = ["-device", "pnv-phb,id=phb,chip-id=0,index=0",
+                   "-device", "pnv-phb-root-port,bus=phb"]
     # Each end needs an address of its own.
     last = 1 if own < peer else 2
-    return ["-netdev", f"dgram,id=net,local.type=unix,local.path={own},"
+    return [*bridges, "-netdev", f"dgram,id=net,local.type=unix,local.path={own},"
                        f"remote.type=unix,remote.path={peer}",
-            "-device", f"virtio-net-pci,bus={bus},netdev=net,mac=52:54:00:00:00:0{last}"]
+            "-device", f"virtio-net-pci,bus={bus},romfile=,netdev=net,mac=52:54:00:00:00:0{last}"]
 
 
 def main():

@@ -96,12 +96,48 @@ class Guest:
             self.passes, self.sweeps, self.log_entries = passes, sweeps, entries
 
 
+class Here:
+    """This host, as a place for QEMUs."""
+
+    @staticmethod
+    def start(command, environment, descriptors):
+        """Starts a QEMU; returns its process, control socket and console."""
+        ours, theirs = socket.socketpair()
+        process = subprocess.Popen(
+            [*command, "-serial", "stdio", "-chardev", f"socket,id=qmp,fd={theirs.fileno()}"],
+            env=dict(os.environ, **environment), pass_fds=[theirs.fileno(), *descriptors],
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        theirs.close()
+        return process, ours, process.stdout
+
+    @staticmethod
+    def run_tool(*command):
+        result = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                                text=True, check=False)
+        if result.returncode:
+            raise Failure(f"{' '.join(command)}: {result.stdout.strip()}")
+
+    @staticmethod
+    def read(path):
+        return Path(path).read_text()
+
+    def module_references(self):
+        """Returns the module's reference count: its VMs; 0 if it is not loaded."""
+        try:
+            return int(self.read(f"/sys/module/{MODULE}/refcnt"))
+        except FileNotFoundError:
+            return 0
+
+
+HERE_HOST = Here()
+
+
 class Qemu:
     """One QEMU process: its control socket (QMP) and the console of its guest."""
 
-    def __init__(self, options, *extra):
-        ours, theirs = socket.socketpair()
-        environment = dict(os.environ, LD_PRELOAD=str(HERE / "ioctl_filter.so"))
+    def __init__(self, options, *extra, place=HERE_HOST, module=None):
+        self.place = place
+        environment = {"LD_PRELOAD": str(HERE / "ioctl_filter.so")}
         if options.lose_page:
             environment["LOSE_PAGE"] = "1"
         if BARE_METAL or options.areas:
@@ -117,48 +153,40 @@ class Qemu:
             self.copier.settimeout(PATIENCE)
             environment["LD_PRELOAD"] += f" {HERE / 'copier.so'}"
             environment["COPIER"] = str(copier.fileno())
-        references = module_references()
-        self.process = subprocess.Popen(
+        references = place.module_references()
+        self.process, self.qmp, self.console = place.start(
             ["qemu-system-ppc64", "-M", machine, "-cpu", "host",
              "-m", str(options.memory), "-nodefaults", "-display", "none", "-no-reboot",
-             "-serial", "stdio", "-chardev", f"socket,id=qmp,fd={theirs.fileno()}",
              "-mon", "chardev=qmp,mode=control",
              "-kernel", options.guest_kernel, "-initrd", str(HERE / initrd),
              "-append", "console=hvc0 quiet panic=-1 nowatchdog -- "
                         f"{options.watched} {options.rewritten} {options.rest}"
                         f"{' areas' if options.areas else ''}"
                         f"{' go-on' if options.lossy else ''}", *extra],
-            env=environment, pass_fds=[s.fileno() for s in (theirs, copier) if s],
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-        theirs.close()
+            environment, [copier.fileno()] if copier else [])
         if copier:
             copier.close()
-        self.qmp = ours
         self.qmp.settimeout(PATIENCE)
         self.replies = b""
         self.migration_status = None
-        self.console = self.process.stdout
         os.set_blocking(self.console.fileno(), False)
         self._receive()                                 # QMP's greeting
         self.command("qmp_capabilities")
-        self._check_owner(references, options.module)
+        self._check_owner(references, module)
 
-    @staticmethod
-    def _check_owner(before, module):
+    def _check_owner(self, before, module):
         """
         Checks that the module tracks the new VM, or does not. The module has one
         reference for each VM that it tracks. Other code may hold one briefly.
         """
-        after = later = module_references()
+        after = later = self.place.module_references()
         give_up = time.monotonic() + 10
         while module and later != before + 1 and time.monotonic() < give_up:
             time.sleep(0.5)
-            later = module_references()
+            later = self.place.module_references()
         if module and later != before + 1:
-            running = len(subprocess.run(["pidof", "qemu-system-ppc64"], check=False,
-                                         capture_output=True).stdout.split())
             raise Failure(f"the module does not track the new VM (references: {before} -> {after}, "
-                          f"{later} after 10 s; {running} QEMU processes are running)")
+                          f"{later} after 10 s)")
         if not module and after:
             raise Failure(f"{MODULE} is in use: the new VM may not run on stock")
 
@@ -195,7 +223,7 @@ class Qemu:
 
     def areas(self):
         """Returns the last value read from each register with the address of an area."""
-        lines = Path(self.areas_file.name).read_text().splitlines()
+        lines = self.place.read(self.areas_file.name).splitlines()
         return dict(line.split(" ", 1) for line in lines)
 
     def copy(self, order):
@@ -227,8 +255,9 @@ class Session:
         self.qemus = contextlib.ExitStack()
         self.qemu = self._start()
 
-    def _start(self, *extra):
-        qemu = Qemu(self.options, *extra)
+    def _start(self, *extra, place=HERE_HOST):
+        module = self.options.module if place is HERE_HOST else self.options.peer_module
+        qemu = Qemu(self.options, *extra, place=place, module=module)
         self.qemus.callback(qemu.end)
         return qemu
 
@@ -321,11 +350,7 @@ class Run:
         return not failed
 
 
-def run_tool(*command):
-    result = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                            text=True, check=False)
-    if result.returncode:
-        raise Failure(f"{' '.join(command)}: {result.stdout.strip()}")
+run_tool = HERE_HOST.run_tool
 
 
 def diagnostic(text):
@@ -367,14 +392,6 @@ class Refusals:
     def unload(self):
         run_tool("rmmod", self.NAME)
         return "done"
-
-
-def module_references():
-    """Returns the module's reference count: its VMs; 0 if it is not loaded."""
-    try:
-        return int(Path(f"/sys/module/{MODULE}/refcnt").read_text())
-    except FileNotFoundError:
-        return 0
 
 
 def hpt_in_use():
@@ -426,4 +443,4 @@ def add_options(parser):
     parser.add_argument("--lossy", action="store_true",
                         help="the host is known to lose stores: count wrong pages instead "
                              "of failing")
-    parser.set_defaults(nested=False, refuse=0)
+    parser.set_defaults(nested=False, refuse=0, peer_module=None)
