@@ -24,6 +24,7 @@ kbuild := $(MAKE) -C $(KDIR) M=$(top) $(config)
 
 help:
 	@echo 'make demo             show a guest that migrates, on stock and on the module'
+	@echo '                      (HOST=exact-papr10 KERNEL=debian13-64k: in an LPAR on PowerVM)'
 	@echo 'make check            run all tests (in emulated hosts; needs no POWER machine)'
 	@echo 'make kunit            only the KUnit suites, on a test kernel'
 	@echo 'make style            only sparse, W=1, checkpatch, coccicheck, shellcheck'
@@ -52,7 +53,7 @@ clean:
 	else echo 'make clean: KDIR=$(KDIR) is no kernel; kbuild needs one to clean' >&2; exit 1; fi
 
 demo:
-	tests/system/demo
+	tests/system/demo $(HOST) $(KERNEL)
 
 check:
 	scripts/check
