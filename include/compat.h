@@ -20,10 +20,11 @@
 #define khx_kernel	(LINUX_VERSION_CODE >> 8)
 
 /* All tests pass on these. On others the module says so when it is loaded. */
-#define KHX_TESTED_KERNELS	"6.1 and 6.12"
+#define KHX_TESTED_KERNELS	"6.1, 6.12 and 7.2"
 #define khx_kernel_is_tested()					\
 	(khx_kernel == KERNEL_VERSION(6, 1, 0) >> 8 ||		\
-	 khx_kernel == KERNEL_VERSION(6, 12, 0) >> 8)
+	 khx_kernel == KERNEL_VERSION(6, 12, 0) >> 8 ||		\
+	 khx_kernel == KERNEL_VERSION(7, 2, 0) >> 8)
 
 #if !IS_ENABLED(CONFIG_KVM_BOOK3S_64_HV)
 #error "kvm-hv-ext extends kvm-hv: CONFIG_KVM_BOOK3S_64_HV is needed."

@@ -20,9 +20,9 @@
 #define UNLOADED \
 	"detached from kvm-hv"
 
-/* Before LOADED, on kernels other than 6.1 and 6.12. */
+/* Before LOADED, on kernels other than 6.1, 6.12 and 7.2. */
 #define UNTESTED \
-	"Linux %s is not among the tested kernels (6.1 and 6.12), but has all that is needed"
+	"Linux %s is not among the tested kernels (6.1, 6.12 and 7.2), but has all that is needed"
 
 /* Logged before LOADED on some machines. */
 #define AREAS_SECURE \
@@ -162,7 +162,8 @@ static void expect_untested(struct _test_data_messages *self)
 	struct utsname kernel;
 
 	uname(&kernel);
-	if (strncmp(kernel.release, "6.1.", 4) && strncmp(kernel.release, "6.12.", 5))
+	if (strncmp(kernel.release, "6.1.", 4) && strncmp(kernel.release, "6.12.", 5) &&
+	    strncmp(kernel.release, "7.2.", 4))
 		expect(self, UNTESTED, kernel.release);
 }
 
