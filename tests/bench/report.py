@@ -333,9 +333,13 @@ RATIOS = {
 }
 
 
+def loads_of(records):
+    return [load for load in LOADS if any(r["load"] == load for r in records)]
+
+
 def migration_table(m):
     records = m.raw["migrations"]
-    loads = [load for load in LOADS if any(r["load"] == load for r in records)]
+    loads = loads_of(records)
     heading = [""]
     for load in loads:
         heading += [f"{load}: stock", "ours"]
@@ -459,6 +463,7 @@ class Plots:
 
     def migrations(self, m, name, title):
         records = m.raw["migrations"]
+        loads = loads_of(records)
         wanted = ({title: ("counted", of) for title, of in COUNTED.items()
                    if title != "dirty logs read"} |
                   {title: ("timed", of) for title, of in TIMED.items()})
@@ -466,15 +471,15 @@ class Plots:
         for axis, (label, (kind, of)) in zip(axes, wanted.items()):
             for offset, tracking, subject in ((-0.2, "stock", "stock"), (0.2, "module", "ours")):
                 heights = []
-                for load in LOADS:
+                for load in loads:
                     values = [of(r["counts"] if kind == "counted" else r) for r in records
                               if r["tracking"] == tracking and r["load"] == load and
                               bool(r["counts"]) == (kind == "counted")]
                     values = [value for value in values if value is not None]
                     heights.append(statistics.median(values) if values else math.nan)
-                axis.bar([i + offset for i in range(len(LOADS))], heights, 0.4,
+                axis.bar([i + offset for i in range(len(loads))], heights, 0.4,
                          color=COLORS[subject], label=NAMES[subject])
-            axis.set_xticks(range(len(LOADS)), LOADS)
+            axis.set_xticks(range(len(loads)), loads)
             axis.set_title(label, fontsize=9)
             if kind == "counted":
                 axis.set_yscale("symlog", linthresh=1)
