@@ -189,6 +189,9 @@ TEST_F_TIMEOUT(many, memory_is_taken, TIMEOUT)
  */
 TEST_F_TIMEOUT(many, invalidated_at_random, TIMEOUT)
 {
+	/* kvm-hv shifts by a negative number for pages smaller than its own */
+	bool no_4k = page_size() > 0x1000 &&
+		     kernel_has("__ubsan_handle_shift_out_of_bounds");
 	unsigned long calls = scaled(100 * ROUNDS), refused = 0, i;
 	struct vcpu *l1 = self->l2[NR_L2 - 1].l1;
 	__u64 ric, lpid, rb, rc;
@@ -203,6 +206,8 @@ TEST_F_TIMEOUT(many, invalidated_at_random, TIMEOUT)
 		/* not with 1 GiB pages, which takes long */
 		if ((rb >> 5 & 7) == 2)
 			rb ^= 0x20;
+		if (no_4k && !(rb >> 5 & 7))
+			rb |= 0x20;
 		rc = nested_tlbie(l1, ric, lpid, rb);
 		if (rc != H_SUCCESS && rc != H_PARAMETER)
 			die("H_TLB_INVALIDATE: %lld", (long long)rc);
