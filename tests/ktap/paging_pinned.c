@@ -86,6 +86,8 @@ FIXTURE_SETUP(pinned)
 
 	if (module_refcnt() < 0)
 		SKIP(return, "stock pages all guests");
+	if (host_is_power8())
+		SKIP(return, "a POWER8 cannot pin pages");
 	write_file(PAGING, "0");
 	why = logged_vm_create(&self->l, &config, NR_PAGES, variant->backing);
 	write_file(PAGING, "1");
@@ -485,6 +487,8 @@ FIXTURE_SETUP(pinned_nested)
 
 	if (module_refcnt() < 0)
 		SKIP(return, "stock pages all guests");
+	if (host_is_power8())
+		SKIP(return, "a POWER8 cannot pin pages");
 	write_file(PAGING, "0");
 	why = logged_vm_create(&self->l, &config, NR_PAGES * NESTED_PAGE / page_size(),
 			       BACKING_SMALL);

@@ -64,6 +64,7 @@ TEST(charged_and_given_back)
 	unsigned int i;
 	void *memory;
 
+	SKIP_IF(return, vm_mmu_missing(VM_MMU_RADIX));
 	SKIP_IF(return, enter_group());
 	memory = mem_alloc(SIZE, BACKING_SMALL, NULL);
 	vm = vm_create(&config);

@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/param.h>
@@ -118,6 +119,11 @@ bool kernel_has(const char *symbol)
 bool host_is_lpar(void)
 {
 	return access("/proc/device-tree/ibm,opal", F_OK) != 0;
+}
+
+bool host_is_power8(void)
+{
+	return !(getauxval(AT_HWCAP2) & PPC_FEATURE2_ARCH_3_00);
 }
 
 static bool host_is_emulated(void)

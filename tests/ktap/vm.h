@@ -145,6 +145,7 @@ void __noreturn __printf(1, 2) die(const char *fmt, ...);
 size_t page_size(void);
 bool kernel_has(const char *symbol);
 bool host_is_lpar(void);
+bool host_is_power8(void);
 bool host_keeps_stale_translations(void);
 bool host_is_exact(void);
 long module_refcnt(void);
