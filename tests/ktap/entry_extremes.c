@@ -566,6 +566,7 @@ TEST_F_TIMEOUT(extremes, h_tlb_invalidate, TIMEOUT)
 	const __u64 epns[] = { 0, L2_GPA, 1ull << 51, 1ull << 52 | L2_GPA, 1ull << 63, -1ull };
 	const unsigned long all = 4 * 2 * 2 * 4 * ARRAY_SIZE(lpids) * ARRAY_SIZE(epns) * 8;
 	__u64 ric, prs, r, is, ap, lpid, rb, rc;
+	bool no_4k = nested_4k_reported();
 	unsigned long number, rest;
 	unsigned int epn;
 	struct nested *n;
@@ -586,6 +587,8 @@ TEST_F_TIMEOUT(extremes, h_tlb_invalidate, TIMEOUT)
 		/* only with RIC 0 and IS 0 does KVM use EPN and AP */
 		if ((is || ric) && (epn || ap))
 			continue;
+		if (!is && !ric && !ap && no_4k)
+			continue;
 		rb = (epns[epn] & ~0xfffull) | is << 10 | ap << 5;
 		rc = vcpu_hcall(l2.l1, H_TLB_INVALIDATE, ric << 18 | prs << 17 | r << 16,
 				lpid, rb);
@@ -597,6 +600,7 @@ TEST_F_TIMEOUT(extremes, h_tlb_invalidate, TIMEOUT)
 	nested_stop(n);
 }
 
+#define RPT_4K		1ull	/* as a page size of H_RPT_INVALIDATE */
 #define RPT_ONE_IN	16	/* test one in 16: all would take minutes */
 
 TEST_F_TIMEOUT(extremes, h_rpt_invalidate, TIMEOUT)
@@ -615,6 +619,7 @@ TEST_F_TIMEOUT(extremes, h_rpt_invalidate, TIMEOUT)
 	const unsigned long all = ARRAY_SIZE(lpids) * ARRAY_SIZE(targets) * ARRAY_SIZE(types) *
 				  ARRAY_SIZE(sizes) * ARRAY_SIZE(ranges);
 	__u64 lpid, target, type, *regs, rc, random = 1;
+	bool no_4k = nested_4k_reported();
 	unsigned long number, rest;
 	struct nested *n;
 	struct l2 l2;
@@ -631,6 +636,8 @@ TEST_F_TIMEOUT(extremes, h_rpt_invalidate, TIMEOUT)
 		target = targets[digit(&rest, ARRAY_SIZE(targets))];
 		type = types[digit(&rest, ARRAY_SIZE(types))];
 		regs[4] = sizes[digit(&rest, ARRAY_SIZE(sizes))];
+		if (no_4k)
+			regs[4] &= ~RPT_4K;
 		regs[5] = ranges[rest][0];
 		regs[6] = ranges[rest][1];
 		rc = vcpu_hcall(l2.l1, H_RPT_INVALIDATE, lpid, target, type);

@@ -207,6 +207,11 @@ void nested_unmap(struct nested *n, unsigned int lpid, __u64 l2_gpa)
 	nested_change(n, lpid, l2_gpa, -1ull, 0);
 }
 
+bool nested_4k_reported(void)
+{
+	return page_size() > 0x1000 && kernel_has("__ubsan_handle_shift_out_of_bounds");
+}
+
 __u64 nested_tlbie(struct vcpu *l1, unsigned int ric, unsigned int lpid, __u64 rb)
 {
 	return vcpu_hcall(l1, H_TLB_INVALIDATE, ric << TLBIE_RIC_SHIFT | TLBIE_RADIX,

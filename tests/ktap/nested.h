@@ -92,6 +92,12 @@ __u64 nested_table_gpa(const struct nested *n, const __u64 *entry, unsigned int 
 /* Return the partition table entry, in the byte order of memory. */
 __u64 *nested_guest_entry(struct nested *n, unsigned int lpid);
 
+/*
+ * Does the kernel report L1's invalidations of 4K pages? For pages smaller than its
+ * own kvm-hv shifts by a negative number, which UBSAN notices.
+ */
+bool nested_4k_reported(void);
+
 /* Issue L1's tlbie on a vCPU that runs nothing else. */
 __u64 nested_tlbie(struct vcpu *l1, unsigned int ric, unsigned int lpid, __u64 rb);
 

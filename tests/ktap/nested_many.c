@@ -189,9 +189,7 @@ TEST_F_TIMEOUT(many, memory_is_taken, TIMEOUT)
  */
 TEST_F_TIMEOUT(many, invalidated_at_random, TIMEOUT)
 {
-	/* kvm-hv shifts by a negative number for pages smaller than its own */
-	bool no_4k = page_size() > 0x1000 &&
-		     kernel_has("__ubsan_handle_shift_out_of_bounds");
+	bool no_4k = nested_4k_reported();
 	unsigned long calls = scaled(100 * ROUNDS), refused = 0, i;
 	struct vcpu *l1 = self->l2[NR_L2 - 1].l1;
 	__u64 ric, lpid, rb, rc;
