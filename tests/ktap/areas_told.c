@@ -37,8 +37,8 @@
 #define OTHER_PAGE	3
 #define DISPATCHES	5
 
-#define SAYS_REGISTER	"^[^;]*;kvm_hv_ext: pid [0-9]+ vCPU 0: the hypervisor refused to register the VPA \\("
-#define SAYS_FORGET	"^[^;]*;kvm_hv_ext: pid [0-9]+ vCPU 0: the hypervisor refused to forget the VPA \\("
+#define SAYS_REGISTER	"^[^;]*;kvm_hv_ext: pid [0-9]+ vCPU 0: cannot make the hypervisor register the VPA \\("
+#define SAYS_FORGET	"^[^;]*;kvm_hv_ext: pid [0-9]+ vCPU 0: cannot make the hypervisor forget the VPA \\("
 
 FIXTURE(told) {
 	struct logged_vm *l;

@@ -311,7 +311,7 @@ static void area_tell(struct khx_vm *vm, struct kvm_vcpu *vcpu, unsigned long at
 	}
 	err = err ?: khx_set_nested_vpa(vcpu, at);
 	if (err) {
-		pr_warn_ratelimited("pid %d vCPU %d: the hypervisor refused to %s the VPA (%d)%s\n",
+		pr_warn_ratelimited("pid %d vCPU %d: cannot make the hypervisor %s the VPA (%d)%s\n",
 				    vcpu->kvm->userspace_pid, vcpu->vcpu_id,
 				    new ? "register" : "forget", err,
 				    old ? ": its last page stays allocated" : "");
