@@ -19,7 +19,7 @@
 /* Major and minor number; compare with KERNEL_VERSION(a, b, 0) >> 8. */
 #define khx_kernel	(LINUX_VERSION_CODE >> 8)
 
-/* All tests pass on these. On others the module says so when it is loaded. */
+/* Tests pass on these (README). On others the module logs at load that none ran. */
 #define KHX_TESTED_KERNELS	"6.1, 6.12 and 7.2"
 #define khx_kernel_is_tested()					\
 	(khx_kernel == KERNEL_VERSION(6, 1, 0) >> 8 ||		\
@@ -61,9 +61,13 @@
  */
 #ifdef KHX_HAS_NESTED_V2
 #define khx_nested_v2()		kvmhv_is_nestedv2()
-#define khx_set_nested_vpa	kvmhv_nestedv2_set_vpa
 #else
 #define khx_nested_v2()		false
+#endif
+
+#ifdef KHX_HAS_SET_NESTED_VPA
+#define khx_set_nested_vpa	kvmhv_nestedv2_set_vpa
+#else
 static inline int khx_set_nested_vpa(struct kvm_vcpu *vcpu, unsigned long at)
 {
 	return -EOPNOTSUPP;
