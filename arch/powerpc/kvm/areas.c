@@ -27,6 +27,7 @@
 
 #include <linux/kvm_host.h>
 #include <linux/mm.h>
+#include <linux/sched/signal.h>
 #include <asm/dtl.h>
 #include <asm/kvm_book3s.h>
 #include <asm/lppaca.h>
@@ -452,7 +453,8 @@ static void areas_update(struct kvm_vcpu *vcpu, struct khx_vcpu_areas *ext)
 			vcpu->arch.slb_shadow.update_pending = 1;
 			return;
 		}
-		if (ext->area[a].failed)
+		/* No page can be faulted in for a task that was killed. */
+		if (ext->area[a].failed && !fatal_signal_pending(current))
 			pr_warn_ratelimited("pid %d vCPU %d: cannot pin the page of a VPA, SLB shadow or DTL at gpa %#lx\n",
 					    vcpu->kvm->userspace_pid, vcpu->vcpu_id,
 					    area_of(vcpu, a)->next_gpa);
