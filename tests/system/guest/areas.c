@@ -12,11 +12,10 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mount.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "areas.h"
+#include "mounts.h"
 
 #define LOG	"/debug/powerpc/dtl/cpu-0"
 #define COUNTS	"/proc/powerpc/lparcfg"
@@ -40,13 +39,8 @@ static int log_fd = -1;
 
 bool areas_open(void)
 {
-	mkdir("/proc", 0755);
-	mkdir("/debug", 0755);
-	if (mount("proc", "/proc", "proc", 0, NULL) ||
-	    mount("debugfs", "/debug", "debugfs", 0, NULL)) {
-		perror("mount");
+	if (!mounts_have("proc", "/proc") || !mounts_have("debugfs", "/debug"))
 		return false;
-	}
 	log_fd = open(LOG, O_RDONLY);
 	if (log_fd < 0) {
 		perror(LOG);

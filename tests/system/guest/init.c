@@ -5,9 +5,12 @@
  *
  * It is the guest's init, so the kernel passes it the arguments after "--" on
  * the command line: MiB of memory to verify, MiB of it to rewrite in each pass,
- * milliseconds to pause after a pass; and optionally "areas" to check the areas
- * that its kernel shares with the host, too, or "go-on" to correct wrong pages
- * and continue.
+ * milliseconds to pause after a pass; and any of these words:
+ *	areas	check the areas that its kernel shares with the host, too
+ *	go-on	correct wrong pages and continue
+ *	huge	use memory in the kernel's huge pages
+ *	resize	change the size of its HPT again and again
+ *	screen	draw on its screen in each pass
  *
  * The expected content of a page depends only on its number and the number of
  * the pass, so there is no table of expected content that could become stale
@@ -23,7 +26,9 @@
 #include <unistd.h>
 
 #include "areas.h"
+#include "hpt.h"
 #include "pattern.h"
+#include "screen.h"
 
 #define MIB		(1024UL * 1024UL)
 /* A pass verifies one in SWEEP of the pages that it does not rewrite. */
@@ -82,27 +87,80 @@ static void verify(uint64_t page, uint64_t pass)
 	}
 }
 
+static bool check_areas(uint64_t pass)
+{
+	(void)pass;
+	return areas_check();
+}
+
+/* What the words on the command line ask for */
+static struct {
+	const char *name;
+	bool (*open)(void);
+	bool (*each_pass)(uint64_t pass);
+	bool chosen;
+} words[] = {
+	{ .name = "areas", .open = areas_open, .each_pass = check_areas },
+	{ .name = "resize", .open = hpt_open, .each_pass = hpt_resize },
+	{ .name = "screen", .open = screen_open, .each_pass = screen_draw },
+	{ .name = "go-on" },
+	{ .name = "huge" },
+};
+
+#define ARRAY_SIZE(array)	(sizeof(array) / sizeof((array)[0]))
+
+static bool chosen(const char *name)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(words); i++) {
+		if (!strcmp(words[i].name, name))
+			return words[i].chosen;
+	}
+	return false;
+}
+
+static bool choose(const char *name)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(words); i++) {
+		if (strcmp(words[i].name, name))
+			continue;
+		words[i].chosen = true;
+		return !words[i].open || words[i].open();
+	}
+	printf("init: unknown word: %s\n", name);
+	return false;
+}
+
+static bool handle_chosen(uint64_t pass)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(words); i++) {
+		if (words[i].chosen && words[i].each_pass && !words[i].each_pass(pass))
+			return false;
+	}
+	return true;
+}
+
 int main(int argc, char **argv)
 {
 	size_t page_size = sysconf(_SC_PAGESIZE);
-	bool areas = argc == 5 && !strcmp(argv[4], "areas");
 	useconds_t rest;
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
-	go_on = argc == 5 && !strcmp(argv[4], "go-on");
-	if (argc != 4 && !areas && !go_on) {
-		printf("usage: init MIB-WATCHED MIB-REWRITTEN-PER-PASS REST-MS [areas | go-on]\n");
+	if (argc < 4) {
+		printf("usage: init MIB-WATCHED MIB-REWRITTEN-PER-PASS REST-MS [WORD...]\n");
 		return EXIT_FAILURE;
 	}
-	if (areas && !areas_open())
-		return EXIT_FAILURE;
+	for (int i = 4; i < argc; i++) {
+		if (!choose(argv[i]))
+			return EXIT_FAILURE;
+	}
+	go_on = chosen("go-on");
 	nr_pages = strtoul(argv[1], NULL, 0) * MIB / page_size;
 	nr_hot = strtoul(argv[2], NULL, 0) * MIB / page_size;
 	rest = strtoul(argv[3], NULL, 0) * 1000;
 	words_per_page = page_size / sizeof(*memory);
 
 	memory = mmap(NULL, nr_pages * page_size, PROT_READ | PROT_WRITE,
-		      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		      MAP_PRIVATE | MAP_ANONYMOUS | (chosen("huge") ? MAP_HUGETLB : 0), -1, 0);
 	if (memory == MAP_FAILED) {
 		perror("mmap");
 		return EXIT_FAILURE;
@@ -120,7 +178,7 @@ int main(int argc, char **argv)
 				verify(page, pass);
 			}
 		}
-		if (areas && !areas_check())
+		if (!handle_chosen(pass))
 			return EXIT_FAILURE;
 		printf("pass %lu sweep %lu log %lu\n", pass, pass / SWEEP, areas_entries);
 		usleep(rest);
