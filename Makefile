@@ -19,13 +19,15 @@ config := CONFIG_KVM_HV_EXT=m \
 	  $(if $(DEBUG),CONFIG_KVM_HV_EXT_DEBUG=y)
 kbuild := $(MAKE) -C $(KDIR) M=$(top) $(config)
 
-.PHONY: help modules modules_install clean kdir-check demo check kunit style bench \
-	matrix
+.PHONY: help modules modules_install clean kdir-check demo check check-all kunit style \
+	bench matrix
 
 help:
 	@echo 'make demo             show a guest that migrates, on stock and on the module'
 	@echo '                      (HOST=exact-papr10 KERNEL=debian13-64k: in an LPAR on PowerVM)'
 	@echo 'make check            run all tests (in emulated hosts; needs no POWER machine)'
+	@echo 'make check-all        check, and what users do with QEMU on more hosts, update docs/cases'
+	@echo '                      (three hours more; see tests/system/all)'
 	@echo 'make kunit            only the KUnit suites, on a test kernel'
 	@echo 'make style            only sparse, W=1, checkpatch, coccicheck, shellcheck'
 	@echo 'make matrix           run suites on each kernel and host, update docs/matrix.json'
@@ -57,6 +59,9 @@ demo:
 
 check:
 	scripts/check
+
+check-all: check
+	tests/system/all
 
 kunit:
 	scripts/lab kunit 6.12-64k

@@ -153,16 +153,16 @@ class Qemu:
             self.copier.settimeout(PATIENCE)
             environment["LD_PRELOAD"] += f" {HERE / 'copier.so'}"
             environment["COPIER"] = str(copier.fileno())
+        words = [*options.words, *["areas"] * options.areas, *["go-on"] * options.lossy]
         references = place.module_references()
         self.process, self.qmp, self.console = place.start(
             ["qemu-system-ppc64", "-M", machine, "-cpu", "host",
              "-m", str(options.memory), "-nodefaults", "-display", "none", "-no-reboot",
              "-mon", "chardev=qmp,mode=control",
              "-kernel", options.guest_kernel, "-initrd", str(HERE / initrd),
-             "-append", "console=hvc0 quiet panic=-1 nowatchdog -- "
-                        f"{options.watched} {options.rewritten} {options.rest}"
-                        f"{' areas' if options.areas else ''}"
-                        f"{' go-on' if options.lossy else ''}", *extra],
+             "-append", f"console=hvc0 quiet panic=-1 nowatchdog {options.kernel_parameters} -- "
+                        f"{options.watched} {options.rewritten} {options.rest} "
+                        f"{' '.join(words)}", *extra],
             environment, [copier.fileno()] if copier else [])
         if copier:
             copier.close()
@@ -443,4 +443,5 @@ def add_options(parser):
     parser.add_argument("--lossy", action="store_true",
                         help="the host is known to lose stores: count wrong pages instead "
                              "of failing")
-    parser.set_defaults(nested=False, refuse=0, peer_module=None)
+    parser.set_defaults(nested=False, refuse=0, peer_module=None, words=(),
+                        kernel_parameters="")

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
 """
-Prints what tests/system/migrate has measured: a table that compares stock with
-kvm-hv-ext, from the "# migration {json}" lines of its output.
+Prints what tests/system/migrate and cases have measured: tables that compare stock
+with kvm-hv-ext, from the "# migration {json}" and "# case {json}" lines of their output.
 """
 import argparse
 import itertools
@@ -12,7 +12,7 @@ import statistics
 import sys
 import time
 
-RECORD = re.compile(r"# migration (\{.*\})$")
+RECORD = re.compile(r"# (?:migration|case) (\{.*\})$")
 POINT = re.compile(r"(ok|not ok) \d+ [^:]*: (.*)$")
 COLUMNS = {"stock": "stock kvm-hv", "module": "kvm-hv-ext"}
 
@@ -65,6 +65,18 @@ def cells(records):
         yield [title, *(cell(own) for own in present.values())]
 
 
+def case_cells(records):
+    """Yields the rows of one host's cases, heading first: each figure of each case."""
+    yield ["case", *COLUMNS.values()]
+    figures = {}
+    for record in records:
+        for name, value in (record["figures"] or {"": "passed"}).items():
+            row = figures.setdefault((record["case"], name), {})
+            row[record["tracking"]] = value
+    for (case, name), row in figures.items():
+        yield [f"{case} {name}".strip(), *(str(row.get(tracking, "-")) for tracking in COLUMNS)]
+
+
 def plain(rows):
     widths = [max(map(len, column)) for column in zip(*rows)]
     for first, *rest in rows:
@@ -85,10 +97,15 @@ def tables(records, style):
     def place(record):
         return record["host"], record["kernel"]
     for (host, kernel), own in itertools.groupby(sorted(records, key=place), place):
-        yield f"A guest migrated on {host}, kernel {kernel}:"
-        yield ""
-        yield from style(list(cells(list(own))))
-        yield ""
+        own = list(own)
+        for title, some, make in (
+                ("A guest migrated", [r for r in own if "case" not in r], cells),
+                ("Cases", [r for r in own if "case" in r], case_cells)):
+            if some:
+                yield f"{title} on {host}, kernel {kernel}:"
+                yield ""
+                yield from style(list(make(some)))
+                yield ""
 
 
 def narrate(lines):
