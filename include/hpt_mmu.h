@@ -91,8 +91,8 @@ struct khx_hpte {
  */
 struct khx_hpte khx_hpte_read(const struct kvm_hpt_info *hpt, unsigned long index);
 
-void khx_hpt_unmap(struct khx_vm *vm, const struct kvm_memory_slot *slot,
-		   gfn_t start, gfn_t end, unsigned int how);
+unsigned long khx_hpt_unmap(struct khx_vm *vm, const struct kvm_memory_slot *slot,
+			    gfn_t start, gfn_t end, unsigned int how);
 bool khx_hpt_age(struct khx_vm *vm, const struct kvm_memory_slot *slot,
 		 gfn_t start, gfn_t end);
 bool khx_hpt_test_age(struct khx_vm *vm, const struct kvm_memory_slot *slot,

@@ -25,7 +25,8 @@ struct khx_vm;
 /**
  * struct khx_mmu - the operations
  * @unmap:	zap the translations of a range and flush; accumulate C bits of
- *		logged memslots; with kvm->mmu_lock held
+ *		logged memslots; return the number of pages that were mapped; with
+ *		kvm->mmu_lock held
  * @age:	test and clear the R bits of a range, and flush; return true if one
  *		was set; with kvm->mmu_lock held
  * @test_age:	the same without clearing; with kvm->mmu_lock held
@@ -48,8 +49,8 @@ struct khx_vm;
  * Ranges are pages of one memslot; @end is exclusive.
  */
 struct khx_mmu {
-	void (*unmap)(struct khx_vm *vm, const struct kvm_memory_slot *slot,
-		      gfn_t start, gfn_t end, unsigned int how);
+	unsigned long (*unmap)(struct khx_vm *vm, const struct kvm_memory_slot *slot,
+			       gfn_t start, gfn_t end, unsigned int how);
 	bool (*age)(struct khx_vm *vm, const struct kvm_memory_slot *slot,
 		    gfn_t start, gfn_t end);
 	bool (*test_age)(struct khx_vm *vm, const struct kvm_memory_slot *slot,

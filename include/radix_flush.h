@@ -57,12 +57,14 @@ struct khx_flush_backend {
  * @debug:	records what was issued (debug builds)
  * @pid:	the VM's userspace process, for messages
  * @refusals:	how often the hypervisor refused to invalidate a whole LPID
+ * @lpid_requests: invalidations of a whole LPID that no gatherer issued
  */
 struct khx_flusher {
 	const struct khx_flush_backend *backend;
 	struct khx_flush_debug *debug;
 	pid_t pid;
 	atomic_t refusals;
+	atomic_long_t lpid_requests;
 };
 
 /**
@@ -72,6 +74,9 @@ struct khx_flusher {
  * @total:	base pages that the LPID can have mapped
  * @pages:	base pages added since khx_flush_begin()
  * @requests:	requests that they need
+ * @earlier:	base pages added before khx_flush_begin(), ever
+ * @issued:	requests issued, ever; khx_flush_issued()
+ * @begun:	@issued at khx_flush_begin()
  * @nr:		entries of @range in use
  * @whole:	khx_flush_finish() must invalidate the whole LPID
  * @refused:	the hypervisor refused a request, and also to invalidate the
@@ -84,6 +89,9 @@ struct khx_flush {
 	unsigned long total;
 	unsigned long pages;
 	unsigned long requests;
+	unsigned long earlier;
+	unsigned long issued;
+	unsigned long begun;
 	unsigned int nr;
 	bool whole;
 	bool refused;
@@ -152,6 +160,28 @@ void khx_flush_add(struct khx_flush *f, unsigned long gpa,
 static inline bool khx_flush_full(const struct khx_flush *f)
 {
 	return f->nr == KHX_FLUSH_RANGES && !f->whole;
+}
+
+/**
+ * khx_flush_issued() - count the requests since khx_flush_begin()
+ * @f:		the gatherer
+ *
+ * On bare metal, one request may be more than one tlbie.
+ */
+static inline unsigned long khx_flush_issued(const struct khx_flush *f)
+{
+	return f->issued - f->begun;
+}
+
+/**
+ * khx_flush_gathered() - count the base pages that were ever added
+ * @f:		the gatherer
+ *
+ * Context: as khx_flush_add(); any, for an estimate.
+ */
+static inline unsigned long khx_flush_gathered(const struct khx_flush *f)
+{
+	return f->earlier + f->pages;
 }
 
 /**

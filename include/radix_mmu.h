@@ -122,10 +122,11 @@ void khx_radix_save_dirty(struct khx_vm *vm,
  * KHX_UNMAP_KEEP_PINNED leaves whose pages are all pinned stay.
  *
  * Context: kvm->mmu_lock held; dropped now and then with KHX_UNMAP_MAY_SLEEP.
+ * Return: pages that were mapped.
  */
-void khx_radix_unmap(struct khx_vm *vm,
-		     const struct kvm_memory_slot *slot, gfn_t start,
-		     gfn_t end, unsigned int how);
+unsigned long khx_radix_unmap(struct khx_vm *vm,
+			      const struct kvm_memory_slot *slot, gfn_t start,
+			      gfn_t end, unsigned int how);
 
 /**
  * khx_radix_zap() - zap one leaf

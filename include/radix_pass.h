@@ -56,6 +56,7 @@ struct khx_pass_dirty {
  * @most_visits: maximum number of shadow PTEs to look for; 0: no limit
  * @visits:	shadow PTEs looked for
  * @nested_used: gatherers of @vm->nested.flush in use
+ * @nested_requests: invalidations of shadow LPIDs that were issued
  * @own_cleared: the pass has cleared bits in the guest's own table
  * @refused:	the hypervisor refused to invalidate a shadow LPID
  */
@@ -67,6 +68,7 @@ struct khx_pass {
 
 	unsigned int visits;
 	unsigned int nested_used;
+	unsigned int nested_requests;
 	bool own_cleared;
 	bool refused;
 };

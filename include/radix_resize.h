@@ -41,6 +41,7 @@ struct khx_spare {
  * @clean:	bitmap of pages of @slot that lose C, little endian; NULL: all
  *		pages of the range
  * @nr:		entries of @leaf in use
+ * @cleaned:	pages that have lost C
  * @leaf:	each leaf as it was, with C of its shadow PTEs merged in, and
  *		the page-table page that replaces it
  */
@@ -51,6 +52,7 @@ struct khx_split {
 	unsigned long end;
 	const unsigned long *clean;
 	unsigned int nr;
+	unsigned long cleaned;
 	struct {
 		struct khx_leaf was;
 		void *table;

@@ -20,6 +20,7 @@
 #include "pin.h"
 #include "radix_flush.h"
 #include "radix_mmu.h"
+#include "stats.h"
 
 /**
  * struct khx_vm - a tracked VM
@@ -27,6 +28,7 @@
  * @rcu:	frees the structure after the last look-up
  * @kvm:	the VM
  * @vcpus:	its vCPUs (struct khx_vcpu) by address
+ * @stats:	counters
  * @flusher:	issues all invalidations of radix tables
  * @debug:	cleared R/C bits that no flush has covered yet (debug builds)
  * @radix:	its own table, while it is a radix guest
@@ -40,6 +42,7 @@ struct khx_vm {
 	struct rcu_head rcu;
 	struct kvm *kvm;
 	struct xarray vcpus;
+	struct khx_stats stats;
 	struct khx_flusher flusher;
 	struct khx_flush_debug debug;
 	struct khx_vm_radix radix;
@@ -52,11 +55,15 @@ struct khx_vm {
 /**
  * struct khx_vcpu - a vCPU of a tracked VM
  * @areas:	its areas, if the module has them
- * @run_error:	what KVM_RUN is to return; the vCPU's own thread
+ * @run_error:	what KVM_RUN is to return; the vCPU's own thread, as all below
+ * @fault_hpt:	number of page faults of an HPT guest
+ * @fault_failed: number of page faults for which KVM_RUN has failed
  */
 struct khx_vcpu {
 	struct khx_vcpu_areas areas;
 	int run_error;
+	unsigned long fault_hpt;
+	unsigned long fault_failed;
 };
 
 /**

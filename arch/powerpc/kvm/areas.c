@@ -38,6 +38,7 @@
 #include "hooks.h"
 #include "kunit.h"
 #include "params.h"
+#include "trace.h"
 #include "vm.h"
 
 static struct kvmppc_vpa *area_of(struct kvm_vcpu *vcpu, enum khx_area a)
@@ -256,8 +257,10 @@ static struct page *area_install(struct kvm_vcpu *vcpu, enum khx_area a,
 	if (same)
 		return page;	/* the caller drops the second pin */
 
-	if (area_test_clear_written(vcpu, a, state))
+	if (area_test_clear_written(vcpu, a, state)) {
 		area_mark_dirty(vcpu->kvm, area->gpa);
+		trace_khx_area_handover(vcpu, a, area->gpa);
+	}
 
 	state->page = page;
 	area->gpa = gpa;
@@ -427,6 +430,9 @@ static bool area_update(struct kvm_vcpu *vcpu, struct khx_vcpu_areas *ext, enum 
 		old = page;
 	} else {
 		state->failed = gpa && !page;
+		vm->stats.mmu.area_updates++;
+		vm->stats.mmu.area_failed += state->failed;
+		trace_khx_area_update(vcpu, a, gpa, len, state->update, page);
 		old = area_install(vcpu, a, state, page, gpa);
 	}
 	spin_unlock(&vcpu->arch.vpa_update_lock);

@@ -30,6 +30,8 @@
 #include "params.h"
 #include "pin.h"
 #include "radix_resize.h"
+#include "stats.h"
+#include "trace.h"
 #include "vm.h"
 
 static struct kvmppc_ops *ops;
@@ -123,6 +125,17 @@ static void op_destroy_vm(struct kvm *kvm)
 		kfree_rcu(vm, rcu);
 		module_put(THIS_MODULE);
 	}
+}
+
+/* KVM has created its directory of the VM in debugfs. */
+static int op_create_vm_debugfs(struct kvm *kvm)
+{
+	struct vm_ref ref __cleanup(vm_ref_put) = vm_ref_get(kvm);
+	int err = khx_stock_ops.create_vm_debugfs(kvm);
+
+	if (ref.vm)
+		khx_stats_show(ref.vm);
+	return err;
 }
 
 static int op_vcpu_create(struct kvm_vcpu *vcpu)
@@ -223,6 +236,21 @@ static void op_flush_memslot(struct kvm *kvm, struct kvm_memory_slot *slot)
 				     slot->base_gfn + slot->npages);
 }
 
+/* Count it if the memslot's log was switched on or off. */
+static void attach_count_switch(struct khx_vm *vm, const struct kvm_memory_slot *old,
+				const struct kvm_memory_slot *new, u64 begin)
+{
+	bool was = old && old->flags & KVM_MEM_LOG_DIRTY_PAGES;
+	bool on = new && new->flags & KVM_MEM_LOG_DIRTY_PAGES;
+
+	if (was == on)
+		return;
+	vm->stats.log.switched_on += on;
+	vm->stats.log.switched_off += was;
+	if (trace_khx_log_switch_enabled())
+		trace_khx_log_switch(vm->kvm, on ? new : old, on, khx_ns_since(begin));
+}
+
 /*
  * A memslot has changed: areas may have memory now that had none. kvm-hv itself
  * calls kvmppc_radix_flush_memslot() for a memslot whose logging was switched.
@@ -233,8 +261,11 @@ static void op_commit_memory_region(struct kvm *kvm,
 				    enum kvm_mr_change change)
 {
 	struct vm_ref ref __cleanup(vm_ref_put) = vm_ref_get(kvm);
+	u64 begin = mftb();
 
 	khx_stock_ops.commit_memory_region(kvm, old, new, change);
+	if (ref.vm)
+		attach_count_switch(ref.vm, old, new, begin);
 	if (ref.vm && khx_param.areas &&
 	    (change == KVM_MR_CREATE || change == KVM_MR_MOVE))
 		khx_areas_invalidate(ref.vm, new->base_gfn,
@@ -333,6 +364,7 @@ static const struct {
 		.ops.destroy_vm = op_destroy_vm,
 		.ops.vcpu_create = op_vcpu_create,
 		.ops.vcpu_free = op_vcpu_free,
+		.ops.create_vm_debugfs = op_create_vm_debugfs,
 	},
 	{
 		.facet = &khx_param.areas,

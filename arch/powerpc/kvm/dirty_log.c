@@ -26,10 +26,9 @@
 #include "hooks.h"
 #include "kunit.h"
 #include "mmu.h"
-#include "vm.h"
-
-#define CREATE_TRACE_POINTS
+#include "stats.h"
 #include "trace.h"
+#include "vm.h"
 
 /* Word by word: the caller may hold mmu_lock, and 2 MiB are 512 pages of 4K. */
 void khx_dirty_log_accumulate(const struct kvm_memory_slot *slot, gfn_t gfn, gfn_t end)
@@ -99,8 +98,10 @@ static int log_collect(struct khx_vm *vm, struct kvm_memory_slot *slot,
 	unsigned long words = bytes / sizeof(long);
 	unsigned long *map = kvm_second_dirty_bitmap(slot);
 	unsigned long *harvested = NULL;
+	u64 begin = mftb(), ns;
 	int err = 0;
 
+	trace_khx_dirty_log_get_begin(vm->kvm, slot, 0, slot->npages);
 	memset(map, 0, bytes);
 
 	if (manual) {
@@ -132,7 +133,9 @@ static int log_collect(struct khx_vm *vm, struct kvm_memory_slot *slot,
 	}
 	kvfree(harvested);
 
-	trace_khx_dirty_log_get(vm, slot, map, err);
+	ns = khx_ns_since(begin);
+	khx_stats_collected(vm, slot, false, ns);
+	trace_khx_dirty_log_get(vm, slot, map, ns, err);
 	return err;
 }
 
@@ -220,11 +223,13 @@ static int log_clear(struct khx_vm *vm, struct kvm_memory_slot *slot,
 	unsigned long *named = kvm_second_dirty_bitmap(slot);
 	unsigned long first = log->first_page / BITS_PER_LONG;
 	unsigned long words = DIV_ROUND_UP(log->num_pages, BITS_PER_LONG);
+	u64 begin = mftb(), ns;
 
 	if (!log_range_valid(slot, log))
 		return -EINVAL;
 	if (copy_from_user(named + first, log->dirty_bitmap, words * sizeof(long)))
 		return -EFAULT;
+	trace_khx_dirty_log_clear_begin(vm->kvm, slot, log->first_page, log->num_pages);
 	if (log->num_pages % BITS_PER_LONG)
 		named[first + words - 1] &= BITMAP_LAST_WORD_MASK(log->num_pages);
 
@@ -234,7 +239,9 @@ static int log_clear(struct khx_vm *vm, struct kvm_memory_slot *slot,
 	if (!khx_mmu_of(vm->kvm)->clean(vm, slot, named, log->first_page,
 					log->first_page + log->num_pages))
 		log_restore_bits(slot->dirty_bitmap + first, named + first, words);
-	trace_khx_dirty_log_clear(vm, slot, log, named);
+	ns = khx_ns_since(begin);
+	khx_stats_collected(vm, slot, true, ns);
+	trace_khx_dirty_log_clear(vm, slot, log, named, ns);
 	return 0;
 }
 

@@ -20,6 +20,8 @@
 #include "mmu.h"
 #include "params.h"
 #include "pin.h"
+#include "stats.h"
+#include "trace.h"
 #include "vm.h"
 
 bool khx_hpt_fault_congruent(const struct kvm_memory_slot *slot, unsigned long gpa,
@@ -160,6 +162,24 @@ static void hpt_fault_unpin(struct khx_vm *vm, const struct faulting *f)
 	spin_unlock(&vm->kvm->mmu_lock);
 }
 
+/* Count a fault whose result is @ret, and return that. */
+static int hpt_fault_count(struct khx_vm *vm, struct kvm_vcpu *vcpu, const struct faulting *f,
+			   bool writing, int ret)
+{
+	const struct kvm_memory_slot *slot = khx_memslot(vm->kvm, f->gfn);
+	struct khx_vcpu *ext = khx_vcpu_find(vm, vcpu);
+
+	if (ret < 0) {
+		khx_stats_failed(vm, vcpu, f->gfn << PAGE_SHIFT,
+				 slot ? __gfn_to_hva_memslot(slot, f->gfn) : 0, writing, ret);
+		return ret;
+	}
+	if (ext)
+		ext->fault_hpt++;
+	trace_khx_fault(vcpu, KHX_FAULT_HPT, f->gfn << PAGE_SHIFT, ilog2(f->size), writing);
+	return ret;
+}
+
 /**
  * khx_hook_book3s_hv_page_fault() - kvmppc_book3s_hv_page_fault() of HPT guests
  * @vcpu:	the vCPU that faulted, of a tracked VM
@@ -179,6 +199,7 @@ int khx_hook_book3s_hv_page_fault(struct kvm_vcpu *vcpu, unsigned long ea,
 {
 	struct khx_vm *vm = khx_vm_find(vcpu->kvm);
 	struct kvm *kvm = vcpu->kvm;
+	bool writing = dsisr & DSISR_ISSTORE;
 	struct faulting f = { };
 	int ret = 0;
 
@@ -193,15 +214,15 @@ int khx_hook_book3s_hv_page_fault(struct kvm_vcpu *vcpu, unsigned long ea,
 		return khx_stock_book3s_hv_page_fault(vcpu, ea, dsisr);
 
 	if (!hpt_fault_is_congruent(kvm, &f))
-		return -EFAULT;
+		return hpt_fault_count(vm, vcpu, &f, writing, -EFAULT);
 	if (vm->pins.on)
-		ret = hpt_fault_pin(vm, &f, dsisr & DSISR_ISSTORE);
+		ret = hpt_fault_pin(vm, &f, writing);
 	if (ret)
-		return ret;
+		return hpt_fault_count(vm, vcpu, &f, writing, ret);
 	ret = khx_stock_book3s_hv_page_fault(vcpu, ea, dsisr);
 	if (ret >= 0 && !hpt_fault_is_congruent(kvm, &f)) {
 		hpt_fault_unpin(vm, &f);
 		ret = -EFAULT;
 	}
-	return ret;
+	return hpt_fault_count(vm, vcpu, &f, writing, ret);
 }

@@ -40,6 +40,7 @@
 #include "kunit.h"
 #include "mmu.h"
 #include "pin.h"
+#include "stats.h"
 #include "vm.h"
 
 #define HPT_RMAP_CHANGED	(HPTE_R_C << KVMPPC_RMAP_RC_SHIFT)
@@ -85,6 +86,8 @@ struct hpt_action {
  * @spare_pinned:	skip HPTEs that map pinned pages
  * @seen:	bits of @action->rmap_clear that were set in rmap words; and
  *		KVMPPC_RMAP_REFERENCED if R was set in an HPTE
+ * @pages:	pages of the HPTEs that were settled, and had what the pass wants
+ * @requests:	invalidations issued
  */
 struct hpt_pass {
 	struct khx_vm *vm;
@@ -94,6 +97,8 @@ struct hpt_pass {
 	const unsigned long *cleaned;
 	bool spare_pinned;
 	unsigned long seen;
+	unsigned long pages;
+	unsigned long requests;
 };
 
 int khx_hpt_init(struct khx_vm_hpt *hpt)
@@ -178,6 +183,12 @@ struct khx_hpte khx_hpte_read(const struct kvm_hpt_info *hpt, unsigned long inde
 	return hpte;
 }
 
+static void hpt_count_requests(struct hpt_pass *p, unsigned long nr)
+{
+	p->requests += nr;
+	p->vm->stats.mmu.hpt_requests += nr;
+}
+
 /* Invalidate translations of the locked HPTEs only, or all of the LPID. */
 static void hpt_pass_invalidate(struct hpt_pass *p, bool all)
 {
@@ -201,6 +212,7 @@ static void hpt_pass_invalidate(struct hpt_pass *p, bool all)
 					     index << PAGE_SHIFT,
 					     (index + 1) << PAGE_SHIFT);
 	}
+	hpt_count_requests(p, all ? 1 : hptes->nr);
 	if (all) {
 		backend->lpid(kvm);
 		khx_flush_debug_paid(&p->vm->debug, kvm->arch.lpid, 0, -1UL);
@@ -422,6 +434,7 @@ static void hpt_settle_absent(struct hpt_pass *p, __be64 *hptep, struct revmap_e
 	unlock_rmap(rmapp);
 
 	hpt_keep_rc(p->vm->kvm, rev, rc);
+	p->pages += hpt_end_gfn(hptep, rev) - gfn;
 	unlock_hpte(hptep, hpt_hpte_dword(hptep, 0));
 }
 
@@ -431,8 +444,8 @@ static const struct hpt_action hpt_make_absent = {
 	.unlink = true,
 };
 
-void khx_hpt_unmap(struct khx_vm *vm, const struct kvm_memory_slot *slot,
-		   gfn_t start, gfn_t end, unsigned int how)
+unsigned long khx_hpt_unmap(struct khx_vm *vm, const struct kvm_memory_slot *slot,
+			    gfn_t start, gfn_t end, unsigned int how)
 {
 	struct hpt_pass p = {
 		.vm = vm,
@@ -451,6 +464,7 @@ void khx_hpt_unmap(struct khx_vm *vm, const struct kvm_memory_slot *slot,
 		if (how & KHX_UNMAP_MAY_SLEEP && start < end)
 			khx_mmu_lock_yield(kvm);
 	}
+	return p.pages;
 }
 EXPORT_SYMBOL_IF_KUNIT(khx_hpt_unmap);
 
@@ -485,6 +499,7 @@ static void hpt_settle_aged(struct hpt_pass *p, __be64 *hptep, struct revmap_ent
 {
 	hpt_keep_rc(p->vm->kvm, rev, HPTE_R_R);
 	p->seen |= KVMPPC_RMAP_REFERENCED;
+	p->pages += max(hpt_hpte_size(hptep, rev) >> PAGE_SHIFT, 1UL);
 	unlock_hpte(hptep, hpt_hpte_dword(hptep, 0));
 }
 
@@ -501,6 +516,7 @@ bool khx_hpt_age(struct khx_vm *vm, const struct kvm_memory_slot *slot,
 	struct hpt_pass p = { .vm = vm, .slot = slot, .action = &hpt_clear_referenced };
 
 	hpt_gather_range(&p, start, end);
+	vm->stats.mmu.aged += p.pages;
 	return p.seen;
 }
 EXPORT_SYMBOL_IF_KUNIT(khx_hpt_age);
@@ -577,13 +593,13 @@ static bool hpt_test_clear_dirty(struct hpt_pass *p, __be64 *hptep, struct revma
 	return true;
 }
 
-static void hpt_report(const struct hpt_pass *p, const __be64 *hptep,
-		       const struct revmap_entry *rev)
+static void hpt_report(struct hpt_pass *p, const __be64 *hptep, const struct revmap_entry *rev)
 {
 	gfn_t end = min(hpt_end_gfn(hptep, rev), p->slot->base_gfn + p->slot->npages);
 	gfn_t gfn = hpt_first_gfn(hptep, rev);
 
 	bitmap_set(p->map, gfn - p->slot->base_gfn, end - gfn);
+	p->pages += end - gfn;
 }
 
 static void hpt_settle_harvested(struct hpt_pass *p, __be64 *hptep, struct revmap_entry *rev)
@@ -650,10 +666,13 @@ static void hpt_settle_cleaned(struct hpt_pass *p, __be64 *hptep, struct revmap_
 	const struct kvm_memory_slot *slot = p->slot;
 	gfn_t gfn = hpt_first_gfn(hptep, rev), end = hpt_end_gfn(hptep, rev);
 
-	if (hpt_test_clear_dirty(p, hptep, rev) && slot->dirty_bitmap)
-		for (end = min(end, slot->base_gfn + slot->npages); gfn < end; gfn++)
+	end = min(end, slot->base_gfn + slot->npages);
+	if (hpt_test_clear_dirty(p, hptep, rev)) {
+		p->pages += end - gfn;
+		for (; slot->dirty_bitmap && gfn < end; gfn++)
 			if (p->cleaned && !test_bit_le(gfn - slot->base_gfn, p->cleaned))
 				set_bit_le(gfn - slot->base_gfn, slot->dirty_bitmap);
+	}
 	hpt_make_valid(hptep);
 }
 
@@ -674,8 +693,10 @@ static gfn_t hpt_collect_chunk(struct hpt_pass *p, gfn_t gfn, gfn_t end)
 {
 	struct kvm *kvm = p->vm->kvm;
 	unsigned int most = hpt_most_locked(p);
+	u64 locked;
 
 	spin_lock(&kvm->mmu_lock);
+	locked = mftb();
 	for (end = min(gfn + HPT_CHUNK, end); gfn < end && p->vm->hpt.locked->nr < most; gfn++) {
 		/* HPTEs linked from now on are for the next collection */
 		if (!(READ_ONCE(*hpt_rmap(p, gfn)) & (KVMPPC_RMAP_PRESENT | HPT_RMAP_CHANGED)))
@@ -687,6 +708,7 @@ static gfn_t hpt_collect_chunk(struct hpt_pass *p, gfn_t gfn, gfn_t end)
 	}
 	hpt_pass_finish(p);
 	spin_unlock(&kvm->mmu_lock);
+	khx_hist_add(&p->vm->stats.log.hold_ns, khx_ns_since(locked));
 	return gfn;
 }
 
@@ -694,10 +716,20 @@ static gfn_t hpt_collect_chunk(struct hpt_pass *p, gfn_t gfn, gfn_t end)
  * Hardware may cache a C bit until its translation is invalidated (Power ISA
  * v3.0B book III, 5.7.12).
  */
-static void hpt_write_back_c(struct khx_vm *vm)
+static void hpt_write_back_c(struct hpt_pass *p)
 {
-	if (vm->hpt.backend->lpid)
-		vm->hpt.backend->lpid(vm->kvm);
+	if (!p->vm->hpt.backend->lpid)
+		return;
+	p->vm->hpt.backend->lpid(p->vm->kvm);
+	spin_lock(&p->vm->kvm->mmu_lock);
+	hpt_count_requests(p, 1);
+	spin_unlock(&p->vm->kvm->mmu_lock);
+}
+
+static void hpt_report_work(const struct hpt_pass *p)
+{
+	p->vm->stats.log.cleaned = p->action->in_place ? 0 : p->pages;
+	p->vm->stats.log.requests = p->requests;
 }
 
 static void hpt_collect(struct hpt_pass *p)
@@ -707,11 +739,12 @@ static void hpt_collect(struct hpt_pass *p)
 	lockdep_assert_held(&p->vm->kvm->arch.mmu_setup_lock);
 	lockdep_assert_held(&p->vm->kvm->slots_lock);
 
-	hpt_write_back_c(p->vm);
+	hpt_write_back_c(p);
 	while (gfn < end) {
 		gfn = hpt_collect_chunk(p, gfn, end);
 		cond_resched();
 	}
+	hpt_report_work(p);
 }
 
 bool khx_hpt_harvest(struct khx_vm *vm, const struct kvm_memory_slot *slot,
@@ -765,8 +798,10 @@ static gfn_t hpt_clean_chunk(struct hpt_pass *p, gfn_t gfn, gfn_t end)
 	unsigned int most = hpt_most_locked(p), budget = HPT_CHUNK, i;
 	struct kvm *kvm = p->vm->kvm;
 	gfn_t begin;
+	u64 locked;
 
 	spin_lock(&kvm->mmu_lock);
+	locked = mftb();
 	for (; gfn < end && budget && p->vm->hpt.locked->nr < most; budget--) {
 		if (!hpt_is_to_clean(p, gfn)) {
 			gfn = hpt_next_to_clean(p, gfn, end);
@@ -782,6 +817,7 @@ static gfn_t hpt_clean_chunk(struct hpt_pass *p, gfn_t gfn, gfn_t end)
 	}
 	hpt_pass_finish(p);
 	spin_unlock(&kvm->mmu_lock);
+	khx_hist_add(&p->vm->stats.log.hold_ns, khx_ns_since(locked));
 	return gfn;
 }
 
@@ -804,11 +840,12 @@ bool khx_hpt_clean(struct khx_vm *vm, const struct kvm_memory_slot *slot,
 	for (; gfn < last && !hpt_is_to_clean(&p, gfn); cond_resched())
 		gfn = hpt_next_to_clean(&p, gfn, last);
 	if (gfn < last)
-		hpt_write_back_c(vm);
+		hpt_write_back_c(&p);
 	while (gfn < last) {
 		gfn = hpt_clean_chunk(&p, gfn, last);
 		cond_resched();
 	}
+	hpt_report_work(&p);
 	return true;
 }
 EXPORT_SYMBOL_IF_KUNIT(khx_hpt_clean);

@@ -10,6 +10,7 @@
 #include "hooks.h"
 #include "mmu.h"
 #include "pin.h"
+#include "trace.h"
 #include "vm.h"
 
 static struct kvm_gfn_range mmu_range(const struct kvm_memory_slot *slot,
@@ -23,13 +24,15 @@ static struct kvm_gfn_range mmu_range(const struct kvm_memory_slot *slot,
 	};
 }
 
-static void secure_unmap(struct khx_vm *vm, const struct kvm_memory_slot *slot,
-			 gfn_t start, gfn_t end, unsigned int how)
+/* The ultravisor does not tell how many pages were mapped. */
+static unsigned long secure_unmap(struct khx_vm *vm, const struct kvm_memory_slot *slot,
+				  gfn_t start, gfn_t end, unsigned int how)
 {
 	struct kvm_gfn_range range = mmu_range(slot, start, end,
 					       how & KHX_UNMAP_MAY_SLEEP);
 
 	khx_stock_ops.unmap_gfn_range(vm->kvm, &range);
+	return 0;
 }
 
 static bool secure_age(struct khx_vm *vm, const struct kvm_memory_slot *slot,
@@ -79,16 +82,31 @@ const struct khx_mmu khx_secure_mmu = {
 
 void khx_mmu_unmap_gfn_range(struct khx_vm *vm, const struct kvm_gfn_range *range)
 {
-	khx_mmu_of(vm->kvm)->unmap(vm, range->slot, range->start, range->end,
-				   (range->may_block ? KHX_UNMAP_MAY_SLEEP : 0) |
-				   (vm->pins.on ? KHX_UNMAP_KEEP_PINNED : 0));
+	u64 begin = trace_khx_unmap_enabled() ? mftb() : 0;
+	unsigned long pages;
+
+	pages = khx_mmu_of(vm->kvm)->unmap(vm, range->slot, range->start, range->end,
+					   (range->may_block ? KHX_UNMAP_MAY_SLEEP : 0) |
+					   (vm->pins.on ? KHX_UNMAP_KEEP_PINNED : 0));
+	vm->stats.mmu.unmap_calls++;
+	vm->stats.mmu.unmapped += pages;
+	if (begin)
+		trace_khx_unmap(vm->kvm, range, pages, khx_ns_since(begin));
 }
 
 /* Pinned pages are no candidates to be paged out. */
 bool khx_mmu_age_gfn(struct khx_vm *vm, const struct kvm_gfn_range *range)
 {
-	return !vm->pins.on &&
-	       khx_mmu_of(vm->kvm)->age(vm, range->slot, range->start, range->end);
+	u64 begin = trace_khx_age_enabled() ? mftb() : 0;
+	unsigned long before = vm->stats.mmu.aged;
+	bool young;
+
+	young = !vm->pins.on &&
+		khx_mmu_of(vm->kvm)->age(vm, range->slot, range->start, range->end);
+	vm->stats.mmu.age_calls++;
+	if (begin)
+		trace_khx_age(vm->kvm, range, vm->stats.mmu.aged - before, khx_ns_since(begin));
+	return young;
 }
 
 bool khx_mmu_test_age_gfn(struct khx_vm *vm, const struct kvm_gfn_range *range)

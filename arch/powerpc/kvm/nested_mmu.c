@@ -28,6 +28,7 @@
 #include "radix_pass.h"
 #include "radix_tree.h"
 #include "radix_walk.h"
+#include "trace.h"
 #include "vm.h"
 
 /*
@@ -262,6 +263,7 @@ static void nested_free_tables(struct khx_vm *vm, struct khx_shadow *shadow)
 	while (!nested_drop_entries(vm, shadow, vm->nested.spare_root))
 		khx_mmu_lock_yield(vm->kvm);
 	shadow->goes = false;
+	trace_khx_nested_free(vm->kvm, shadow->gp->shadow_lpid, shadow->tables);
 	vm->nested.rmap.tables -= shadow->tables;
 	shadow->tables = 0;
 	spin_unlock(&vm->kvm->mmu_lock);
@@ -700,6 +702,18 @@ static const struct kvm_memory_slot *nested_memslot_of_word(struct kvm *kvm,
 	return NULL;
 }
 
+/* Zap a shadow PTE of a page that has too many. */
+static void nested_evict(struct khx_vm *vm, unsigned long *word, gfn_t gfn)
+{
+	unsigned long entry = khx_rmap_first(*word);
+
+	if (!nested_zap_first(vm, word))
+		return;
+	vm->stats.mmu.nested_evicted++;
+	trace_khx_nested_evict(vm->kvm, khx_rmap_lpid(entry), khx_rmap_gpa(entry), gfn,
+			       PAGE_SHIFT);
+}
+
 /*
  * Insert the entry of a new shadow PTE at the page that it maps. kvm-hv passes
  * the word of the first page of the guest's leaf, but the leaf may be split
@@ -713,6 +727,7 @@ static int nested_insert_entry(struct khx_vm *vm, unsigned long *word,
 	struct khx_leaf leaf;
 	unsigned long offset;
 	gfn_t gfn;
+	int err;
 
 	if (!slot)
 		return -ENOENT;
@@ -735,8 +750,13 @@ static int nested_insert_entry(struct khx_vm *vm, unsigned long *word,
 	word = &slot->arch.rmap[gfn - slot->base_gfn];
 	/* make room for the entry if the page has KHX_RMAP_MOST of them */
 	if (khx_rmap_crowded(*word))
-		nested_zap_first(vm, word);
-	return khx_rmap_insert(&vm->nested.rmap, slot, gfn, gp, shadow->gpa);
+		nested_evict(vm, word, gfn);
+	err = khx_rmap_insert(&vm->nested.rmap, slot, gfn, gp, shadow->gpa);
+	if (!err) {
+		vm->stats.mmu.nested_inserted++;
+		trace_khx_nested_insert(kvm, gp->shadow_lpid, shadow->gpa, gfn, shadow->shift);
+	}
+	return err;
 }
 
 bool khx_nested_insert(struct khx_vm *vm, unsigned long *word,
@@ -867,11 +887,17 @@ pte_t *khx_hook_find_nested_guest_pte(struct kvm *kvm, unsigned long l1_lpid, un
 				      unsigned int *shift)
 {
 	const struct kvm_vcpu *vcpu = khx_running_vcpu();
+	struct khx_vm *vm = khx_vm_find(kvm);
+	bool writing;
+	pte_t *ptep;
 
 	if (WARN_ON_ONCE(!vcpu || vcpu->kvm != kvm || !vcpu->arch.nested))
 		return NULL;
-	return khx_nested_find_for_rc(khx_vm_find(kvm), vcpu->arch.nested,
-				      vcpu->arch.fault_dsisr & DSISR_ISSTORE, n_gpa, shift);
+	writing = vcpu->arch.fault_dsisr & DSISR_ISSTORE;
+	ptep = khx_nested_find_for_rc(vm, vcpu->arch.nested, writing, n_gpa, shift);
+	vm->stats.mmu.nested_set_rc++;
+	trace_khx_nested_set_rc(kvm, vcpu->arch.nested->shadow_lpid, n_gpa, writing, ptep);
+	return ptep;
 }
 
 /* Zap a shadow PTE at an unknown address: search the nested guest's entries. */

@@ -24,6 +24,7 @@
 #include "radix_pass.h"
 #include "radix_tree.h"
 #include "radix_walk.h"
+#include "trace.h"
 #include "vm.h"
 
 /* Bits that a further access may add to a leaf. */
@@ -69,6 +70,7 @@ EXPORT_SYMBOL_IF_KUNIT(khx_fault_bound_leaf);
 /**
  * struct fault - a page fault of a guest, and its result
  * @vm:		the guest's VM
+ * @vcpu:	the vCPU that faulted
  * @slot:	memslot of the address
  * @gpa:	guest real address
  * @hva:	host virtual address of the page
@@ -79,9 +81,11 @@ EXPORT_SYMBOL_IF_KUNIT(khx_fault_bound_leaf);
  * @tables:	page-table pages for the leaf
  * @pte:	the leaf that maps @gpa now
  * @level:	its level
+ * @kind:	what the fault has done
  */
 struct fault {
 	struct khx_vm *vm;
+	struct kvm_vcpu *vcpu;
 	const struct kvm_memory_slot *slot;
 	unsigned long gpa;
 	unsigned long hva;
@@ -91,6 +95,7 @@ struct fault {
 	struct khx_tables tables;
 	pte_t pte;
 	unsigned int level;
+	enum khx_fault_kind kind;
 };
 
 /*
@@ -168,6 +173,17 @@ static void fault_remove_tables(struct khx_vm *vm, pte_t *entry, unsigned int le
 	khx_tree_prune(table, level);
 }
 
+static void fault_count(struct fault *f, const struct khx_leaf *leaf)
+{
+	if (pte_none(leaf->old)) {
+		f->kind = KHX_FAULT_MAP;
+		f->vm->stats.mmu.fault_map++;
+	} else {
+		f->kind = KHX_FAULT_GAIN;
+		f->vm->stats.mmu.fault_gain++;
+	}
+}
+
 /*
  * Install the largest leaf, up to f->level, that replaces no smaller leaves, or
  * add bits to the leaf that exists. Returns false if a page-table page with
@@ -214,6 +230,7 @@ static bool fault_install(struct fault *f)
 		/* a leaf of another page, or one too large to gain W */
 		khx_radix_zap(f->vm, f->slot, &leaf);
 	}
+	fault_count(f, &leaf);
 	old = khx_pass_write(&p, kvm->arch.lpid, &leaf, 0, set);
 	f->pte = __pte(old | set);
 	f->level = at;
@@ -297,57 +314,75 @@ static int fault_hold_and_map(struct fault *f)
 	return err;
 }
 
+static int fault_failed(const struct fault *f, int err)
+{
+	khx_stats_failed(f->vm, f->vcpu, f->gpa, f->hva, f->writing, err);
+	return err;
+}
+
+/* Pin the page; or all of its leaf, once that is known. */
+static int fault_pin(const struct fault *f, unsigned int level)
+{
+	gfn_t gfn = round_down(f->gpa, fault_leaf_size(level)) >> PAGE_SHIFT;
+	int err;
+
+	if (!f->vm->pins.on)
+		return 0;
+	err = khx_pin_range(f->vm, f->slot, gfn, gfn + (fault_leaf_size(level) >> PAGE_SHIFT),
+			    f->writing);
+	return err ? khx_pin_nested_fault(f->vcpu, fault_failed(f, err)) : 0;
+}
+
+/* Returns 0; -EAGAIN if the guest must repeat the access; or an error. */
+static int fault_serve(struct fault *f)
+{
+	int err;
+
+	/* notifiers, dirty log and memslot deletion would not find it */
+	if (!khx_tree_maps(f->gpa))
+		return fault_failed(f, -EFAULT);
+
+	err = fault_pin(f, 0);
+	if (err)
+		return err;
+
+	err = fault_map(f);
+	if (err == -ENOENT) {
+		if (!fault_host_page(f))
+			return fault_failed(f, -EFAULT);
+		err = fault_map(f);
+	}
+	if (err == -ENOENT && !f->writing)
+		err = fault_hold_and_map(f);
+	/* the host has unmapped the page again */
+	return err == -ENOENT ? -EAGAIN : err;
+}
+
 int khx_radix_map(struct kvm_vcpu *vcpu, unsigned long gpa,
 		  struct kvm_memory_slot *memslot, bool writing, pte_t *inserted_pte,
 		  unsigned int *levelp)
 {
-	struct khx_vm *vm = khx_vm_find(vcpu->kvm);
-	gfn_t gfn = gpa >> PAGE_SHIFT;
 	struct fault f = {
-		.vm = vm,
+		.vm = khx_vm_find(vcpu->kvm),
+		.vcpu = vcpu,
 		.slot = memslot,
 		.gpa = gpa,
-		.hva = __gfn_to_hva_memslot(memslot, gfn),
+		.hva = __gfn_to_hva_memslot(memslot, gpa >> PAGE_SHIFT),
 		.writing = writing,
 	};
 	int err;
 
-	/* notifiers, dirty log and memslot deletion would not find it */
-	if (!khx_tree_maps(gpa))
-		return -EFAULT;
-
-	if (vm->pins.on) {
-		err = khx_pin_range(vm, memslot, gfn, gfn + 1, writing);
-		if (err)
-			return khx_pin_nested_fault(vcpu, err);
-	}
-
-	err = fault_map(&f);
-	if (err == -ENOENT) {
-		if (!fault_host_page(&f))
-			return -EFAULT;
-		err = fault_map(&f);
-	}
-	if (err == -ENOENT && !writing)
-		err = fault_hold_and_map(&f);
-	/* the host has unmapped the page again */
-	if (err == -ENOENT)
-		err = -EAGAIN;
+	err = fault_serve(&f);
 	if (err)
 		return err;
+	trace_khx_fault(vcpu, f.kind, gpa, khx_tree_level_shift(f.level), writing);
 	if (inserted_pte)
 		*inserted_pte = f.pte;
 	if (levelp)
 		*levelp = f.level;
 
 	/* Pin the rest of a large leaf. Until then notifiers still zap it. */
-	if (vm->pins.on && f.level) {
-		gfn = round_down(gpa, fault_leaf_size(f.level)) >> PAGE_SHIFT;
-		err = khx_pin_range(vm, memslot, gfn,
-				    gfn + (fault_leaf_size(f.level) >> PAGE_SHIFT), writing);
-		err = khx_pin_nested_fault(vcpu, err);
-	}
-	return err;
+	return f.level ? fault_pin(&f, f.level) : 0;
 }
 EXPORT_SYMBOL_IF_KUNIT(khx_radix_map);
 

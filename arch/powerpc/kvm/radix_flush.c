@@ -23,6 +23,7 @@
 #include "flush_debug.h"
 #include "kunit.h"
 #include "radix_flush.h"
+#include "trace.h"
 
 /*
  * A KVM hypervisor serves a range of at most this many pages page by page. For
@@ -222,17 +223,20 @@ void khx_flush_begin(struct khx_flush *f, u64 lpid, unsigned long total)
 	f->refused = false;
 	f->lpid = lpid;
 	f->total = total;
+	f->earlier += f->pages;
+	f->begun = f->issued;
 	f->pages = 0;
 	f->requests = 0;
 	f->nr = 0;
 }
 EXPORT_SYMBOL_IF_KUNIT(khx_flush_begin);
 
-bool khx_flush_lpid(struct khx_flusher *flusher, u64 lpid)
+static bool flush_lpid(struct khx_flusher *flusher, u64 lpid)
 {
 	long rc = flusher->backend->lpid(lpid);
 
 	if (rc) {
+		trace_khx_flush_refused(flusher->pid, lpid, true, rc);
 		if (atomic_inc_return(&flusher->refusals) == 1)
 			pr_warn("pid %d: the hypervisor refused %s for all of LPID %llu (%ld): all CPUs exit their guests instead, and the dirty log reports pages again\n",
 				flusher->pid, flusher->backend->name,
@@ -244,9 +248,16 @@ bool khx_flush_lpid(struct khx_flusher *flusher, u64 lpid)
 	return !rc;
 }
 
+bool khx_flush_lpid(struct khx_flusher *flusher, u64 lpid)
+{
+	atomic_long_inc(&flusher->lpid_requests);
+	return flush_lpid(flusher, lpid);
+}
+
 static void flush_whole_lpid(struct khx_flush *f)
 {
-	if (!khx_flush_lpid(f->flusher, f->lpid))
+	f->issued++;
+	if (!flush_lpid(f->flusher, f->lpid))
 		f->refused = true;
 }
 
@@ -257,11 +268,16 @@ static bool flush_issue_range(struct khx_flush *f, unsigned int i, bool may_slee
 	unsigned int shift = f->range[i].shift;
 	unsigned long step = (unsigned long)backend->range_pages << shift;
 	unsigned long start = f->range[i].start, end;
+	long rc;
 
 	for (; start < f->range[i].end; start = end) {
 		end = min(start + step, f->range[i].end);
-		if (backend->range(f->lpid, start, end, shift))
+		f->issued++;
+		rc = backend->range(f->lpid, start, end, shift);
+		if (rc) {
+			trace_khx_flush_refused(f->flusher->pid, f->lpid, false, rc);
 			return false;
+		}
 		khx_flush_debug_paid(f->flusher->debug, f->lpid, start, end);
 		if (may_sleep)
 			cond_resched();

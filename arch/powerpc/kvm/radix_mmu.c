@@ -94,6 +94,8 @@ static void radix_accumulate(const struct kvm_memory_slot *slot,
  * @map:	bitmap that C bits are added to
  * @clear:	_PAGE_DIRTY, or 0 to leave them set
  * @refused:	the hypervisor refused to invalidate a shadow LPID
+ * @found:	pages with C set
+ * @requests:	invalidations of shadow LPIDs
  */
 struct radix_collection {
 	struct khx_vm *vm;
@@ -101,6 +103,8 @@ struct radix_collection {
 	unsigned long *map;
 	unsigned long clear;
 	bool refused;
+	unsigned long found;
+	unsigned long requests;
 };
 
 /* Collect in one hold of mmu_lock. Return where to continue, or @end. */
@@ -114,10 +118,12 @@ static unsigned long radix_collect_chunk(struct radix_collection *c, unsigned lo
 	};
 	const struct kvm_memory_slot *slot = c->slot;
 	struct kvm *kvm = c->vm->kvm;
+	unsigned long gfn, pages;
 	struct khx_walk w;
-	unsigned long gfn;
+	u64 locked;
 
 	spin_lock(&kvm->mmu_lock);
+	locked = mftb();
 
 	khx_walk_init(&w, kvm->arch.pgtable, start, end, RADIX_CHUNK);
 	/* a shadow PTE may have C set when the leaf does not */
@@ -127,24 +133,32 @@ static unsigned long radix_collect_chunk(struct radix_collection *c, unsigned lo
 		if (!(radix_visit_leaf(&p, slot, &w.leaf, c->clear) & _PAGE_DIRTY))
 			continue;
 		gfn = radix_first_gfn(slot, &w.leaf);
-		bitmap_set(c->map, gfn - slot->base_gfn, radix_end_gfn(slot, &w.leaf) - gfn);
+		pages = radix_end_gfn(slot, &w.leaf) - gfn;
+		bitmap_set(c->map, gfn - slot->base_gfn, pages);
+		c->found += pages;
 	}
 	khx_pass_finish(&p);
 
 	spin_unlock(&kvm->mmu_lock);
+	khx_hist_add(&c->vm->stats.log.hold_ns, khx_ns_since(locked));
 
 	c->refused |= p.refused;
+	c->requests += p.nested_requests;
 	return khx_walk_done(&w) ? end : w.next;
 }
 
 /*
  * Issue and finish the flush for all C bits cleared since it was begun. Return
- * false if the hypervisor refused it.
+ * false if the hypervisor refused it. @cleaned: pages; @requests: issued by other
+ * gatherers.
  */
-static bool radix_finish_clearing(struct khx_vm *vm)
+static bool radix_finish_clearing(struct khx_vm *vm, unsigned long cleaned,
+				  unsigned long requests)
 {
 	khx_flush_issue(&vm->radix.flush);
 	khx_flush_finish(&vm->radix.flush);
+	vm->stats.log.cleaned = cleaned;
+	vm->stats.log.requests = khx_flush_issued(&vm->radix.flush) + requests;
 	if (IS_ENABLED(CONFIG_KVM_HV_EXT_DEBUG)) {
 		/*
 		 * Any other change to leaves is flushed in the same hold of
@@ -175,7 +189,7 @@ static bool radix_collect(struct khx_vm *vm, const struct kvm_memory_slot *slot,
 			khx_flush_issue(&vm->radix.flush);
 		cond_resched();
 	}
-	return radix_finish_clearing(vm) && !c.refused;
+	return radix_finish_clearing(vm, clear ? c.found : 0, c.requests) && !c.refused;
 }
 
 bool khx_radix_harvest(struct khx_vm *vm,
@@ -210,6 +224,8 @@ EXPORT_SYMBOL_IF_KUNIT(khx_radix_peek);
  * @no_tables:	there is no memory to split leaves
  * @again:	the hypervisor refuses to flush: accumulate pages that lose C
  * @refused:	the hypervisor refused to flush in one of the passes
+ * @cleaned:	pages whose C bit was cleared
+ * @requests:	invalidations for splits, and of shadow LPIDs
  */
 struct radix_cleaning {
 	struct khx_vm *vm;
@@ -221,6 +237,8 @@ struct radix_cleaning {
 	bool no_tables;
 	bool again;
 	bool refused;
+	unsigned long cleaned;
+	unsigned long requests;
 };
 
 /*
@@ -262,10 +280,12 @@ EXPORT_SYMBOL_IF_KUNIT(khx_radix_zap);
 static bool radix_clean_leaf(struct radix_cleaning *c, struct khx_pass *p,
 			     struct khx_split *split, const struct khx_leaf *leaf)
 {
-	bool again = c->again && c->slot->dirty_bitmap;
+	bool again = c->again && c->slot->dirty_bitmap, dirty;
 
 	if (leaf->shift == PAGE_SHIFT) {
-		again &= !!(radix_visit_leaf(p, c->slot, leaf, _PAGE_DIRTY) & _PAGE_DIRTY);
+		dirty = radix_visit_leaf(p, c->slot, leaf, _PAGE_DIRTY) & _PAGE_DIRTY;
+		c->cleaned += dirty;
+		again &= dirty;
 	} else if (!khx_split_add(split, p, leaf)) {
 		if (!c->no_tables || split->nr)
 			return false;
@@ -325,10 +345,13 @@ static bool radix_clean_chunk(struct radix_cleaning *c)
 	};
 	struct khx_walk w = { .budget = RADIX_CHUNK };
 	struct kvm *kvm = c->vm->kvm;
-	unsigned long run_end;
+	unsigned long run_end, issued;
 	bool clean = true;
+	u64 locked;
 
 	spin_lock(&kvm->mmu_lock);
+	locked = mftb();
+	issued = split.pass.flush->issued;
 	/* The mode changes under mmu_lock before the table is freed. */
 	if (!kvm_is_radix(kvm))
 		c->next = c->end;
@@ -337,8 +360,11 @@ static bool radix_clean_chunk(struct radix_cleaning *c)
 	       radix_next_run(c, &run_end))
 		clean = radix_clean_run(c, &p, &split, &w, run_end);
 	c->refused |= !khx_split_finish(&split);
+	c->cleaned += split.cleaned;
 	khx_pass_finish(&p);
+	c->requests += split.pass.flush->issued - issued + p.nested_requests;
 	spin_unlock(&kvm->mmu_lock);
+	khx_hist_add(&c->vm->stats.log.hold_ns, khx_ns_since(locked));
 	c->refused |= p.refused;
 	return clean;
 }
@@ -370,7 +396,7 @@ bool khx_radix_clean(struct khx_vm *vm, const struct kvm_memory_slot *slot,
 			khx_flush_issue(&vm->radix.flush);
 		cond_resched();
 	}
-	flushed = radix_finish_clearing(vm) && !c.refused;
+	flushed = radix_finish_clearing(vm, c.cleaned, c.requests) && !c.refused;
 	/* without a log nothing was accumulated */
 	return flushed || (c.again && slot->dirty_bitmap);
 }
@@ -434,18 +460,21 @@ static bool radix_unmap_shadows(struct khx_pass *p, const struct kvm_memory_slot
 }
 
 /*
- * Zap leaves with mmu_lock held. Return the address to continue at, or @end.
- * @shadows is @next of radix_unmap_shadows().
+ * Zap leaves with mmu_lock held, and add the number of their pages to @pages.
+ * Return the address to continue at, or @end. @shadows is @next of
+ * radix_unmap_shadows().
  */
 static unsigned long radix_unmap_chunk(struct khx_vm *vm,
 				       const struct kvm_memory_slot *slot,
 				       unsigned long start, unsigned long end,
-				       unsigned int how, gfn_t *shadows)
+				       unsigned int how, gfn_t *shadows,
+				       unsigned long *pages)
 {
 	struct khx_pass p = {
 		.vm = vm,
 		.flush = &vm->radix.notifier_flush,
 	};
+	unsigned long before = khx_flush_gathered(p.flush);
 	struct kvm *kvm = vm->kvm;
 	struct khx_walk w;
 
@@ -464,27 +493,29 @@ static unsigned long radix_unmap_chunk(struct khx_vm *vm,
 			khx_pass_found_dirty(&p, slot, radix_first_gfn(slot, &w.leaf),
 					     radix_end_gfn(slot, &w.leaf));
 	}
+	*pages += khx_flush_gathered(p.flush) - before;
 	khx_pass_finish(&p);
 	khx_flush_debug_settled_range(&vm->debug, kvm->arch.lpid, start,
 				      min(end, w.next));
 	return khx_walk_done(&w) ? end : w.next;
 }
 
-void khx_radix_unmap(struct khx_vm *vm,
-		     const struct kvm_memory_slot *slot, gfn_t start,
-		     gfn_t end, unsigned int how)
+unsigned long khx_radix_unmap(struct khx_vm *vm,
+			      const struct kvm_memory_slot *slot, gfn_t start,
+			      gfn_t end, unsigned int how)
 {
-	unsigned long gpa = start << PAGE_SHIFT, end_gpa = end << PAGE_SHIFT;
+	unsigned long gpa = start << PAGE_SHIFT, end_gpa = end << PAGE_SHIFT, pages = 0;
 	struct kvm *kvm = vm->kvm;
 	gfn_t shadows = 0;
 
 	lockdep_assert_held(&kvm->mmu_lock);
 
 	while (gpa < end_gpa && kvm_is_radix(kvm)) {
-		gpa = radix_unmap_chunk(vm, slot, gpa, end_gpa, how, &shadows);
+		gpa = radix_unmap_chunk(vm, slot, gpa, end_gpa, how, &shadows, &pages);
 		if (how & KHX_UNMAP_MAY_SLEEP && gpa < end_gpa)
 			khx_mmu_lock_yield(kvm);
 	}
+	return pages;
 }
 EXPORT_SYMBOL_IF_KUNIT(khx_radix_unmap);
 
@@ -544,13 +575,15 @@ void khx_radix_flush_slot(struct khx_vm *vm,
 	unsigned long gpa = slot->base_gfn << PAGE_SHIFT;
 	unsigned long end = gpa + (slot->npages << PAGE_SHIFT);
 	struct kvm *kvm = vm->kvm;
+	unsigned long pages = 0;
 	gfn_t shadows = 0;
 
 	while (gpa < end) {
 		spin_lock(&kvm->mmu_lock);
 		/* The mode changes under mmu_lock before the table is freed. */
 		gpa = kvm_is_radix(kvm) ?
-		      radix_unmap_chunk(vm, slot, gpa, end, KHX_UNMAP_MAY_SLEEP, &shadows) : end;
+		      radix_unmap_chunk(vm, slot, gpa, end, KHX_UNMAP_MAY_SLEEP, &shadows,
+					&pages) : end;
 		/* page faults that have read the old memslot must retry */
 		kvm->mmu_invalidate_seq++;
 		spin_unlock(&kvm->mmu_lock);
@@ -572,8 +605,8 @@ static bool radix_test_accessed(struct khx_vm *vm, const struct kvm_memory_slot 
 		.flush = &vm->radix.notifier_flush,
 		.most_visits = 4 * RADIX_CHUNK,
 	};
+	unsigned long seen = 0, before = khx_flush_gathered(p.flush);
 	struct kvm *kvm = vm->kvm;
-	unsigned long seen = 0;
 	struct khx_walk w;
 
 	lockdep_assert_held(&kvm->mmu_lock);
@@ -583,6 +616,7 @@ static bool radix_test_accessed(struct khx_vm *vm, const struct kvm_memory_slot 
 		      end << PAGE_SHIFT, UINT_MAX);
 	while (khx_walk_next(&w) && (clear || !seen))
 		seen |= radix_visit_leaf(&p, slot, &w.leaf, clear) & _PAGE_ACCESSED;
+	vm->stats.mmu.aged += khx_flush_gathered(p.flush) - before;
 	khx_pass_finish(&p);
 	return seen;
 }

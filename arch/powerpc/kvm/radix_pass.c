@@ -30,6 +30,13 @@
 #include "radix_walk.h"
 #include "vm.h"
 
+static void pass_finish_nested(struct khx_pass *p, struct khx_flush *nested)
+{
+	khx_flush_finish(nested);
+	p->nested_requests += khx_flush_issued(nested);
+	p->refused |= nested->refused;
+}
+
 /*
  * Find the gatherer of a shadow LPID, or assign one. If all are in use, finish
  * the last one first and reuse it.
@@ -45,8 +52,7 @@ static struct khx_flush *pass_nested_flush(struct khx_pass *p, u64 lpid)
 
 	if (p->nested_used == KHX_NESTED_FLUSHES) {
 		i = KHX_NESTED_FLUSHES - 1;
-		khx_flush_finish(&nested[i]);
-		p->refused |= nested[i].refused;
+		pass_finish_nested(p, &nested[i]);
 	} else {
 		i = p->nested_used++;
 	}
@@ -136,12 +142,8 @@ static void pass_settle(struct khx_pass *p)
 	unsigned int i;
 	int idx;
 
-	while (p->nested_used) {
-		struct khx_flush *nested = &p->vm->nested.flush[--p->nested_used];
-
-		khx_flush_finish(nested);
-		p->refused |= nested->refused;
-	}
+	while (p->nested_used)
+		pass_finish_nested(p, &p->vm->nested.flush[--p->nested_used]);
 	if (p->flush && !p->flush_later)
 		khx_flush_finish(p->flush);
 

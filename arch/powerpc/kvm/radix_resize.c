@@ -22,6 +22,7 @@
 #include "radix_resize.h"
 #include "radix_tree.h"
 #include "radix_walk.h"
+#include "trace.h"
 #include "vm.h"
 
 /* Regions of the size of a large leaf to check in one hold of mmu_lock. */
@@ -142,11 +143,16 @@ static void split_install(struct khx_split *s, unsigned int nr)
 
 	for (i = 0; i < 1UL << (was.shift - smaller); i++) {
 		val = pte_val(was.old) | (i << smaller);
-		if (!level && split_clears_c(s, (was.gpa >> PAGE_SHIFT) + i))
+		if (!level && val & _PAGE_DIRTY &&
+		    split_clears_c(s, (was.gpa >> PAGE_SHIFT) + i)) {
 			val &= ~_PAGE_DIRTY;
+			s->cleaned++;
+		}
 		table[i] = __pte(val);
 	}
 	khx_pass_link(&s->pass, was.ptep, table, level);
+	s->pass.vm->stats.mmu.splits++;
+	trace_khx_split(s->pass.vm->kvm, was.gpa >> PAGE_SHIFT, was.shift);
 }
 
 bool khx_split_finish(struct khx_split *s)
@@ -298,7 +304,11 @@ static unsigned long join_chunk(struct join *j, unsigned long gpa, unsigned long
 		else
 			khx_pass_write(&p, kvm->arch.lpid, leaf, 0,
 				       khx_join_leaf(table, j->shift, j->leaf[i].host));
+		if (!refused)
+			trace_khx_join(kvm, leaf->gpa >> PAGE_SHIFT, leaf->shift);
 	}
+	if (!refused)
+		j->vm->stats.mmu.joins += j->nr;
 	spin_unlock(&kvm->mmu_lock);
 	for (i = 0; !refused && i < j->nr; i++)
 		khx_tree_prune(j->leaf[i].table, level);

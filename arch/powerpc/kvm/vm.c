@@ -26,6 +26,7 @@ int khx_vm_init(struct khx_vm *vm, struct kvm *kvm)
 	khx_radix_init(&vm->radix, &vm->flusher);
 	khx_nested_init(&vm->nested, &vm->flusher);
 	khx_areas_init(&vm->areas);
+	khx_stats_init(&vm->stats);
 	err = khx_hpt_init(&vm->hpt);
 	if (err)
 		return err;
@@ -44,6 +45,7 @@ void khx_vm_release(struct khx_vm *vm)
 	khx_areas_destroy(&vm->areas);
 	khx_nested_destroy(&vm->nested);
 	khx_spare_free(vm);
+	khx_stats_destroy(&vm->stats);
 	khx_flush_debug_destroy(&vm->debug);
 }
 EXPORT_SYMBOL_IF_KUNIT(khx_vm_release);
