@@ -5,11 +5,16 @@
 Prints KTAP.
 """
 
+import contextlib
+import io
 import json
 import os
 import re
+import shutil
 import sys
 import tempfile
+import threading
+import time
 import unittest
 import unittest.mock
 
@@ -114,6 +119,7 @@ class Files(unittest.TestCase):
         self.vm = "sys/kernel/debug/kvm/42-9/hv_ext"
         self.put(f"{self.vm}/vm", "pid 42\npage_size 65536\nmmu hpt\n")
         self.put_counters(0)
+        self.put("sys/module/kvm_hv_ext/version", "0.1.0\n")
         self.put("proc/42/cmdline", "qemu-system-ppc64\0-name\0guest=db,debug-threads=on\0")
         os.makedirs(f"{self.root.name}/sys/kernel/debug/kvm/50-9")
 
@@ -152,6 +158,109 @@ class Files(unittest.TestCase):
         self.assertEqual(host.guest_name(host.Host(self.root.name), 42), "plain")
         self.put("proc/42/cmdline", "qemu\0-name\0debug-threads=on\0")
         self.assertIsNone(host.guest_name(host.Host(self.root.name), 42))
+
+
+class FakeTracefs:
+    """An instance of tracefs, made of files, whose trace_pipe yields given events."""
+
+    def __init__(self, root, events):
+        self.root = root
+        self.events = events
+        self.enabled = []
+        self.mkdir, self.rmdir = os.mkdir, os.rmdir
+        os.makedirs(f"{root}{trace.TRACEFS}/instances")
+
+    def make(self, path, mode=0o777):
+        """What the kernel makes for mkdir."""
+        self.mkdir(path, mode)
+        if os.path.dirname(path) != f"{self.root}{trace.TRACEFS}/instances":
+            return
+        for event in migration.EVENTS:
+            os.makedirs(f"{path}/events/kvm_hv_ext/{event}")
+        os.makedirs(f"{path}/per_cpu/cpu0")
+        with open(f"{path}/per_cpu/cpu0/stats", "w", encoding="ascii") as file:
+            file.write("entries: 0\noverrun: 3\nnow ts: 17.5\ndropped events: 1\n")
+        os.mkfifo(f"{path}/trace_pipe")
+        self.writer = threading.Thread(target=self.write, args=(path,))
+        self.writer.start()
+
+    def write(self, path):
+        with open(f"{path}/trace_pipe", "w", encoding="ascii") as pipe:
+            for name in os.listdir(f"{path}/events/kvm_hv_ext"):
+                with open(f"{path}/events/kvm_hv_ext/{name}/filter", encoding="ascii") as file:
+                    self.enabled.append((name, file.read()))
+            # a line may arrive in pieces
+            text_of_all = "".join(self.events)
+            pipe.write(text_of_all[:100])
+            pipe.flush()
+            time.sleep(0.2)
+            pipe.write(text_of_all[100:])
+
+    def remove(self, path):
+        """rmdir of an instance removes all of it."""
+        self.writer.join()
+        with unittest.mock.patch("os.rmdir", self.rmdir):
+            shutil.rmtree(path)
+
+
+class Recorded(Files):
+    """The whole command, on a fake tracefs."""
+
+    EVENTS = ["  q-42 [000] ...1.  1.0: khx_log_switch: pid=42 lpid=1 slot=1 gfn=0 npages=16 on=1 "
+              "ns=5\n"]
+    for at, dirty in enumerate((16, 8, 2)):
+        EVENTS.append(f"  q-42 [000] ...1.  {at + 2}.0: khx_dirty_log_get: pid=42 lpid=1 slot=1 "
+                      f"npages=16 dirty={dirty} cleaned=0 requests=0 ns=1000 err=0\n")
+        EVENTS.append(f"  q-42 [001] ...1.  {at + 2}.5: khx_dirty_log_clear: pid=42 lpid=1 slot=1 "
+                      f"first=0 npages=16 named={dirty} cleaned={dirty} requests=1 ns=500\n")
+    EVENTS.append("  q-42 [000] ...1.  5.0: khx_log_switch: pid=42 lpid=1 slot=1 gfn=0 npages=16 "
+                  "on=0 ns=7\n")
+
+    def setUp(self):
+        super().setUp()
+        # slot 0, which is larger, is not logged
+        self.put(f"{self.vm}/slots", "slot gfn npages logged collections clears cleaned requests"
+                 "\n0 10 4096 0 0 0 0 0\n1 2000 16 0 0 0 0 0\n")
+        self.tracefs = FakeTracefs(self.root.name, self.EVENTS)
+        for name, by in (("mkdir", self.tracefs.make), ("rmdir", self.tracefs.remove)):
+            patch = unittest.mock.patch(f"os.{name}", by)
+            patch.start()
+            self.addCleanup(patch.stop)
+
+    def command(self, *arguments):
+        with contextlib.redirect_stdout(io.StringIO()) as output:
+            status = cli.main(["migration", "42", "--root", self.root.name, *arguments])
+        self.assertEqual(status, 0)
+        return output.getvalue()
+
+    def test_migration_json(self):
+        document = json.loads(self.command("--json"))
+        self.assertEqual([r["dirty"] for r in document["rounds"]], [16, 8, 2])
+        self.assertEqual([r["cleaned"] for r in document["rounds"]], [16, 8, 2])
+        self.assertEqual([r["requests"] for r in document["rounds"]], [1, 1, 1])
+        self.assertEqual([(r["calls"], r["ns"]) for r in document["rounds"]], [(2, 1500)] * 3)
+        self.assertEqual((document["ended"], document["switch_ns"]), (True, 12))
+        self.assertEqual(document["lost_events"], 4)
+        self.assertEqual({limit for _, limit in self.tracefs.enabled}, {"pid == 42"})
+        self.assertEqual(os.listdir(f"{self.root.name}{trace.TRACEFS}/instances"), [])
+
+    def test_migration_text(self):
+        output = self.command()
+        self.assertEqual(re.findall(r"(?m)^ +(\d) +[\d.]+ s +(\d+) ", output),
+                         [("1", "16"), ("2", "8"), ("3", "2")])
+        self.assertIn("verdict      ended after 3 rounds", output)
+        self.assertIn("lost         4 events", output)
+        self.assertLessEqual(max(map(len, output.splitlines())), text.WIDTH, output)
+
+    def test_plot(self):
+        path = f"{self.root.name}/plot.svg"
+        output = self.command("--plot", path)
+        if os.path.exists(path):
+            with open(path, encoding="utf-8") as file:
+                self.assertIn("<svg", file.read())
+            self.assertIn(f"plot         {path}", output)
+        else:
+            self.assertIn("plot         as text", output)
 
 
 class Schema(unittest.TestCase):
