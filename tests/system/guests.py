@@ -342,12 +342,16 @@ class Run:
             except (Failure, OSError) as failure:
                 failed = True
                 print(f"not ok {number} {title}: {failure}", flush=True)
-                if self.session:
-                    diagnostic("last lines of the guest's console:\n" +
-                               "\n".join(self.session.guest.last_lines))
+                self.explain()
         if self.session:
             self.session.end()
         return not failed
+
+    def explain(self):
+        """Prints what helps to understand a failure."""
+        if self.session:
+            diagnostic("last lines of the guest's console:\n" +
+                       "\n".join(self.session.guest.last_lines))
 
 
 run_tool = HERE_HOST.run_tool
