@@ -116,8 +116,9 @@ TEST_F(observed, facts)
 	counters_read(&facts, self->l->vm, "vm");
 	EXPECT_EQ(getpid(), counter(&facts, "pid"));
 	EXPECT_STREQ(variant->mmu == VM_MMU_HPT ? "hpt" : "radix", counter_text(&facts, "mmu"));
-	EXPECT_GE(time(NULL), counter(&facts, "since"));
-	EXPECT_LE(time(NULL) - 60, counter(&facts, "since"));
+	/* the clock of a host may begin at 0 */
+	EXPECT_GE(time(NULL), (time_t)counter(&facts, "since"));
+	EXPECT_LE(time(NULL) - 60, (time_t)counter(&facts, "since"));
 	EXPECT_EQ(1, counter(&facts, "vcpus"));
 	EXPECT_EQ(page_size(), counter(&facts, "page_size"));
 	EXPECT_EQ(variant->manual, !!counter(&facts, "manual_protect"));
