@@ -71,14 +71,15 @@ lab_unlock() { exec 9>&-; }
 # lab_watch LABEL LOG COMMAND...: run COMMAND with its output in LOG, and print
 # the last line of LOG every 20 seconds.
 lab_watch() {
-	local label=$1 log=$2 status=0 start=$SECONDS told=0
+	local label=$1 log=$2 status=0 start=$SECONDS told=0 tick=0.1
 	shift 2
 	mkdir -p "${log%/*}"
 	say "$label ..."
 	setsid "$@" >"$log" 2>&1 </dev/null &
 	lab_child=$!
 	while kill -0 "$lab_child" 2>/dev/null; do
-		sleep 0.1
+		sleep "$tick"
+		[ $((SECONDS - start)) -lt 5 ] || tick=1
 		if [ $((SECONDS - start - told)) -ge 20 ]; then
 			told=$((SECONDS - start))
 			say "$label: $told s: $(tail -n 1 "$log" | cut -c -90)"
