@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: GPL-2.0
+"""
+The oracle of a guest's memory, which does not trust the guest: QEMU saves memory of a
+stopped guest (pmemsave), and what two of them saved is compared, byte by byte.
+"""
+import mmap
+import os
+
+from guests import MIB, Corruption, Failure
+
+PAGE = os.sysconf("SC_PAGE_SIZE")
+
+
+class Oracle:
+    """Compares guests with a RAM of one size; keeps files in a directory."""
+
+    def __init__(self, directory, ram):
+        self.directory = directory
+        self.ram = ram
+
+    def save(self, qemu, name, region=None):
+        """Saves memory of the guest, all of its RAM by default; returns the file."""
+        start, size = region or (0, self.ram)
+        path = self.directory / name
+        qemu.command("pmemsave", val=start, size=size, filename=str(path))
+        return path
+
+    @staticmethod
+    def differing(ours, theirs):
+        """Returns the numbers of the pages in which two files differ."""
+        with open(ours, "rb") as one, open(theirs, "rb") as other:
+            with mmap.mmap(one.fileno(), 0, access=mmap.ACCESS_READ) as a, \
+                 mmap.mmap(other.fileno(), 0, access=mmap.ACCESS_READ) as b:
+                if len(a) != len(b):
+                    raise Failure(f"memory of {len(a)} and {len(b)} bytes")
+                pieces = (slice(piece, piece + MIB) for piece in range(0, len(a), MIB))
+                return [page // PAGE for piece in pieces if a[piece] != b[piece]
+                        for page in range(piece.start, min(piece.stop, len(a)), PAGE)
+                        if a[page:page + PAGE] != b[page:page + PAGE]]
+
+    def require_same(self, source, destination, *regions):
+        """Compares the memory of two stopped QEMUs: RAM, and other regions."""
+        for region in (None, *regions):
+            wrong = self.differing(self.save(source, "source", region),
+                                   self.save(destination, "destination", region))
+            if wrong:
+                raise Corruption(f"{len(wrong)} pages differ at the destination, the first is "
+                                 f"page {wrong[0]} from {hex(region[0]) if region else 0}")

@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Memory of the guest: how fast it is dirtied, plugged, in an HPT, in huge pages."""
+from case import case, needs_hpt, needs_radix
+from guests import MIB, Failure
+from oracle import PAGE
+
+
+@case(watched=128, rewritten=96)
+def dirty_rate(session):
+    """The rate of dirtied memory by bitmap, of a guest that dirties at a known rate."""
+    seconds, qemu, hot = 3, session.qemu, session.options.rewritten
+    rates = []
+    for _ in range(3):
+        session.wait_verified()
+        passes = session.guest.passes
+        qemu.command("calc-dirty-rate", mode="dirty-bitmap", **{"calc-time": seconds})
+        session.poll(lambda: qemu.command("query-dirty-rate")["status"] == "measured",
+                     "the dirty rate")
+        session.guest.hear(qemu.console_output())
+        passes = session.guest.passes - passes
+        # QEMU counts pages of the host, and takes them for pages of 4 KiB.
+        unit = PAGE // 4096
+        rates.append(unit * qemu.command("query-dirty-rate")["dirty-rate"])
+        # A pass also rewrites one in 1,024 of the other pages, and the kernel stores, too.
+        most = hot + (passes + 2) * (session.options.watched - hot) / 1024 + 8
+        found, rounding = rates[-1] * seconds, unit * seconds
+        if passes >= 2 and not hot - rounding <= found <= most + rounding:
+            raise Failure(f"{found} MiB dirtied in {seconds} s by QEMU's account; the guest "
+                          f"dirtied {hot} to {most:.0f} in {passes} passes")
+    return {"mib_per_s": rates}
+
+
+@case(extra=("-m", "slots=2,maxmem=1G"))
+def plugged(session):
+    """A DIMM is plugged, which lets an HPT guest resize its HPT; then it migrates."""
+    size = 256 * MIB
+    backend = {"qom-type": "memory-backend-ram", "id": "plug", "size": size}
+    session.qemu.command("object-add", **backend)
+    session.qemu.command("device_add", driver="pc-dimm", id="dimm", memdev="plug")
+    session.wait_verified()
+    device, = session.qemu.command("query-memory-devices")
+    destination = session.open(extra=(
+        "-object", f"memory-backend-ram,id=plug,size={size}",
+        "-device", "pc-dimm,id=dimm,memdev=plug"))
+    session.begin()
+    return session.arrive(destination, (device["data"]["addr"], size))
+
+
+@case(condition=needs_hpt, words=("resize",))
+def resized(session):
+    """The guest changes the size of its HPT again and again while it migrates."""
+    for _ in range(3):
+        destination = session.open()
+        session.begin()
+        figures = session.arrive(destination)
+    return figures
+
+
+@case(memory=512, backings=["hugetlb"], words=("huge",), kernel_parameters="hugepages=40",
+      condition=needs_radix)
+def huge_in_guest(session):
+    """The guest uses huge pages, in huge pages of the host."""
+    destination = session.open()
+    session.begin()
+    return session.arrive(destination)
