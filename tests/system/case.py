@@ -13,26 +13,35 @@ from guests import Failure, diagnostic
 from host_state import HostState, messages
 from sessions import Session
 
-HUGE = Path("/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages")
-GIGANTIC = Path("/sys/kernel/mm/hugepages/hugepages-1048576kB/free_hugepages")
+POOLS = Path("/sys/kernel/mm/hugepages")
+GIGANTIC = POOLS / "hugepages-1048576kB/free_hugepages"
 
 
 class Skip(Exception):
     """Why a case cannot run here."""
 
 
+def default_huge_page():
+    """Returns the size in MiB of the host's huge pages: 2, or 16 with the hash MMU."""
+    with open("/proc/meminfo", encoding="ascii") as file:
+        for line in file:
+            if line.startswith("Hugepagesize:"):
+                return int(line.split()[1]) // 1024
+    raise Skip("the host has no huge pages")
+
+
 @contextlib.contextmanager
-def huge_pages(wanted):
-    """Reserves huge pages of 2 MiB."""
-    if not HUGE.exists():
-        raise Skip("the host has no huge pages of 2 MiB")
-    HUGE.write_text(str(wanted))
+def huge_pages(mib):
+    """Reserves so much memory in huge pages."""
+    size = default_huge_page()
+    pool, wanted = POOLS / f"hugepages-{1024 * size}kB/nr_hugepages", mib // size
+    pool.write_text(str(wanted))
     try:
-        if int(HUGE.read_text()) < wanted:
-            raise Skip(f"the host has no {wanted} free huge pages")
-        yield
+        if int(pool.read_text()) < wanted:
+            raise Skip(f"the host has no {wanted} free huge pages of {size} MiB")
+        yield size
     finally:
-        HUGE.write_text("0")
+        pool.write_text("0")
 
 
 class Case:
@@ -58,8 +67,8 @@ class Case:
         kind = "memory-backend-memfd,share=on"
         with contextlib.ExitStack() as reserved:
             if self.backing == "hugetlb":
-                reserved.enter_context(huge_pages(2 * options.memory // 2))
-                kind += ",hugetlb=on,hugetlbsize=2M"
+                size = reserved.enter_context(huge_pages(2 * options.memory))
+                kind += f",hugetlb=on,hugetlbsize={size}M"
             elif self.backing == "gigantic":
                 if not GIGANTIC.exists() or not int(GIGANTIC.read_text()):
                     raise Skip("the host has no huge page of 1 GiB (--gigantic)")

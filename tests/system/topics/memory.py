@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
 """Memory of the guest: how fast it is dirtied, plugged, in an HPT, in huge pages."""
-from case import case, needs_hpt, needs_radix
+from case import Case, case, needs_hpt, needs_radix
 from guests import MIB, Failure
 from oracle import PAGE
 
@@ -56,10 +56,16 @@ def resized(session):
     return figures
 
 
-@case(memory=512, backings=["hugetlb"], words=("huge",), kernel_parameters="hugepages=40",
-      condition=needs_radix)
 def huge_in_guest(session):
     """The guest uses huge pages, in huge pages of the host."""
     destination = session.open()
     session.begin()
     return session.arrive(destination)
+
+
+Case(huge_in_guest, "huge_in_guest_hugetlb", memory=512, backing="hugetlb", words=("huge",),
+     kernel_parameters="hugepages=40", condition=needs_radix)
+# QEMU offers an HPT guest pages of 16 MiB only if it is told to.
+Case(huge_in_guest, "huge_in_guest_hpt", memory=512, backing="hugetlb", words=("huge",),
+     kernel_parameters="hugepagesz=16M hugepages=4", condition=needs_hpt,
+     extra=("-machine", "cap-hpt-max-page-size=16m"))
