@@ -9,7 +9,7 @@ import contextlib
 import tempfile
 from pathlib import Path
 
-from guests import Failure, diagnostic
+from guests import Failure
 from host_state import HostState, messages
 from sessions import Session
 
@@ -90,8 +90,7 @@ class Case:
                 said = self.function(session)
             except (Failure, OSError) as failure:
                 if session:
-                    diagnostic("last lines of the guest's console:\n" +
-                               "\n".join(session.guest.last_lines))
+                    session.explain()
                 raise failure
             finally:
                 if session:

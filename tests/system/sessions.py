@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 
 import guests
-from guests import MIB, Failure, Silence
+from guests import MIB, Failure, Silence, diagnostic
 from oracle import Oracle
 
 SLOW = 12               # MiB per second; a guest that runs writes more than that
@@ -60,6 +60,7 @@ class Session(guests.Session):
         self.directory = Path(directory)
         self.oracle = Oracle(self.directory, options.memory * MIB)
         self.extra = extra
+        self.started = []
         self.address = f"unix:{directory}/migration"
         super().__init__(options)
 
@@ -70,7 +71,17 @@ class Session(guests.Session):
             keymap.touch()
             self.screens += 1
             screen = "-vnc", f"unix:{self.directory}/screen-{self.screens}", "-k", str(keymap)
-        return super()._start(*self.extra, *screen, *extra, place=place)
+        self.started.append(super()._start(*self.extra, *screen, *extra, place=place))
+        return self.started[-1]
+
+    def explain(self):
+        """Prints what the guest and the other QEMU said last."""
+        diagnostic("last lines of the guest's console:\n" + "\n".join(self.guest.last_lines))
+        for qemu in self.started:
+            if qemu is not self.qemu and not qemu.console.closed:
+                said = qemu.console_output().decode(errors="replace").splitlines()[-15:]
+                diagnostic(f"last lines of the other QEMU, status {qemu.process.poll()}:\n" +
+                           "\n".join(said))
 
     # --- Waiting --------------------------------------------------------------
 
