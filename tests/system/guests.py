@@ -7,6 +7,8 @@ The guest (guest/init.c) continuously rewrites and verifies its memory.
 """
 import collections
 import contextlib
+import fcntl
+import functools
 import json
 import os
 import re
@@ -29,6 +31,9 @@ if os.sysconf("SC_PAGE_SIZE") < 0x10000:
 # A guest that runs nested guests. In a logical partition QEMU would write the
 # event queues of XIVE into guest memory, which KVM's dirty log does not show.
 NESTED = ",cap-nested-hv=on,ic-mode=xics"
+# ioctl of /dev/kvm, and its argument
+KVM_CHECK_EXTENSION = 0x2000ae03
+KVM_CAP_PPC_AIL_MODE_3 = 210
 BARE_METAL = Path("/sys/firmware/opal").exists()
 GUEST_KERNEL = "/guest/vmlinux"
 ZRAM = Path("/sys/block/zram0")
@@ -58,6 +63,20 @@ class Ended(Failure):
     def __init__(self, status, said):
         super().__init__(f"QEMU ended, status {status}: {said}")
         self.status = status            # 0 if the guest shut down
+
+
+@functools.cache
+def interrupts():
+    """
+    Returns what QEMU must be told on a POWER9 before DD2.2: there KVM lets no guest take
+    interrupts with relocation on (AIL). QEMU 7.2 neither asks KVM nor knows the word.
+    """
+    with open("/dev/kvm", "rb") as kvm:
+        if fcntl.ioctl(kvm, KVM_CHECK_EXTENSION, KVM_CAP_PPC_AIL_MODE_3):
+            return ""
+    said = subprocess.run(["qemu-system-ppc64", "--version"], stdout=subprocess.PIPE, text=True,
+                          check=True).stdout
+    return "" if int(re.search(r"version (\d+)", said)[1]) < 8 else ",cap-ail-mode-3=off"
 
 
 class Guest:
@@ -145,10 +164,10 @@ class Qemu:
         self.areas_file = tempfile.NamedTemporaryFile(prefix="areas")
         if options.areas:
             environment["AREAS"] = self.areas_file.name
-        initrd, machine = "guest.cpio", MACHINE
+        initrd, machine = "guest.cpio", MACHINE + interrupts()
         self.copier = copier = None
         if options.nested:
-            initrd, machine = "nested.cpio", MACHINE + NESTED
+            initrd, machine = "nested.cpio", machine + NESTED
             self.copier, copier = socket.socketpair()
             self.copier.settimeout(PATIENCE)
             environment["LD_PRELOAD"] += f" {HERE / 'copier.so'}"
