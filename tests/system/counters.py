@@ -20,6 +20,7 @@ class Counters:
     PROBES = {
         "guest_page_faults": "kvm_hv:kvmppc_book3s_hv_page_fault",
         "dirty_log_reads": "kvm:kvm_vm_ioctl_get_dirty_log",
+        "hpt_reads": "kvm_hv:kvm_htab_read",
     }
     EVENTS = {
         "tlb_invalidations": {

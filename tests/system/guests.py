@@ -87,11 +87,12 @@ class Guest:
     # Removed: with it, the guest's messages would be taken for the host's.
     STAMP = re.compile(r"^\[ *\d+\.\d+\] ")
     HEARTBEAT = re.compile(r"pass (\d+) sweep (\d+) log (\d+)$")
+    RESIZED = re.compile(r"HPT of order \d+$")
 
     def __init__(self, goes_on):
         self.goes_on = goes_on          # it corrects wrong pages: only count them
         self.wrong = 0
-        self.passes = self.sweeps = self.log_entries = 0
+        self.passes = self.sweeps = self.log_entries = self.resizes = 0
         self.partial = b""
         self.last_lines = collections.deque(maxlen=15)
 
@@ -108,6 +109,8 @@ class Guest:
             self.wrong += 1
         if self.CRASH.search(line):
             raise Crash(f"the guest crashed: {line}")
+        if self.RESIZED.match(line):
+            self.resizes += 1
         if beat := self.HEARTBEAT.match(line):
             passes, sweeps, entries = map(int, beat.groups())
             if passes <= self.passes:

@@ -52,6 +52,8 @@ bool hpt_resize(uint64_t pass)
 		perror(ORDER);
 		/* The HPTEs do not always fit into a smaller one. */
 		fits = errno != ENOSPC;
+	} else {
+		printf("HPT of order %s\n", text);
 	}
 	close(fd);
 	return written > 0 || !fits;
