@@ -227,11 +227,13 @@ class Recorded(Files):
             patch.start()
             self.addCleanup(patch.stop)
 
-    def command(self, *arguments):
+    def output(self, *arguments, status=0):
         with contextlib.redirect_stdout(io.StringIO()) as output:
-            status = cli.main(["migration", "42", "--root", self.root.name, *arguments])
-        self.assertEqual(status, 0)
+            self.assertEqual(cli.main(list(arguments)), status)
         return output.getvalue()
+
+    def command(self, *arguments):
+        return self.output("migration", "42", "--root", self.root.name, *arguments)
 
     def test_migration_json(self):
         document = json.loads(self.command("--json"))
@@ -262,6 +264,23 @@ class Recorded(Files):
         else:
             self.assertIn("plot         as text", output)
 
+    def test_report(self):
+        """What was saved says the same later: only the line before the rounds differs."""
+        path = f"{self.root.name}/saved.json"
+        shown = self.command("--save", path)
+        self.assertEqual(self.output("report", path).splitlines()[1:], shown.splitlines()[1:])
+        with open(path, encoding="utf-8") as file:
+            self.assertEqual(json.loads(self.output("report", path, "--json")), json.load(file))
+
+    def test_no_report(self):
+        path = f"{self.root.name}/other.json"
+        for other in ("", "[]", '{"schema": "kvm-hv-ext top 1"}'):
+            with open(path, "w", encoding="ascii") as file:
+                file.write(other)
+            with contextlib.redirect_stderr(io.StringIO()) as complaint:
+                self.output("report", path, status=1)
+            self.assertIn("not written by", complaint.getvalue())
+
 
 class Schema(unittest.TestCase):
     """schema.json has what the documents have; jsonschema judges the rest, if installed."""
@@ -277,7 +296,7 @@ class Schema(unittest.TestCase):
         recorder = migration.Recorder(PAGE, slots())
         recorder.add(switch(1, MAIN, 1))
         recorder.add(get(2, MAIN, 5))
-        document = migration.report(None, Vm, recorder, 0, None)
+        document = migration.report(Vm, recorder, 0)
         self.assertEqual(set(document), set(self.schema["$defs"]["migration"]["required"]))
         self.validate(document)
 
@@ -294,7 +313,8 @@ class Schema(unittest.TestCase):
 
     def test_commands(self):
         self.assertEqual(set(self.schema["$defs"]) & {"status", "top", "migration", "check"},
-                         set(cli.parser()._subparsers._group_actions[0].choices))
+                         # report prints what migration prints
+                         set(cli.parser()._subparsers._group_actions[0].choices) - {"report"})
 
 
 if __name__ == "__main__":

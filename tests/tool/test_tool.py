@@ -85,7 +85,7 @@ class WithoutModule(unittest.TestCase):
             tool(*arguments, status=2)
 
     def test_help_fits(self):
-        for command in ("status", "top", "migration", "check"):
+        for command in ("status", "top", "migration", "report", "check"):
             text = tool(command, "--help")
             self.assertLessEqual(max(map(len, text.splitlines())), 80, text)
 

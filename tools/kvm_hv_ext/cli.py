@@ -47,6 +47,10 @@ def parser():
     sub.add_argument("-p", "--plot", metavar="FILE", help="draw the rounds: FILE.svg or FILE.png")
     sub.add_argument("-t", "--timeout", type=_positive, metavar="SECONDS",
                      help="end after that (default: when the migration ends)")
+    sub.add_argument("-o", "--save", metavar="FILE", help="write it to FILE, for 'report'")
+    sub = command("report", migration.run_report, "a migration that was saved, once more")
+    sub.add_argument("file", metavar="FILE", help="what 'migration --save' has written")
+    sub.add_argument("-p", "--plot", metavar="FILE", help="draw the rounds: FILE.svg or FILE.png")
     command("check", check.run, "can this host load the module, and what would change")
     return top_level
 

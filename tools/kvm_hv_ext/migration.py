@@ -6,6 +6,7 @@ was dirty. So a round begins when a memslot is collected that the round before h
 memslot may be logged all the time, for a display: it begins no round.
 """
 
+import json
 import os
 import shutil
 import subprocess
@@ -15,6 +16,9 @@ from kvm_hv_ext import errors, host as hosts, text, trace
 
 EVENTS = ("khx_dirty_log_get", "khx_dirty_log_clear", "khx_log_switch", "khx_fault_failed",
           "khx_flush_refused")
+
+
+SCHEMA = "kvm-hv-ext migration 1"
 
 
 class Recorder:
@@ -33,6 +37,17 @@ class Recorder:
         self.failures = []
         self.refused = 0
         self.switch_ns = 0
+
+    @classmethod
+    def restored(cls, document):
+        """One that has recorded what a document of report() has."""
+        recorder = cls(document["page_size"], {})
+        recorder.rounds = document["rounds"]
+        recorder.ended = document["ended"]
+        recorder.failures = document["failed_faults"]
+        recorder.refused = document["refused"]
+        recorder.switch_ns = document["switch_ns"]
+        return recorder
 
     def _new_round(self, at):
         self.rounds.append({"number": len(self.rounds) + 1, "at": round(at - self.began, 6),
@@ -121,9 +136,9 @@ def _show_round(recorder, i):
 HEAD = "ROUND       BEGAN      DIRTY       SIZE         RATE  REQUESTS  CALLS  LOG TIME"
 
 
-def report(args, vm, recorder, lost, plot):
+def report(vm, recorder, lost):
     return {
-        "schema": "kvm-hv-ext migration 1",
+        "schema": SCHEMA,
         "id": vm.id,
         "pid": vm.pid,
         "name": vm.name,
@@ -135,7 +150,7 @@ def report(args, vm, recorder, lost, plot):
         "refused": recorder.refused,
         "failed_faults": recorder.failures,
         "lost_events": lost,
-        "plot": plot,
+        "plot": None,
     }
 
 
@@ -181,8 +196,10 @@ def _plot_gnuplot(recorder, title, path):
     subprocess.run(["gnuplot"], input="\n".join(script) + "\n", text=True, check=True)
 
 
-def _draw(recorder, title, path):
+def _draw(recorder, document, path):
     """Draw the plot; return its path, or None where no library can."""
+    path = os.path.abspath(path)
+    title = f"migration of {document['name'] or document['pid']}"
     try:
         _plot_matplotlib(recorder, title, path)
     except ImportError:
@@ -202,6 +219,9 @@ def _record(args, host, vm, recorder):
         return recorder.ended or (deadline is not None and time.monotonic() > deadline)
 
     with trace.Trace(host, vm.pid, EVENTS) as events:
+        if not args.json:
+            print(f"waiting for a migration of {vm.name or vm.pid} (Ctrl-C ends it)\n\n{HEAD}",
+                  flush=True)
         try:
             for event in events.read(over):
                 if event and recorder.add(event) and not args.json and len(recorder.rounds) > 1:
@@ -211,7 +231,8 @@ def _record(args, host, vm, recorder):
         return events.lost()
 
 
-def _show(recorder, document, plot_asked):
+def _show_last(recorder, document, plot_asked):
+    """The last round, which is complete only now, and what all of them amount to."""
     print(_show_round(recorder, -1 % len(recorder.rounds)))
     print()
     print(f"verdict      {document['verdict']}")
@@ -235,23 +256,54 @@ def _show(recorder, document, plot_asked):
     print("\n".join(_bars(recorder)))
 
 
-def run(args, host):
-    vm = hosts.vm_of_pid(host, args.pid)
+def _check_plot(args):
     if args.plot and not args.plot.endswith((".svg", ".png")):
         raise errors.Error("--plot: the file must end in .svg or .png", errors.USAGE)
+
+
+def run(args, host):
+    vm = hosts.vm_of_pid(host, args.pid)
+    _check_plot(args)
     recorder = Recorder(vm.facts()["page_size"], vm.slots())
-    if not args.json:
-        print(f"waiting for a migration of {vm.name or vm.pid} (Ctrl-C ends it)\n\n{HEAD}",
-              flush=True)
     lost = _record(args, host, vm, recorder)
     if not recorder.rounds:
         raise errors.Error("no migration was seen", errors.NO)
-    plot = None
+    document = report(vm, recorder, lost)
     if args.plot:
-        plot = _draw(recorder, f"migration of {vm.name or vm.pid}", os.path.abspath(args.plot))
-    document = report(args, vm, recorder, lost, plot)
+        document["plot"] = _draw(recorder, document, args.plot)
+    if args.save:
+        with open(args.save, "w", encoding="utf-8") as file:
+            json.dump(document, file)
     if args.json:
         text.dump(document)
     else:
-        _show(recorder, document, args.plot)
+        _show_last(recorder, document, args.plot)
+    return errors.OK
+
+
+def _read(path):
+    """Read what --save or --json has written."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            document = json.load(file)
+        if document["schema"] == SCHEMA and document["rounds"]:
+            return document
+    except (ValueError, KeyError, TypeError):
+        pass
+    raise errors.Error(f"{path}: not written by 'kvm-hv-ext migration --save'", errors.NO)
+
+
+def run_report(args, _host):
+    """kvm-hv-ext report: the report of a recorded migration, here or on another host."""
+    _check_plot(args)
+    document = _read(args.file)
+    recorder = Recorder.restored(document)
+    document["plot"] = _draw(recorder, document, args.plot) if args.plot else None
+    if args.json:
+        text.dump(document)
+        return errors.OK
+    print(f"migration of {document['name'] or document['pid']}\n\n{HEAD}")
+    for i in range(len(recorder.rounds) - 1):
+        print(_show_round(recorder, i))
+    _show_last(recorder, document, args.plot)
     return errors.OK
