@@ -21,6 +21,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 MODULE = "kvm_hv_ext"
+NAME = "guest"          # of each guest, for QEMU
 MACHINE = ("pseries,accel=kvm,cap-cfpc=broken,cap-sbbc=broken,cap-ibs=broken,"
            "cap-ccf-assist=off")
 # KVM does not give an HPT guest pages larger than the host pages of its memory.
@@ -178,7 +179,7 @@ class Qemu:
         words = [*options.words, *["areas"] * options.areas, *["go-on"] * options.lossy]
         references = place.module_references()
         self.process, self.qmp, self.console = place.start(
-            ["qemu-system-ppc64", "-M", machine, "-cpu", "host",
+            ["qemu-system-ppc64", "-name", NAME, "-M", machine, "-cpu", "host",
              "-m", str(options.memory), "-nodefaults", "-display", "none", "-no-reboot",
              "-mon", "chardev=qmp,mode=control",
              "-kernel", options.guest_kernel, "-initrd", str(HERE / initrd),

@@ -13,6 +13,7 @@ import sys
 import time
 
 RECORD = re.compile(r"# (?:migration|case) (\{.*\})$")
+TOOL = re.compile(r"# tool:( .*|)$")
 POINT = re.compile(r"(ok|not ok) \d+ [^:]*: (.*)$")
 COLUMNS = {"stock": "stock kvm-hv", "module": "kvm-hv-ext"}
 
@@ -116,6 +117,8 @@ def narrate(lines):
         line = line.rstrip()
         if line.startswith("KTAP"):
             tracking = COLUMNS["stock"]
+        if said := TOOL.match(line):
+            print(f"         |{said[1]}", flush=True)
         point = POINT.match(line)
         if not point or point[2].endswith("not reached"):
             continue
