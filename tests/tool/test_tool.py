@@ -15,6 +15,7 @@ import time
 import unittest
 
 import ktap
+from vm import Load
 
 HERE = os.path.dirname(os.path.realpath(__file__))
 TOOL = "/tmp/tool/sbin/kvm-hv-ext"
@@ -34,34 +35,6 @@ def tool(*arguments, status=0, user=None):
 
 def tool_json(*arguments, status=0):
     return json.loads(tool(*arguments, "--json", status=status))
-
-
-class Load:
-    """A VM that does what it is told."""
-
-    def __init__(self, name=None):
-        arguments = [os.path.join(HERE, "load")]
-        if name:                # QEMU's option; load ignores it
-            arguments += ["-name", f"guest={name},debug-threads=on"]
-        # pylint: disable=consider-using-with
-        self.process = subprocess.Popen(arguments, stdin=subprocess.PIPE, text=True,
-                                        stdout=subprocess.PIPE)
-        self.pid = self.process.pid
-        self.answer()
-
-    def answer(self):
-        text = self.process.stdout.readline().strip()
-        assert text, "the VM has died"
-        return text
-
-    def do(self, command):
-        self.process.stdin.write(command + "\n")
-        self.process.stdin.flush()
-        return self.answer()
-
-    def end(self):
-        self.do("end")
-        self.process.communicate()
 
 
 def insmod():
