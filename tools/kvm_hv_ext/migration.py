@@ -188,7 +188,8 @@ def _plot_gnuplot(recorder, title, path):
     kind = "svg" if path.endswith(".svg") else "pngcairo"
     script = [f"set terminal {kind} size 800,700", f"set output '{path}'",
               "set style fill solid 0.6", "set boxwidth 0.8", "set grid y", "set yrange [0:*]",
-              "set lmargin 12", "set xlabel 'round'",
+              "set lmargin 12", "set xlabel 'round'", f"set xrange [0.5:{len(recorder.rounds)}.5]",
+              f"set xtics {len(recorder.rounds) // 16 + 1}",
               f"set multiplot layout {len(PLOTS)},1 title '{title}'", "unset key"]
     for name, label, unit in PLOTS:
         script += [f"set ylabel '{label}'", "plot '-' with boxes lc rgb '#555555'",
