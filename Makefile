@@ -12,11 +12,13 @@ export CROSS_COMPILE	?= powerpc64le-linux-gnu-
 endif
 
 # KUNIT=1 also builds the KUnit module, HELPERS=1 the modules that other tests
-# load, DEBUG=1 the flush-coverage check.
+# load, DEBUG=1 the flush-coverage check. COVERAGE=1 builds the module for KCOV
+# and gcov, where the kernel has them.
 config := CONFIG_KVM_HV_EXT=m \
 	  $(if $(KUNIT),CONFIG_KVM_HV_EXT_KUNIT_TEST=m) \
 	  $(if $(HELPERS),CONFIG_KVM_HV_EXT_TEST_MODULES=m) \
-	  $(if $(DEBUG),CONFIG_KVM_HV_EXT_DEBUG=y)
+	  $(if $(DEBUG),CONFIG_KVM_HV_EXT_DEBUG=y) \
+	  $(if $(COVERAGE),CONFIG_KVM_HV_EXT_COVERAGE=y)
 kbuild := $(MAKE) -C $(KDIR) M=$(top) $(config)
 
 .PHONY: help modules modules_install clean kdir-check demo check check-all kunit style \
