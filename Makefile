@@ -22,7 +22,7 @@ config := CONFIG_KVM_HV_EXT=m \
 kbuild := $(MAKE) -C $(KDIR) M=$(top) $(config)
 
 .PHONY: help modules modules_install clean kdir-check demo check check-all kunit style \
-	bench matrix
+	bench matrix fuzz
 
 help:
 	@echo 'make demo             show a guest that migrates, on stock and on the module'
@@ -32,6 +32,7 @@ help:
 	@echo '                      docs/cases (three and a half hours more; see tests/system/all)'
 	@echo 'make kunit            only the KUnit suites, on a test kernel'
 	@echo 'make style            only sparse, W=1, checkpatch, coccicheck, shellcheck'
+	@echo 'make fuzz             fuzz the module (MINUTES=10 HOST=pseries9 SEED=N: repeat a run)'
 	@echo 'make matrix           run suites on each kernel and host, update docs/matrix.json'
 	@echo '                      (two hours; resumes an interrupted run; CELL=HOST/KERNEL: only that)'
 	@echo 'make bench            measure stock and the module, update docs/bench (hours; QUICK=1: less)'
@@ -73,6 +74,10 @@ style:
 
 bench:
 	tests/bench/bench $(if $(QUICK),--quick)
+
+fuzz:
+	tests/fuzz/run $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SEED),--seed $(SEED)) \
+		$(or $(HOST),pseries9) $(or $(KERNEL),6.12-64k-torture)
 
 matrix:
 	set -f; scripts/matrix $(CELL)
