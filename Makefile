@@ -22,7 +22,7 @@ config := CONFIG_KVM_HV_EXT=m \
 kbuild := $(MAKE) -C $(KDIR) M=$(top) $(config)
 
 .PHONY: help modules modules_install clean kdir-check demo check check-all kunit style \
-	bench matrix fuzz
+	bench matrix fuzz torture
 
 help:
 	@echo 'make demo             show a guest that migrates, on stock and on the module'
@@ -35,6 +35,8 @@ help:
 	@echo 'make fuzz             fuzz the module (MINUTES=10 HOST=pseries9 SEED=N: repeat a run)'
 	@echo 'make matrix           run suites on each kernel and host, update docs/matrix.json'
 	@echo '                      (two hours; resumes an interrupted run; CELL=HOST/KERNEL: only that)'
+	@echo 'make torture          VMs and the module at random (MINUTES=30 SEED=N HOST=pseries9'
+	@echo '                      KERNEL=6.12-64k-torture); see tests/README.md'
 	@echo 'make bench            measure stock and the module, update docs/bench (hours; QUICK=1: less)'
 	@echo 'make modules          build the module; KDIR=DIR: kernel to build for,'
 	@echo '                      KUNIT=1: also its KUnit tests, DEBUG=1: with run-time checks'
@@ -81,3 +83,7 @@ fuzz:
 
 matrix:
 	set -f; scripts/matrix $(CELL)
+
+torture:
+	tests/torture/run --minutes $(or $(MINUTES),30) $(if $(SEED),--seed $(SEED)) \
+		$(or $(HOST),pseries9) $(or $(KERNEL),6.12-64k-torture)
