@@ -28,8 +28,8 @@ help:
 	@echo 'make demo             show a guest that migrates, on stock and on the module'
 	@echo '                      (HOST=exact-papr10 KERNEL=debian13-64k: in an LPAR on PowerVM)'
 	@echo 'make check            run all tests (in emulated hosts; needs no POWER machine)'
-	@echo 'make check-all        check, and what users do with QEMU and libvirt on more hosts, update'
-	@echo '                      docs/cases (three and a half hours more; see tests/system/all)'
+	@echo 'make check-all        check, the packages, and what users do with QEMU and libvirt on more'
+	@echo '                      hosts, update docs/cases (four hours more; see tests/system/all)'
 	@echo 'make kunit            only the KUnit suites, on a test kernel'
 	@echo 'make style            only sparse, W=1, checkpatch, coccicheck, shellcheck'
 	@echo 'make fuzz             fuzz the module (MINUTES=10 HOST=pseries9 SEED=N: repeat a run)'
@@ -66,6 +66,7 @@ check:
 	scripts/check
 
 check-all: check
+	tests/package/run pseries9 debian
 	tests/system/all
 
 kunit:
