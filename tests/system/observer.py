@@ -93,4 +93,4 @@ class Observer:
         if len(rounds) != figures["rounds"]:
             raise Failure(f"{len(rounds)} rounds for the tool, {figures['rounds']} for QEMU")
         dirty = sum(done["dirty"] for done in rounds) * self.document["page_size"]
-        return f"{len(rounds)} rounds, {dirty >> 20} MiB dirtied"
+        return f"{len(rounds)} rounds, {dirty / (1 << 20):.0f} MiB dirtied"
