@@ -22,7 +22,7 @@ config := CONFIG_KVM_HV_EXT=m \
 kbuild := $(MAKE) -C $(KDIR) M=$(top) $(config)
 
 .PHONY: help modules modules_install clean kdir-check demo check check-all kunit style \
-	bench matrix fuzz torture
+	bench matrix fuzz torture mutants
 
 help:
 	@echo 'make demo             show a guest that migrates, on stock and on the module'
@@ -38,6 +38,8 @@ help:
 	@echo 'make torture          VMs and the module at random (MINUTES=30 SEED=N HOST=pseries9'
 	@echo '                      KERNEL=6.12-64k-torture); see tests/README.md'
 	@echo 'make bench            measure stock and the module, update docs/bench (hours; QUICK=1: less)'
+	@echo 'make mutants          run suites on generated mutants for MINUTES (60) each, update'
+	@echo '                      docs/mutants.md (continues; STATE: directory of results)'
 	@echo 'make modules          build the module; KDIR=DIR: kernel to build for,'
 	@echo '                      KUNIT=1: also its KUnit tests, DEBUG=1: with run-time checks'
 	@echo 'make modules_install  install it to /lib/modules/RELEASE/updates'
@@ -88,3 +90,11 @@ matrix:
 torture:
 	tests/torture/run --minutes $(or $(MINUTES),30) $(if $(SEED),--seed $(SEED)) \
 		$(or $(HOST),pseries9) $(or $(KERNEL),6.12-64k-torture)
+
+STATE	?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/kvm-hv-ext/mutants
+mutants:
+	mkdir -p '$(STATE)'
+	tests/mutants/run --state '$(STATE)' --minutes $(or $(MINUTES),60) kunit
+	tests/mutants/run --state '$(STATE)' --minutes $(or $(MINUTES),60) ktap
+	tests/mutants/run --state '$(STATE)' --minutes $(or $(MINUTES),60) --host powernv9 ktap
+	tests/mutants/report '$(STATE)' >docs/mutants.md
