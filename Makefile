@@ -22,7 +22,7 @@ config := CONFIG_KVM_HV_EXT=m \
 kbuild := $(MAKE) -C $(KDIR) M=$(top) $(config)
 
 .PHONY: help modules modules_install clean kdir-check demo check check-all kunit style \
-	bench matrix fuzz torture mutants
+	bench matrix fuzz torture mutants coverage
 
 help:
 	@echo 'make demo             show a guest that migrates, on stock and on the module'
@@ -40,6 +40,7 @@ help:
 	@echo 'make bench            measure stock and the module, update docs/bench (hours; QUICK=1: less)'
 	@echo 'make mutants          run suites on generated mutants for MINUTES (60) each, update'
 	@echo '                      docs/mutants.md (continues; STATE: directory of results)'
+	@echo 'make coverage         run suites on a module built for gcov, update docs/coverage.md'
 	@echo 'make modules          build the module; KDIR=DIR: kernel to build for,'
 	@echo '                      KUNIT=1: also its KUnit tests, DEBUG=1: with run-time checks'
 	@echo 'make modules_install  install it to /lib/modules/RELEASE/updates'
@@ -98,3 +99,6 @@ mutants:
 	tests/mutants/run --state '$(STATE)' --minutes $(or $(MINUTES),60) ktap
 	tests/mutants/run --state '$(STATE)' --minutes $(or $(MINUTES),60) --host powernv9 ktap
 	tests/mutants/report '$(STATE)' >docs/mutants.md
+
+coverage:
+	scripts/coverage
