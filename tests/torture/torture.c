@@ -58,10 +58,13 @@ struct torture {
 static void tell(const struct torture *t, time_t passed)
 {
 	const struct shared *s = t->shared;
+	unsigned long all = 0;
 	unsigned int i;
 
-	printf("# %ld s: %lu episodes, %lu collections, %lu stores in logs, ", (long)passed,
-	       t->episodes, s->tally.collections, s->tally.stores);
+	for (i = 0; i < nr_operations; i++)
+		all += s->done[i];
+	printf("# %ld s: %lu episodes, %lu operations, %lu collections, %lu stores in logs, ",
+	       (long)passed, t->episodes, all, s->tally.collections, s->tally.stores);
 	printf("%lu extra, %lu values compared, %lu not judged, %lu faults;", s->tally.extra,
 	       s->tally.loads, s->tally.unjudged, t->hits);
 	for (i = 0; i < nr_operations; i++)
