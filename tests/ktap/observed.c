@@ -591,12 +591,20 @@ FIXTURE(large) {
 	struct logged_vm *l;
 };
 
+FIXTURE_VARIANT(large) {
+	enum backing backing;
+};
+
+FIXTURE_VARIANT_ADD(large, thp) { BACKING_THP };
+FIXTURE_VARIANT_ADD(large, hugetlb) { BACKING_HUGETLB };
+
 FIXTURE_SETUP(large)
 {
 	struct vm_config config = { 0 };
 
 	SKIP_IF(return, logged_vm_create(&self->l, &config,
-					 LARGE_LEAVES * THP_SIZE / page_size(), BACKING_THP));
+					 LARGE_LEAVES * THP_SIZE / page_size(),
+					 variant->backing));
 	ASSERT_EQ(0, logged_vm_set_log(self->l, false));
 	memset(self->l->memory, 1, self->l->size);
 	vcpu_store_pages(&self->l->vm->vcpu[0], self->l->gpa, self->l->page, self->l->pages, 1);
