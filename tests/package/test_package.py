@@ -118,12 +118,12 @@ class Package(unittest.TestCase):
                                         "signature"), "yes"))
 
     def test_3_kept_out(self):
-        """The line of the example that keeps the module out."""
+        """The lines of the example that keep the module out."""
         configuration = "/etc/modprobe.d/kvm-hv-ext.conf"
         with open(EXAMPLE, encoding="ascii") as file:
             text = file.read()
         with open(configuration, "w", encoding="ascii") as file:
-            file.write(text.replace("#install", "install"))
+            file.write(text.replace("#softdep", "softdep").replace("#install", "install"))
         run("modprobe", "kvm-hv-ext", status=1)
         self.assertFalse(os.path.exists(LOADED))
         os.remove(configuration)
