@@ -25,9 +25,10 @@ PACKAGES = ("kvm-hv-ext-dkms", "kvm-hv-ext-tools")
 LOADED = "/sys/module/kvm_hv_ext"
 EXAMPLE = "/usr/share/doc/kvm-hv-ext-dkms/examples/modprobe.conf"
 # What belongs to the host: its kernel's files, other mounts, dpkg's and DKMS's own files,
-# logs, and caches of Python's library.
+# logs, and caches of Python's library and of what compiles packages.
 NOT_OURS = ("/dev", "/payload", "/proc", "/run", "/sys", "/tmp", "/var/cache", "/var/log",
-            "/var/lib/dpkg/status", "/var/lib/dkms/mok.", "/usr/lib/python3")
+            "/var/lib/dpkg/status", "/var/lib/dkms/mok.", "/usr/lib/python3",
+            "/usr/share/python3")
 VERSION, HIGHER = sys.argv[1:3]
 
 
