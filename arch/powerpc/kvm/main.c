@@ -139,5 +139,5 @@ module_exit(khx_exit);
 MODULE_DESCRIPTION("Guest-memory tracking for KVM Book3S HV");
 MODULE_AUTHOR("The kvm-hv-ext developers");
 MODULE_LICENSE("GPL");
-MODULE_VERSION("0.1.0");
+MODULE_VERSION("0.2.0");
 MODULE_SOFTDEP("pre: kvm-hv");
