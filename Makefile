@@ -22,7 +22,7 @@ config := CONFIG_KVM_HV_EXT=m \
 kbuild := $(MAKE) -C $(KDIR) M=$(top) $(config)
 
 .PHONY: help modules modules_install clean kdir-check demo check check-all kunit style \
-	bench matrix fuzz torture mutants coverage
+	bench matrix fuzz torture soak mutants coverage
 
 help:
 	@echo 'make demo             show a guest that migrates, on stock and on the module'
@@ -37,6 +37,8 @@ help:
 	@echo '                      (two hours; resumes an interrupted run; CELL=HOST/KERNEL: only that)'
 	@echo 'make torture          VMs and the module at random (MINUTES=30 SEED=N HOST=pseries9'
 	@echo '                      KERNEL=6.12-64k-torture); see tests/README.md'
+	@echo 'make soak             migrations, torture and loads by the thousand, update docs/soak.md'
+	@echo '                      (MINUTES=60; continues)'
 	@echo 'make bench            measure stock and the module, update docs/bench (hours; QUICK=1: less)'
 	@echo 'make mutants          run suites on generated mutants for MINUTES (60) each, update'
 	@echo '                      docs/mutants.md (continues; STATE: directory of results)'
@@ -91,6 +93,9 @@ matrix:
 torture:
 	tests/torture/run --minutes $(or $(MINUTES),30) $(if $(SEED),--seed $(SEED)) \
 		$(or $(HOST),pseries9) $(or $(KERNEL),6.12-64k-torture)
+
+soak:
+	tests/soak/run --minutes $(or $(MINUTES),60)
 
 STATE	?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/kvm-hv-ext/mutants
 mutants:
