@@ -81,8 +81,10 @@ static void make_faults(struct episode *e, __u64 *random)
 	e->faults_how = random_u64(random);
 	if (!faults_possible(e->faults))
 		e->faults = FAULTS_NONE;
-	for (i = 0; i < e->subjects; i++)
+	for (i = 0; i < e->subjects; i++) {
 		e->config[i].running &= e->faults == FAULTS_NONE;
+		e->shaky |= e->config[i].running && !host_is_exact();
+	}
 }
 
 static unsigned int make_kind(__u64 *random)
@@ -113,7 +115,7 @@ void episode_make(struct episode *e, __u64 seed, unsigned long number)
 	make_params(e, &random);
 	make_faults(e, &random);
 	e->limit = random_below(&random, 4) ? 0 : 96 + random_below(&random, 128);
-	if (!e->paging || e->plain)
+	if (!e->paging || e->plain || e->shaky)
 		e->limit = 0;
 	e->nr_ops = 40 + random_below(&random, MAX_OPS - 40);
 	for (i = 0; i < e->nr_ops; i++) {
@@ -194,7 +196,8 @@ static void carry_out(const struct episode *e, const struct op *op, struct subje
 	int ret;
 
 	if (!operation_suits(kind, s) || (kind->flags & OP_TAKES && !e->paging) ||
-	    (kind->flags & OP_SWAP && !host_swaps()) || (kind->flags & OP_GLOBAL && e->plain))
+	    (kind->flags & OP_SWAP && !host_swaps()) ||
+	    (kind->flags & OP_GLOBAL && (e->plain || e->shaky)))
 		return;
 	faults_allow(kind->flags & OP_FAULTY);
 	ret = kind->run(s, op->a);

@@ -41,6 +41,8 @@ struct op {
  * @paging: one of them: the host may take memory
  * @tracked: the module does all of the memory tracking
  * @plain: some VM is plain, see struct subject
+ * @shaky: vCPUs run all the time, on a host whose CPUs may use a translation for a
+ *	moment after it was flushed: nothing takes memory of the process itself
  * @faults: what fails
  * @faults_how: how often, and where
  * @limit: of its memory in MiB, 0: none
@@ -58,6 +60,7 @@ struct episode {
 	bool paging;
 	bool tracked;
 	bool plain;
+	bool shaky;
 	enum faults faults;
 	__u32 faults_how;
 	unsigned int limit;

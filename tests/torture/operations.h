@@ -18,7 +18,7 @@
 #define OP_HPT		0x10	/* only where there are HPT guests */
 #define OP_VM_HPT	0x20	/* only in a VM that is an HPT guest now */
 #define OP_SWAP		0x40	/* only if there is swap */
-#define OP_GLOBAL	0x80	/* affects all VMs: not if one of them is plain */
+#define OP_GLOBAL	0x80	/* affects the whole process: see struct episode */
 
 /**
  * struct operation - a kind of operation
