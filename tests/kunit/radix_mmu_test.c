@@ -259,12 +259,12 @@ static void unmap_random_ranges(struct kunit *test)
 		test_requests_reset();
 		test_unmap(f, start, end);
 		for (page = start; page < end; page++) {
-			unsigned long pages = 1UL << (t->shift[page] - PAGE_SHIFT);
-			unsigned long base = round_down(TEST_SLOT_GFN + page, pages) -
-					     TEST_SLOT_GFN;
+			unsigned long pages, base;
 
 			if (!t->leaf[page] || test_bit(page, gone))
 				continue;
+			pages = 1UL << (t->shift[page] - PAGE_SHIFT);
+			base = round_down(TEST_SLOT_GFN + page, pages) - TEST_SLOT_GFN;
 			for (i = base; i < base + pages; i++) {
 				__set_bit(i, gone);
 				if (test_bit(i, t->dirty))
