@@ -52,6 +52,14 @@ void area_put_length(void *mem, enum area area, __u32 length)
 		*(__be32 *)(mem + AREA_LENGTH_AT) = htobe32(length);
 }
 
+bool area_has_length(const void *mem, enum area area, __u32 length)
+{
+	const void *at = mem + AREA_LENGTH_AT;
+
+	return area == VPA ? *(const __be16 *)at == htobe16(length) :
+			     *(const __be32 *)at == htobe32(length);
+}
+
 void vcpu_dispatch(struct vcpu *vcpu)
 {
 	int reason;

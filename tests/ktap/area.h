@@ -58,6 +58,7 @@ void area_unset_all(struct vcpu *vcpu);
 
 /* Write the length at the start of an area, before the guest registers it. */
 void area_put_length(void *mem, enum area area, __u32 length);
+bool area_has_length(const void *mem, enum area area, __u32 length);
 
 /* Make the vCPU enter the guest, which does nothing, and leave it. */
 void vcpu_dispatch(struct vcpu *vcpu);
