@@ -41,6 +41,24 @@ static long charged(void)
 	return bytes;
 }
 
+/*
+ * The kernel adds up small charges of a cgroup every two seconds: wait for a value above,
+ * or below, @limit. Return the last one.
+ */
+static long await_charged(long before, bool above, long limit)
+{
+	unsigned int i;
+	long now;
+
+	for (i = 0; i < PATIENCE_S; i++) {
+		now = charged() - before;
+		if (above ? now >= limit : now < limit)
+			break;
+		sleep(1);
+	}
+	return now;
+}
+
 /* Move this process to a new cgroup. Return why that is impossible, or NULL. */
 static const char *enter_group(void)
 {
@@ -74,16 +92,11 @@ TEST(charged_and_given_back)
 	before = charged();
 	for (i = 0; i < NR_TABLES; i++)
 		vcpu_store(&vm->vcpu[0], VM_DATA_GPA + i * STRIDE, i);
-	with = charged() - before;
+	with = await_charged(before, true, tables / 2);
 	EXPECT_OURS(vm, with >= tables / 2, "stock charges page tables to no cgroup");
 
 	vm_destroy(vm);
-	for (i = 0; i < PATIENCE_S; i++) {
-		without = charged() - before;
-		if (without < tables / 2)
-			break;
-		sleep(1);
-	}
+	without = await_charged(before, false, tables / 2);
 	TH_LOG("tables of %ld bytes: %ld charged, %ld after the VM has ended", tables, with,
 	       without);
 	EXPECT_GT(tables / 2, without);
