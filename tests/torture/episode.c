@@ -15,10 +15,12 @@
 
 #include "../ktap/module.h"
 #include "../ktap/options.h"
+#include "beside.h"
 #include "host.h"
 
 #define PREFIX		"# replay "
 #define PATIENCE	180	/* seconds that an operation may take */
+#define BESIDE_MOST	12	/* operations beside which another is repeated */
 
 static const char *const kind_name[NR_KINDS] = {
 	[KIND_RADIX] = "radix", [KIND_NESTED] = "nested", [KIND_HPT] = "hpt",
@@ -85,6 +87,8 @@ static void make_faults(struct episode *e, __u64 *random)
 		e->config[i].running &= e->faults == FAULTS_NONE;
 		e->shaky |= e->config[i].running && !host_is_exact();
 	}
+	e->beside = e->faults == FAULTS_NONE && random_below(random, 2);
+	e->shaky |= e->beside && !host_is_exact();
 }
 
 static unsigned int make_kind(__u64 *random)
@@ -121,6 +125,8 @@ void episode_make(struct episode *e, __u64 seed, unsigned long number)
 	for (i = 0; i < e->nr_ops; i++) {
 		e->ops[i].kind = make_kind(&random);
 		e->ops[i].subject = random_below(&random, e->subjects);
+		e->ops[i].beside = operations[e->ops[i].kind].flags & OP_BESIDE &&
+				   random_below(&random, 2);
 		for (j = 0; j < 4; j++)
 			e->ops[i].a[j] = random_u64(&random);
 	}
@@ -139,6 +145,8 @@ void episode_tell(const struct episode *e)
 		       c->stock ? "/stock" : "", c->manual ? "/manual" : "",
 		       c->running ? "/running" : "");
 	}
+	if (e->beside)
+		printf(", two at once");
 	printf("\n");
 	fflush(stdout);
 }
@@ -149,8 +157,9 @@ void episode_print(const struct episode *e, unsigned int first, unsigned int end
 
 	printf(PREFIX "episode %llu %lu\n", e->seed, e->number);
 	for (op = e->ops + first; op < e->ops + end && op < e->ops + e->nr_ops; op++)
-		printf(PREFIX "%s %u %x %x %x %x\n", operations[op->kind].name, op->subject,
-		       op->a[0], op->a[1], op->a[2], op->a[3]);
+		printf(PREFIX "%s%s %u %x %x %x %x\n", op->beside ? "&" : "",
+		       operations[op->kind].name, op->subject, op->a[0], op->a[1], op->a[2],
+		       op->a[3]);
 	fflush(stdout);
 }
 
@@ -168,6 +177,8 @@ bool episode_read(struct episode *e, FILE *file)
 		if (!text)
 			continue;
 		text += strlen(PREFIX);
+		op.beside = *text == '&';
+		text += op.beside;
 		if (sscanf(text, "episode %llu %lu", &seed, &number) == 2) {
 			episode_make(e, seed, number);
 			e->forget = forget;
@@ -189,21 +200,56 @@ bool episode_read(struct episode *e, FILE *file)
 	return found;
 }
 
-static void carry_out(const struct episode *e, const struct op *op, struct subject *s,
-		      struct shared *shared)
+static bool can_be_carried_out(const struct episode *e, const struct op *op,
+			       const struct subject *s)
+{
+	unsigned int flags = operations[op->kind].flags;
+
+	return operation_suits(&operations[op->kind], s) &&
+	       (!(flags & OP_TAKES) || e->paging) &&
+	       (!(flags & OP_SWAP) || host_swaps()) &&
+	       (!(flags & OP_GLOBAL) || !(e->plain || e->shaky));
+}
+
+static void carry_out(const struct op *op, struct subject *s, struct shared *shared)
 {
 	const struct operation *kind = &operations[op->kind];
 	int ret;
 
-	if (!operation_suits(kind, s) || (kind->flags & OP_TAKES && !e->paging) ||
-	    (kind->flags & OP_SWAP && !host_swaps()) ||
-	    (kind->flags & OP_GLOBAL && (e->plain || e->shaky)))
-		return;
 	faults_allow(kind->flags & OP_FAULTY);
 	ret = kind->run(s, op->a);
 	faults_allow(false);
 	shared->done[op->kind]++;
 	shared->succeeded[op->kind] += !ret;
+}
+
+static void carry_out_all(const struct episode *e, struct subject *subjects,
+			  struct shared *shared)
+{
+	unsigned int i, until = 0, repeated = 0;
+	const struct op *op;
+	struct subject *s;
+	bool beside;
+
+	for (i = 0; i < e->nr_ops; i++) {
+		op = &e->ops[i];
+		s = &subjects[op->subject];
+		__atomic_store_n(&shared->step, i + 1, __ATOMIC_SEQ_CST);
+		if (!can_be_carried_out(e, op, s))
+			continue;
+		beside = e->beside && op->beside &&
+			 !(e->shaky && operations[op->kind].flags & OP_TAKES);
+		if (beside || i >= until || operations[op->kind].flags & OP_ALONE)
+			shared->done[repeated] += beside_end(&shared->succeeded[repeated]);
+		if (!beside) {
+			carry_out(op, s, shared);
+			continue;
+		}
+		beside_start(&operations[op->kind], s, op->a);
+		repeated = op->kind;
+		until = i + 1 + op->a[3] % BESIDE_MOST;
+	}
+	shared->done[repeated] += beside_end(&shared->succeeded[repeated]);
 }
 
 /* VMs that are stock's are created first. */
@@ -229,6 +275,7 @@ static void __noreturn run(const struct episode *e, struct shared *shared)
 	int ret;
 
 	host_enter(e->limit);
+	host_balance(e->paging && !e->plain && !e->shaky);
 	create(e, subjects, true, shared);
 	ret = module_insert(e->params);
 	if (ret)
@@ -237,10 +284,7 @@ static void __noreturn run(const struct episode *e, struct shared *shared)
 	faults_prepare(e->faults, e->faults_how, e->faults_how >> 31);
 	for (i = 0; i < e->subjects; i++)
 		subject_start(&subjects[i]);
-	for (i = 0; i < e->nr_ops; i++) {
-		__atomic_store_n(&shared->step, i + 1, __ATOMIC_SEQ_CST);
-		carry_out(e, &e->ops[i], &subjects[e->ops[i].subject], shared);
-	}
+	carry_out_all(e, subjects, shared);
 	/* A child may be the last that has a VM. */
 	if (e->geometry[0] % 2)
 		memory_end();

@@ -22,11 +22,13 @@
  * struct op - one operation
  * @kind: index in operations[]
  * @subject: which VM
+ * @beside: repeat it while the next ones are carried out
  * @a: its numbers
  */
 struct op {
 	unsigned int kind;
 	unsigned int subject;
+	bool beside;
 	__u32 a[4];
 };
 
@@ -41,8 +43,10 @@ struct op {
  * @paging: one of them: the host may take memory
  * @tracked: the module does all of the memory tracking
  * @plain: some VM is plain, see struct subject
- * @shaky: vCPUs run all the time, on a host whose CPUs may use a translation for a
- *	moment after it was flushed: nothing takes memory of the process itself
+ * @beside: some operations are repeated beside others
+ * @shaky: vCPUs or a second thread run all the time, on a host whose CPUs may use a
+ *	translation for a moment after it was flushed: nothing takes memory of the process
+ *	itself, and the second thread takes none of a VM
  * @faults: what fails
  * @faults_how: how often, and where
  * @limit: of its memory in MiB, 0: none
@@ -60,6 +64,7 @@ struct episode {
 	bool paging;
 	bool tracked;
 	bool plain;
+	bool beside;
 	bool shaky;
 	enum faults faults;
 	__u32 faults_how;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The host: swap, KSM, a memory cgroup; leaks
+ * The host: swap, KSM, NUMA nodes, a memory cgroup; leaks
  */
 #define _GNU_SOURCE
 #include "host.h"
@@ -23,6 +23,8 @@
 #define KSM		"/sys/kernel/mm/ksm/"
 #define KMEMLEAK	"/sys/kernel/debug/kmemleak"
 #define SLABS		"/sys/kernel/slab/"
+
+#define BALANCING	"/sys/kernel/debug/sched/numa_balancing/"
 
 #define HUGEPAGES	"32"	/* for some of an episode's memslots */
 #define PATIENCE	100	/* times 100 ms, until all is freed */
@@ -50,10 +52,18 @@ void host_prepare(void)
 		thief_swap_on();
 	host_write(KSM "sleep_millisecs", "1");
 	host_write(KSM "pages_to_scan", "1000");
+	host_write(BALANCING "scan_delay_ms", "0");
+	host_write(BALANCING "scan_period_min_ms", "20");
+	host_write(BALANCING "scan_period_max_ms", "20");
 	if (access("/sys/fs/cgroup/cgroup.procs", F_OK))
 		mount("cgroup2", "/sys/fs/cgroup", "cgroup2", 0, NULL);
 	host_write("/sys/fs/cgroup/cgroup.subtree_control", "+memory");
 	mkdir(HOST_CGROUP, 0755);
+}
+
+void host_balance(bool on)
+{
+	host_write("/proc/sys/kernel/numa_balancing", on ? "1" : "0");
 }
 
 void host_enter(unsigned int high)

@@ -13,7 +13,7 @@
 /* Write to a file of the kernel. Return 0 or -errno. */
 int host_write(const char *path, const char *text);
 
-/* Set up swap, KSM and a memory cgroup, as far as the host has them. */
+/* Set up swap, KSM, NUMA balancing and a memory cgroup, as far as the host has them. */
 void host_prepare(void);
 
 /*
@@ -22,6 +22,12 @@ void host_prepare(void);
  */
 void host_enter(unsigned int high);
 bool host_swaps(void);
+
+/*
+ * Let the host move memory to the node of the CPU that uses it, or not; without
+ * effect on a host that has one node.
+ */
+void host_balance(bool on);
 
 /*
  * Unload the module, which nothing may hold any more. Return NULL, or what has

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/mempolicy.h>
 #include <linux/userfaultfd.h>
 #include <poll.h>
 #include <signal.h>
@@ -80,6 +81,24 @@ int op_page_out(struct subject *s, const __u32 a[4])
 	struct patch *p = any_patch(s, a[0]);
 
 	return advise(s, p, patch_run(p, a[1], a[2], MAX_PAGES), MADV_PAGEOUT);
+}
+
+/* To either node of the host. */
+int op_move_node(struct subject *s, const __u32 a[4])
+{
+	struct patch *p = any_patch(s, a[0]);
+	struct run r = patch_run(p, a[1], a[2], MAX_PAGES);
+	int nodes[MAX_PAGES], status[MAX_PAGES];
+	void *pages[MAX_PAGES];
+	size_t i;
+
+	for (i = 0; i < r.count; i++) {
+		pages[i] = p->memory + (r.first + i) * s->page;
+		nodes[i] = a[3] % 2;
+	}
+	/* It returns how many pages could not be moved: those that are pinned, for example. */
+	return syscall(SYS_move_pages, 0, r.count, pages, nodes, status, MPOL_MF_MOVE) < 0 ?
+		-errno : 0;
 }
 
 static void record_zero(struct patch *p, struct run r)

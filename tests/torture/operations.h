@@ -19,6 +19,8 @@
 #define OP_VM_HPT	0x20	/* only in a VM that is an HPT guest now */
 #define OP_SWAP		0x40	/* only if there is swap */
 #define OP_GLOBAL	0x80	/* affects the whole process: see struct episode */
+#define OP_BESIDE	0x100	/* leaves the record alone: can be repeated beside others */
+#define OP_ALONE	0x200	/* nothing may be repeated beside it */
 
 /**
  * struct operation - a kind of operation
@@ -49,6 +51,7 @@ int op_merge(struct subject *s, const __u32 a[4]);
 int op_page_out(struct subject *s, const __u32 a[4]);
 int op_protect(struct subject *s, const __u32 a[4]);
 int op_move_memory(struct subject *s, const __u32 a[4]);
+int op_move_node(struct subject *s, const __u32 a[4]);
 int op_fork(struct subject *s, const __u32 a[4]);
 int op_userfault(struct subject *s, const __u32 a[4]);
 int op_reclaim(struct subject *s, const __u32 a[4]);
