@@ -14,6 +14,8 @@
 #include "kernel_log.h"
 #include "module.h"
 
+#define TIMEOUT		120	/* seconds: it loads the module eight times */
+
 #define LOADED \
 	"tracking VMs created from now on (areas=%d dirty_log=%d notifiers=%d nested=%d paging=%d; TLB invalidations by %s)"
 #define UNLOADED \
@@ -201,7 +203,7 @@ static const struct {
 	{ "areas=n dirty_log=n notifiers=n nested=n", false, false, false, false, true },
 };
 
-TEST_F(messages, loaded_and_unloaded)
+TEST_F_TIMEOUT(messages, loaded_and_unloaded, TIMEOUT)
 {
 	unsigned int i;
 
