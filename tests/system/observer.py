@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """
 Runs the tool kvm-hv-ext while a guest migrates, and compares what it says with what
-QEMU says.
+QEMU says, and what it says with itself.
 """
 import json
 import os
@@ -14,6 +14,7 @@ from guests import Failure, Silence
 
 TOOL = os.path.join(os.path.dirname(os.path.realpath(__file__)), "tool/sbin/kvm-hv-ext")
 PATIENCE = 60           # seconds to wait for the tool to begin, or to end
+ROUNDING = 1            # pages in one sample of top
 
 
 def show(text):
@@ -38,6 +39,7 @@ class Observer:
         self.pid = qemu.process.pid
         self.name = name
         self.document = None
+        self.samples = []
         self.began = threading.Event()
 
     def __enter__(self):
@@ -47,16 +49,19 @@ class Observer:
         if (vm.get("name"), vm.get("tracked")) != (self.name, True):
             raise Failure(f"the tool does not know QEMU {self.pid}, {self.name}: {vms}")
         self.saved = tempfile.NamedTemporaryFile(prefix="migration")
-        # pylint: disable=consider-using-with
-        self.process = subprocess.Popen(
-            [sys.executable, TOOL, "migration", str(self.pid), "--save", self.saved.name],
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        self.process = self._start("migration", str(self.pid), "--save", self.saved.name)
         self.reader = threading.Thread(target=self._read, daemon=True)
         self.reader.start()
+        self.top = self._start("top", "--json", "--delay", "1")
         if not self.began.wait(PATIENCE):
             self._stop()
             raise Silence("the tool does not begin to record")
         return self
+
+    @staticmethod
+    def _start(*arguments):
+        return subprocess.Popen([sys.executable, TOOL, *arguments], stdout=subprocess.PIPE,
+                                stderr=subprocess.STDOUT, text=True)
 
     def _read(self):
         for line in self.process.stdout:
@@ -65,8 +70,9 @@ class Observer:
                 self.began.set()
 
     def _stop(self):
-        self.process.kill()
-        self.process.wait()
+        for process in self.process, self.top:
+            process.kill()
+            process.wait()
 
     def __exit__(self, kind, *exception):
         with self.saved:
@@ -76,12 +82,15 @@ class Observer:
             try:
                 status = self.process.wait(PATIENCE)
             except subprocess.TimeoutExpired:
-                self._stop()
                 raise Silence("the tool does not notice that the migration has ended") from None
+            finally:
+                self._stop()
             self.reader.join()
             if status:
                 raise Failure(f"the tool failed, status {status}")
             self.document = json.load(self.saved)
+            self.samples = [vm for line in self.top.stdout for vm in json.loads(line)["vms"]
+                            if vm["pid"] == self.pid]
 
     def compare(self, figures):
         """Compares the rounds with those of QEMU's figures; returns what they are."""
@@ -92,5 +101,11 @@ class Observer:
             raise Failure("for the tool the migration has not ended")
         if len(rounds) != figures["rounds"]:
             raise Failure(f"{len(rounds)} rounds for the tool, {figures['rounds']} for QEMU")
-        dirty = sum(done["dirty"] for done in rounds) * self.document["page_size"]
-        return f"{len(rounds)} rounds, {dirty / (1 << 20):.0f} MiB dirtied"
+        dirty = sum(done["dirty"] for done in rounds)
+        # It samples until the VM ends: the last rounds may be in no sample.
+        cleaned = sum(done["cleaned"] for done in rounds)
+        seen = sum(vm["clean/s"] * vm["seconds"] for vm in self.samples)
+        if not cleaned / 2 <= seen <= cleaned + ROUNDING * len(self.samples):
+            raise Failure(f"top has seen {seen:.0f} of {cleaned} pages cleaned: {self.samples}")
+        return (f"{len(rounds)} rounds, {dirty * self.document['page_size'] / (1 << 20):.0f} MiB "
+                f"dirtied, {cleaned} pages cleaned, for top {seen:.0f}")
