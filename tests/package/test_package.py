@@ -106,6 +106,10 @@ class Package(unittest.TestCase):
         self.assertEqual(run("modinfo", "-F", "version", "kvm-hv-ext").strip(), version)
         self.assertIn("/updates/dkms/", run("modinfo", "-F", "filename", "kvm-hv-ext"))
 
+    def loaded_without_file(self):
+        self.assertTrue(os.path.exists(LOADED))
+        run("modinfo", "kvm-hv-ext", status=1)
+
     def test_1_installed(self):
         install(VERSION)
         self.on_disk(VERSION)
@@ -155,15 +159,20 @@ class Package(unittest.TestCase):
         self.works(vm)
         run("dpkg", "-r", *PACKAGES)
         self.assertEqual(dkms_status(), [])
-        run("modinfo", "kvm-hv-ext", status=1)
-        self.assertTrue(os.path.exists(LOADED))
+        self.loaded_without_file()
         self.logs(vm)
         vm.end()
         run("rmmod", "kvm_hv_ext")
         run("modprobe", "kvm-hv-ext", status=1)
 
     def test_7_purged(self):
+        """Installed again, loaded, and purged at once, without a VM."""
+        install(VERSION)
+        run("modprobe", "kvm-hv-ext")
         run("dpkg", "-P", *PACKAGES)
+        self.assertEqual(dkms_status(), [])
+        self.loaded_without_file()
+        run("rmmod", "kvm_hv_ext")
         after = files()
         self.assertEqual({path for path in after if path not in self.before}, set())
         self.assertEqual({path for path in self.before if path not in after}, set())
