@@ -23,7 +23,6 @@
 #define KSM		"/sys/kernel/mm/ksm/"
 #define KMEMLEAK	"/sys/kernel/debug/kmemleak"
 #define SLABS		"/sys/kernel/slab/"
-
 #define BALANCING	"/sys/kernel/debug/sched/numa_balancing/"
 
 #define HUGEPAGES	"32"	/* for some of an episode's memslots */

@@ -83,7 +83,7 @@ int op_page_out(struct subject *s, const __u32 a[4])
 	return advise(s, p, patch_run(p, a[1], a[2], MAX_PAGES), MADV_PAGEOUT);
 }
 
-/* To either node of the host. */
+/* Move pages to either node of the host. */
 int op_move_node(struct subject *s, const __u32 a[4])
 {
 	struct patch *p = any_patch(s, a[0]);
