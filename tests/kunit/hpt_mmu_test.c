@@ -561,6 +561,33 @@ static void clean_named(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 0, seen.unlocked);
 }
 
+/*
+ * A range that ends, or begins, inside of a larger HPTE: the others of its pages are
+ * accumulated, whatever the bitmap has beyond the range.
+ */
+static void clean_part_of_large(struct kunit *test)
+{
+	static const unsigned long begins[] = { 0, 64, LARGE_PAGES - 64 };
+	struct fixture *f = test->priv;
+	unsigned long large = enter(f, LARGE_PAGES, LARGE, RC);
+	unsigned long *pages = test_zalloc(test, SLOT_PAGES / 8), page, begin;
+	unsigned int i;
+
+	memset(pages, 0xff, SLOT_PAGES / 8);
+	for (i = 0; i < ARRAY_SIZE(begins); i++) {
+		begin = LARGE_PAGES + begins[i];
+		hpte(f, large)[1] |= cpu_to_be64(HPTE_R_C);
+		memset(f->slot->dirty_bitmap, 0, SLOT_PAGES / 8);
+		clean(f, pages, begin, begin + 64);
+		KUNIT_EXPECT_EQ(test, HPTE_R_R, r_of(f, large) & RC);
+		for (page = 0; page < SLOT_PAGES; page++)
+			KUNIT_ASSERT_EQ_MSG(test, accumulated(f, page),
+					    page >= LARGE_PAGES &&
+					    (page < begin || page >= begin + 64),
+					    "page %lu, range from %lu", page, begin);
+	}
+}
+
 /* C that a processor still caches from an earlier store is cleared too. */
 static void clean_late_c(struct kunit *test)
 {
@@ -756,6 +783,7 @@ static struct kunit_case cases[] = {
 	KUNIT_CASE(peek_late_c),
 	KUNIT_CASE(peek_power8),
 	KUNIT_CASE(clean_named),
+	KUNIT_CASE(clean_part_of_large),
 	KUNIT_CASE(clean_late_c),
 	KUNIT_CASE(clean_nothing),
 	KUNIT_CASE(clean_rmap_c),

@@ -82,7 +82,9 @@ struct hpt_action {
  * @slot:	the memslot
  * @action:	what the pass does
  * @map:	bitmap in which the pass sets the bits of dirty pages
- * @cleaned:	bitmap of pages to clean; NULL: all
+ * @cleaned:	bitmap of pages to clean, valid from @start on and below @end; NULL: all
+ * @start:	first gfn to clean
+ * @end:	gfn after the last one to clean
  * @spare_pinned:	skip HPTEs that map pinned pages
  * @seen:	bits of @action->rmap_clear that were set in rmap words; and
  *		KVMPPC_RMAP_REFERENCED if R was set in an HPTE
@@ -95,6 +97,8 @@ struct hpt_pass {
 	const struct hpt_action *action;
 	unsigned long *map;
 	const unsigned long *cleaned;
+	gfn_t start;
+	gfn_t end;
 	bool spare_pinned;
 	unsigned long seen;
 	unsigned long pages;
@@ -660,6 +664,12 @@ static void hpt_peek_chain(struct hpt_pass *p, gfn_t gfn)
 	unlock_rmap(rmapp);
 }
 
+static bool hpt_is_to_clean(const struct hpt_pass *p, gfn_t gfn)
+{
+	return gfn >= p->start && gfn < p->end &&
+	       (!p->cleaned || test_bit_le(gfn - p->slot->base_gfn, p->cleaned));
+}
+
 /* Accumulate the pages of a larger HPTE that the caller does not clean. */
 static void hpt_settle_cleaned(struct hpt_pass *p, __be64 *hptep, struct revmap_entry *rev)
 {
@@ -670,7 +680,7 @@ static void hpt_settle_cleaned(struct hpt_pass *p, __be64 *hptep, struct revmap_
 	if (hpt_test_clear_dirty(p, hptep, rev)) {
 		p->pages += end - gfn;
 		for (; slot->dirty_bitmap && gfn < end; gfn++)
-			if (p->cleaned && !test_bit_le(gfn - slot->base_gfn, p->cleaned))
+			if (!hpt_is_to_clean(p, gfn))
 				set_bit_le(gfn - slot->base_gfn, slot->dirty_bitmap);
 	}
 	hpt_make_valid(hptep);
@@ -776,11 +786,6 @@ void khx_hpt_peek(struct khx_vm *vm, const struct kvm_memory_slot *slot,
 }
 EXPORT_SYMBOL_IF_KUNIT(khx_hpt_peek);
 
-static bool hpt_is_to_clean(const struct hpt_pass *p, gfn_t gfn)
-{
-	return !p->cleaned || test_bit_le(gfn - p->slot->base_gfn, p->cleaned);
-}
-
 /* Returns the next gfn to clean from @gfn on, or the gfn to search on from. */
 static gfn_t hpt_next_to_clean(const struct hpt_pass *p, gfn_t gfn, gfn_t end)
 {
@@ -830,19 +835,20 @@ bool khx_hpt_clean(struct khx_vm *vm, const struct kvm_memory_slot *slot,
 		.slot = slot,
 		.action = &hpt_clean_dirty,
 		.cleaned = pages,
+		.start = slot->base_gfn + start,
+		.end = slot->base_gfn + end,
 	};
-	gfn_t last = slot->base_gfn + end;
-	gfn_t gfn = slot->base_gfn + start;
+	gfn_t gfn = p.start;
 
 	lockdep_assert_held(&vm->kvm->arch.mmu_setup_lock);
 	lockdep_assert_held(&vm->kvm->slots_lock);
 
-	for (; gfn < last && !hpt_is_to_clean(&p, gfn); cond_resched())
-		gfn = hpt_next_to_clean(&p, gfn, last);
-	if (gfn < last)
+	for (; gfn < p.end && !hpt_is_to_clean(&p, gfn); cond_resched())
+		gfn = hpt_next_to_clean(&p, gfn, p.end);
+	if (gfn < p.end)
 		hpt_write_back_c(&p);
-	while (gfn < last) {
-		gfn = hpt_clean_chunk(&p, gfn, last);
+	while (gfn < p.end) {
+		gfn = hpt_clean_chunk(&p, gfn, p.end);
 		cond_resched();
 	}
 	hpt_report_work(&p);
