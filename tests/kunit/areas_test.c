@@ -320,21 +320,60 @@ static void looked_at_again(struct kunit *test)
 	}
 }
 
+/*
+ * Userspace registers an area whose page cannot be pinned, and then again: both times
+ * it is the area that the guest had before. Once the guest has registered it, it is new.
+ */
+static void restored_again(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+	unsigned int i;
+
+	for (i = 0; i < 2; i++) {
+		KUNIT_ASSERT_EQ(test, 0, set_reg(f, KHX_VPA, GPA, VPA_LEN));
+		KUNIT_EXPECT_TRUE(test, area(f, KHX_VPA)->update_pending);
+		KUNIT_EXPECT_FALSE(test, apply(f));
+		KUNIT_EXPECT_TRUE(test, f->ext->area[KHX_VPA].failed);
+		KUNIT_EXPECT_EQ(test, KHX_AREA_RESTORED, f->ext->area[KHX_VPA].update);
+	}
+	/* as H_REGISTER_VPA does */
+	area(f, KHX_VPA)->next_gpa = 0;
+	area(f, KHX_VPA)->update_pending = 1;
+	KUNIT_EXPECT_FALSE(test, apply(f));
+	area(f, KHX_VPA)->next_gpa = GPA;
+	area(f, KHX_VPA)->update_pending = 1;
+	KUNIT_EXPECT_FALSE(test, apply(f));
+	KUNIT_EXPECT_EQ(test, KHX_AREA_NEW, f->ext->area[KHX_VPA].update);
+}
+
 struct ending {
 	struct delayed_work work;
-	struct kvm *kvm;
+	struct fixture *f;
+	const struct kvmppc_vpa *area;	/* being pinned */
+	bool vpa;		/* the VPA's memory is invalidated as well */
+	bool pending;		/* H_REGISTER_VPA knew that the area is registered */
 	bool ended;
 };
 
 static void end_invalidation(struct work_struct *work)
 {
 	struct ending *e = container_of(to_delayed_work(work), struct ending, work);
+	struct kvm_vcpu *vcpu = e->f->vcpu;
+	struct kvm *kvm = e->f->kvm;
 
-	spin_lock(&e->kvm->mmu_lock);
-	e->kvm->mmu_invalidate_seq++;
-	e->kvm->mmu_invalidate_in_progress--;
+	spin_lock(&kvm->mmu_lock);
+	spin_lock(&vcpu->arch.vpa_update_lock);
+	e->pending = e->area->update_pending;
+	if (e->vpa) {
+		/* as khx_areas_invalidate() does */
+		e->f->ext->look |= BIT(KHX_VPA);
+		vcpu->arch.slb_shadow.update_pending = 1;
+	}
+	spin_unlock(&vcpu->arch.vpa_update_lock);
+	kvm->mmu_invalidate_seq++;
+	kvm->mmu_invalidate_in_progress--;
 	e->ended = true;
-	spin_unlock(&e->kvm->mmu_lock);
+	spin_unlock(&kvm->mmu_lock);
 }
 
 /*
@@ -346,7 +385,7 @@ static void invalidated_meanwhile(struct kunit *test)
 	struct page *pages[KHX_NR_AREAS];
 	struct fixture *f = test->priv;
 	enum khx_area a;
-	struct ending e = { .kvm = f->kvm };
+	struct ending e = { .f = f };
 
 	INIT_DELAYED_WORK_ONSTACK(&e.work, end_invalidation);
 	f->kvm->mmu_invalidate_range_start = 0;
@@ -356,11 +395,14 @@ static void invalidated_meanwhile(struct kunit *test)
 		area(f, a)->next_gpa = 3 * GPA;
 		area(f, a)->update_pending = 1;
 		f->kvm->mmu_invalidate_in_progress = 1;
+		e.area = area(f, a);
 		e.ended = false;
 		schedule_delayed_work(&e.work, msecs_to_jiffies(50));
 		KUNIT_EXPECT_FALSE(test, apply(f));
 		KUNIT_EXPECT_TRUE(test, e.ended);
+		KUNIT_EXPECT_TRUE(test, e.pending);
 		flush_delayed_work(&e.work);
+		KUNIT_EXPECT_FALSE(test, area(f, a)->update_pending);
 		KUNIT_EXPECT_TRUE(test, f->ext->area[a].failed);
 		expect_gone(test, pages[a]);
 		area(f, a)->next_gpa = 0;
@@ -370,10 +412,42 @@ static void invalidated_meanwhile(struct kunit *test)
 	destroy_delayed_work_on_stack(&e.work);
 }
 
+/* The memory of an area is invalidated while the vCPU pins the page of a later one. */
+static void invalidated_behind(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+	struct ending e = { .f = f, .vpa = true };
+	struct page *page;
+	enum khx_area a;
+
+	INIT_DELAYED_WORK_ONSTACK(&e.work, end_invalidation);
+	f->kvm->mmu_invalidate_range_start = 0;
+	f->kvm->mmu_invalidate_range_end = ULONG_MAX - 1;
+	for (a = KHX_DTL; a < KHX_NR_AREAS; a++) {
+		page = pin(test, KHX_VPA);
+		area(f, a)->next_gpa = 3 * GPA;
+		area(f, a)->update_pending = 1;
+		f->kvm->mmu_invalidate_in_progress = 1;
+		e.area = area(f, a);
+		e.ended = false;
+		schedule_delayed_work(&e.work, msecs_to_jiffies(50));
+		KUNIT_EXPECT_FALSE(test, apply(f));
+		KUNIT_EXPECT_TRUE(test, e.ended);
+		KUNIT_EXPECT_TRUE(test, e.pending);
+		flush_delayed_work(&e.work);
+		KUNIT_EXPECT_EQ(test, 0, f->ext->look);
+		KUNIT_EXPECT_NULL(test, area(f, KHX_VPA)->pinned_addr);
+		expect_gone(test, page);
+	}
+	destroy_delayed_work_on_stack(&e.work);
+}
+
 static struct kunit_case cases[] = {
 	KUNIT_CASE(one_request_at_a_time),
 	KUNIT_CASE(looked_at_again),
 	KUNIT_CASE(invalidated_meanwhile),
+	KUNIT_CASE(invalidated_behind),
+	KUNIT_CASE(restored_again),
 	KUNIT_CASE(get_while_pending),
 	KUNIT_CASE(hand_over),
 	{}

@@ -277,8 +277,10 @@ static struct page *area_install(struct kvm_vcpu *vcpu, enum khx_area a,
 		vcpu->arch.dtl_ptr = area_dtl_entry(area, vcpu->arch.dtl_index);
 
 	/* If the page could not be pinned, a retry must still do the update. */
-	if (page || !gpa)
+	if (page || !gpa) {
 		state->update = KHX_AREA_KEEP;
+		state->restored = 0;
+	}
 	return old;
 }
 
@@ -369,37 +371,39 @@ static void area_tell_after(struct khx_vm *vm, struct kvm_vcpu *vcpu,
  * registered another area since, that one is new.
  */
 static enum khx_area_update area_update_kind(const struct kvmppc_vpa *area,
-					     struct khx_area_state *state)
+					     const struct khx_area_state *state)
 {
-	unsigned long restored = state->restored;
-
-	state->restored = 0;
-	return restored && restored == area->next_gpa && state->restored_len == area->len ?
-	       KHX_AREA_RESTORED : KHX_AREA_NEW;
+	return state->restored && state->restored == area->next_gpa &&
+	       state->restored_len == area->len ? KHX_AREA_RESTORED : KHX_AREA_NEW;
 }
 
 /*
- * Pin the memory of an area, or unpin it. Drops and retakes vpa_update_lock.
- * Return false if the update must be repeated and a signal is pending: the vCPU
- * then leaves KVM_RUN before it enters the guest.
+ * Pin the memory of an area, or unpin it. Drops and retakes vpa_update_lock. If the
+ * update must be repeated, the area is in @ext->asked or @ext->look afterwards.
  *
  * area_pin_page() may find a page that is being unmapped: the notifier has
  * called khx_areas_invalidate() before the area was noted, but the page is
  * still mapped. KVM's invalidate sequence detects this, as for page faults.
+ *
+ * While the lock is dropped, update_pending of a requested area is set: that is how
+ * H_REGISTER_VPA of another vCPU knows that the area is registered. Another request
+ * meanwhile differs in address or length; one that does not changes nothing.
  */
-static bool area_update(struct kvm_vcpu *vcpu, struct khx_vcpu_areas *ext, enum khx_area a)
+static void area_update(struct kvm_vcpu *vcpu, struct khx_vcpu_areas *ext, enum khx_area a)
 	__must_hold(&vcpu->arch.vpa_update_lock)
 {
 	struct khx_vm *vm = khx_vm_find(vcpu->kvm);
 	struct khx_area_state *state = &ext->area[a];
 	struct kvmppc_vpa *area = area_of(vcpu, a);
 	struct kvm *kvm = vcpu->kvm;
+	bool asked = ext->asked & BIT(a), again;
 	unsigned long gpa, len, seq, hva = 0;
 	struct page *page, *old;
-	bool again;
 
-	if (ext->asked & BIT(a))
+	if (asked) {
 		state->update = area_update_kind(area, state);
+		area->update_pending = 1;
+	}
 	ext->asked &= ~BIT(a);
 	ext->look &= ~BIT(a);
 	gpa = area->next_gpa;
@@ -421,14 +425,13 @@ static bool area_update(struct kvm_vcpu *vcpu, struct khx_vcpu_areas *ext, enum 
 	spin_lock(&vcpu->arch.vpa_update_lock);
 	if (gpa && khx_invalidate_retry(kvm, seq, hva, gpa >> PAGE_SHIFT))
 		ext->look |= BIT(a);
-	if (area->update_pending) {	/* another request meanwhile */
-		area->update_pending = 0;
+	if (area->next_gpa != gpa || area->len != len || (!asked && area->update_pending))
 		ext->asked |= BIT(a);
-	}
 	again = (ext->asked | ext->look) & BIT(a);
 	if (again) {
 		old = page;
 	} else {
+		area->update_pending = 0;
 		state->failed = gpa && !page;
 		vm->stats.mmu.area_updates++;
 		vm->stats.mmu.area_failed += state->failed;
@@ -443,28 +446,36 @@ static bool area_update(struct kvm_vcpu *vcpu, struct khx_vcpu_areas *ext, enum 
 	area_unpin(old, old != page);
 	cond_resched();
 	spin_lock(&vcpu->arch.vpa_update_lock);
-	return !again || !signal_pending(current);
 }
 
-/* Apply all pending updates. vpa_update_lock is held. */
+/*
+ * Apply all pending updates, of the VPA first, which the log continues from.
+ * vpa_update_lock is held. While one area is pinned, another may be invalidated or
+ * requested again; and what signals that, update_pending of the SLB shadow, is cleared
+ * by an update of the SLB shadow. So repeat until nothing is left. With a signal
+ * pending the vCPU leaves KVM_RUN before it enters the guest, and no area is tried
+ * twice: kvm-hv must then call the hook again.
+ */
 static void areas_update(struct kvm_vcpu *vcpu, struct khx_vcpu_areas *ext)
 {
+	unsigned long left, tried = 0;
 	enum khx_area a;
 
-	for (a = 0; a < KHX_NR_AREAS; a++) {
-		while ((ext->asked | ext->look) & BIT(a)) {
-			if (area_update(vcpu, ext, a))
-				continue;
-			/* make kvm-hv call the hook again */
+	while ((left = ext->asked | ext->look)) {
+		a = __ffs(left);
+		if (tried & BIT(a) && signal_pending(current)) {
 			vcpu->arch.slb_shadow.update_pending = 1;
 			return;
 		}
+		area_update(vcpu, ext, a);
+		tried |= BIT(a);
+	}
+	for (a = 0; a < KHX_NR_AREAS; a++)
 		/* No page can be faulted in for a task that was killed. */
 		if (ext->area[a].failed && !fatal_signal_pending(current))
 			pr_warn_ratelimited("pid %d vCPU %d: cannot pin the page of a VPA, SLB shadow or DTL at gpa %#lx\n",
 					    vcpu->kvm->userspace_pid, vcpu->vcpu_id,
 					    area_of(vcpu, a)->next_gpa);
-	}
 }
 
 /**
@@ -489,7 +500,6 @@ void khx_hook_update_vpa(struct kvm_vcpu *vcpu, struct kvmppc_vpa *vpap,
 	 */
 	if (khx_update_vpa_has_old())
 		old_vpap->pinned_addr = NULL;
-	vpap->update_pending = 0;
 
 	if (vpap == &vcpu->arch.vpa) {
 		ext->asked |= BIT(KHX_VPA);
@@ -516,6 +526,7 @@ void khx_hook_update_vpa(struct kvm_vcpu *vcpu, struct kvmppc_vpa *vpap,
 		vcpu->arch.dtl_index = ext->dtl_index;
 	}
 	ext->hidden = 0;
+	vpap->update_pending = 0;	/* perhaps only a signal, see areas_update() */
 	if (vpap->next_gpa != ext->area[KHX_SLB].noted || ext->area[KHX_SLB].failed ||
 	    (vpap->next_gpa && vpap->pinned_end != vpap->pinned_addr + vpap->len))
 		ext->asked |= BIT(KHX_SLB);
@@ -584,7 +595,7 @@ int khx_areas_set_reg(struct khx_vm *vm, struct kvm_vcpu *vcpu, u64 id,
 				    vcpu->arch.dtl.next_gpa) :
 			       gpa && !vcpu->arch.vpa.next_gpa) {
 		err = -EINVAL;
-	} else if (gpa != area->next_gpa || len != area->len) {
+	} else if (gpa != area->next_gpa || len != area->len || state->failed) {
 		area->next_gpa = gpa;
 		area->len = len;
 		state->restored = gpa;
@@ -595,8 +606,6 @@ int khx_areas_set_reg(struct khx_vm *vm, struct kvm_vcpu *vcpu, u64 id,
 			ext->asked |= BIT(a);
 			areas_update(vcpu, ext);
 		}
-	} else if (state->failed) {
-		area->update_pending = 1;
 	}
 	spin_unlock(&vcpu->arch.vpa_update_lock);
 	return err;
