@@ -87,24 +87,27 @@ static int op_init_vm(struct kvm *kvm)
 		return 0;
 	}
 
-	if (!READ_ONCE(khx_param.paging) && khx_hooks_place(KHX_HOOK_SET_FOR_PINS)) {
-		khx_stock_ops.destroy_vm(kvm);
-		return -EBUSY;
-	}
-
 	/* Fails only while the module is unloaded: the VM stays on kvm-hv. */
 	if (!try_module_get(THIS_MODULE))
 		return 0;
 
 	vm = kzalloc(sizeof(*vm), GFP_KERNEL_ACCOUNT);
-	if (!vm || khx_vm_init(vm, kvm)) {
-		kfree(vm);
-		khx_stock_ops.destroy_vm(kvm);
-		module_put(THIS_MODULE);
-		return -ENOMEM;
+	err = vm ? khx_vm_init(vm, kvm) : -ENOMEM;
+	if (err)
+		goto free;
+	if (vm->pins.on && khx_hooks_place(KHX_HOOK_SET_FOR_PINS)) {
+		err = -EBUSY;
+		khx_vm_release(vm);
+		goto free;
 	}
 	khx_vm_publish(vm);
 	return 0;
+
+free:
+	kfree(vm);
+	khx_stock_ops.destroy_vm(kvm);
+	module_put(THIS_MODULE);
+	return err;
 }
 
 static void op_destroy_vm(struct kvm *kvm)
