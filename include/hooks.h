@@ -52,6 +52,7 @@
 	HOOK(do_h_enter, kvmppc_do_h_enter, kvm, always, always) \
 	HOOK(book3s_hv_page_fault, kvmppc_book3s_hv_page_fault, vcpu, notifiers, hpt_guest) \
 	LOCAL(setup_mmu, kvmhv_setup_mmu, vcpu, always, always) \
+	CALL(alloc_reset_hpt, kvmppc_alloc_reset_hpt) \
 	HOOK(free_hpt, kvmppc_free_hpt, other, always, hpt_in_use) \
 	LOCAL(htab_read, kvm_htab_read, other, always, htab_file) \
 	LOCAL(htab_write, kvm_htab_write, other, always, htab_file) \

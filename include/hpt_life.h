@@ -33,7 +33,8 @@ struct kvm_vcpu;
 
 /**
  * struct khx_hpt_life - protects the HPT of a VM
- * @readers:	read-held while userspace reads or writes the HPT
+ * @readers:	read-held while userspace reads or writes the HPT; held for writing
+ *		while the guest gets an HPT or loses it
  * @begin:	held while kvm-hv makes the MMU ready, and from
  *		khx_hpt_life_stop() to khx_hpt_life_start()
  * @closed:	not 0 while the HPT is replaced with vCPUs running: H_ENTER and
@@ -60,16 +61,28 @@ extern atomic_t khx_hpts_closed;
 void khx_hpt_life_init(struct khx_hpt_life *life);
 
 /**
- * khx_hpt_life_stop() - prepare for kvm-hv to replace the HPT of a VM
+ * khx_hpt_life_lock() - exclude readers of the HPT, and other changes of it
  * @vm:		a tracked VM
+ *
+ * Until khx_hpt_life_unlock() the guest gets no HPT, and loses none.
+ *
+ * Context: may sleep.
+ * Return: 0; -EINTR on a fatal signal.
+ */
+int khx_hpt_life_lock(struct khx_vm *vm);
+
+void khx_hpt_life_unlock(struct khx_vm *vm);
+
+/**
+ * khx_hpt_life_stop() - prepare for kvm-hv to replace the HPT of a VM
+ * @vm:		a tracked VM, locked by khx_hpt_life_lock()
  *
  * Prevents vCPUs from starting until khx_hpt_life_start(). For an HPT guest,
  * accumulates its C bits in the dirty bitmaps and unlinks all HPTEs from the
  * rmap chains.
  *
  * Context: may sleep.
- * Return: 0; -EBUSY if a vCPU is running, as kvm-hv returns; -EINTR on a fatal
- * signal.
+ * Return: 0; -EBUSY if a vCPU is running, as kvm-hv returns.
  */
 int khx_hpt_life_stop(struct khx_vm *vm);
 

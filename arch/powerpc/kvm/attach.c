@@ -288,8 +288,7 @@ static int op_get_dirty_log(struct kvm *kvm, struct kvm_dirty_log *log)
 }
 
 /* The guest gets a new HPT, or an empty one. */
-static KHX_VM_IOCTL_RET op_allocate_htab(struct khx_vm *vm, struct file *filp,
-					 unsigned long arg)
+static KHX_VM_IOCTL_RET op_allocate_htab(struct khx_vm *vm, unsigned long arg)
 {
 	KHX_VM_IOCTL_RET ret;
 	u32 order;
@@ -299,11 +298,16 @@ static KHX_VM_IOCTL_RET op_allocate_htab(struct khx_vm *vm, struct file *filp,
 	/* kvm-hv first clears an HPT of this order; 0 is the order of no HPT */
 	if (order < PPC_MIN_HPT_ORDER || order > PPC_MAX_HPT_ORDER)
 		return -EINVAL;
-	ret = khx_hpt_life_stop(vm);
+	ret = khx_hpt_life_lock(vm);
 	if (ret)
 		return ret;
-	ret = khx_stock_ops.arch_vm_ioctl(filp, KVM_PPC_ALLOCATE_HTAB, arg);
-	khx_hpt_life_start(vm, false);
+	ret = khx_hpt_life_stop(vm);
+	if (!ret) {
+		/* not by the ioctl, which would read the order again */
+		ret = khx_stock_alloc_reset_hpt(vm->kvm, order);
+		khx_hpt_life_start(vm, false);
+	}
+	khx_hpt_life_unlock(vm);
 	return ret;
 }
 
@@ -317,8 +321,20 @@ static KHX_VM_IOCTL_RET op_arch_vm_ioctl(struct file *filp, unsigned int ioctl,
 	if (ref.vm && khx_param.dirty_log && ioctl == KVM_CLEAR_DIRTY_LOG)
 		return khx_dirty_log_clear(ref.vm, (const void __user *)arg);
 	if (ref.vm && hpt_guests && ioctl == KVM_PPC_ALLOCATE_HTAB)
-		return attach_hpt_hooks() ?: op_allocate_htab(ref.vm, filp, arg);
+		return attach_hpt_hooks() ?: op_allocate_htab(ref.vm, arg);
 	return khx_stock_ops.arch_vm_ioctl(filp, ioctl, arg);
+}
+
+static int attach_leave_hpt(struct khx_vm *vm, struct kvm_ppc_mmuv3_cfg *cfg)
+{
+	int err = khx_hpt_life_stop(vm);
+
+	if (err)
+		return err;
+	khx_hpt_life_drop_prepared(vm);
+	err = khx_stock_ops.configure_mmu(vm->kvm, cfg);
+	khx_hpt_life_start(vm, err == -EINVAL || err == -ENODEV);
+	return err;
 }
 
 /* An HPT guest becomes a radix guest; the other way is khx_hook_free_radix(). */
@@ -332,16 +348,16 @@ static int op_configure_mmu(struct kvm *kvm, struct kvm_ppc_mmuv3_cfg *cfg)
 		if (err)
 			return err;
 	}
-	if (!ref.vm || !hpt_guests || !(cfg->flags & KVM_PPC_MMUV3_RADIX) ||
-	    kvm_is_radix(kvm))
+	if (!ref.vm || !hpt_guests || !(cfg->flags & KVM_PPC_MMUV3_RADIX))
 		return khx_stock_ops.configure_mmu(kvm, cfg);
 
-	err = khx_hpt_life_stop(ref.vm);
+	err = khx_hpt_life_lock(ref.vm);
 	if (err)
 		return err;
-	khx_hpt_life_drop_prepared(ref.vm);
-	err = khx_stock_ops.configure_mmu(kvm, cfg);
-	khx_hpt_life_start(ref.vm, err == -EINVAL || err == -ENODEV);
+	/* now KVM_PPC_ALLOCATE_HTAB cannot make it an HPT guest */
+	err = kvm_is_radix(kvm) ? khx_stock_ops.configure_mmu(kvm, cfg) :
+				  attach_leave_hpt(ref.vm, cfg);
+	khx_hpt_life_unlock(ref.vm);
 	return err;
 }
 

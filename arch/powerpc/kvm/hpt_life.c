@@ -53,12 +53,22 @@ static bool hpt_life_keep_vcpus_out(struct kvm *kvm)
 	return out;
 }
 
+int khx_hpt_life_lock(struct khx_vm *vm)
+{
+	return down_write_killable(&vm->hpt.life.readers);
+}
+
+void khx_hpt_life_unlock(struct khx_vm *vm)
+{
+	up_write(&vm->hpt.life.readers);
+}
+
 int khx_hpt_life_stop(struct khx_vm *vm)
 {
 	struct khx_hpt_life *life = &vm->hpt.life;
 
-	if (down_write_killable(&life->readers))
-		return -EINTR;
+	lockdep_assert_held_write(&life->readers);
+
 	mutex_lock(&life->begin);
 	life->was_ready = READ_ONCE(vm->kvm->arch.mmu_ready);
 	if (!hpt_life_keep_vcpus_out(vm->kvm)) {
@@ -80,7 +90,6 @@ void khx_hpt_life_start(struct khx_vm *vm, bool untouched)
 		mutex_unlock(&kvm->arch.mmu_setup_lock);
 	}
 	mutex_unlock(&vm->hpt.life.begin);
-	up_write(&vm->hpt.life.readers);
 }
 
 /*
