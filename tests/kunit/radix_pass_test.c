@@ -62,6 +62,27 @@ static void clear_and_set(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, f->kvm->mmu_invalidate_seq, seq + 1);
 }
 
+/*
+ * A nested guest has stored to large pages of a memslot that is not logged. That costs
+ * nothing for each page: page by page this would last until the watchdog reports it.
+ */
+static void large_without_log(struct kunit *test)
+{
+	struct test_vm *f = test->priv;
+	struct khx_pass p = { .vm = f->vm };
+	unsigned long *bitmap = f->slot->dirty_bitmap, npages = f->slot->npages;
+
+	f->slot->dirty_bitmap = NULL;
+	f->slot->npages = 1UL << 40;
+	spin_lock(&f->kvm->mmu_lock);
+	khx_pass_found_dirty(&p, NULL, f->slot->base_gfn, f->slot->base_gfn + f->slot->npages);
+	khx_pass_finish(&p);
+	spin_unlock(&f->kvm->mmu_lock);
+	KUNIT_EXPECT_EQ(test, 0, f->vm->radix.dirty.nr);
+	f->slot->dirty_bitmap = bitmap;
+	f->slot->npages = npages;
+}
+
 /* C that the MMU sets after the leaf was read stays for the next pass. */
 static void set_after_it_was_read(struct kunit *test)
 {
@@ -160,6 +181,7 @@ static void tables_of_leaves(struct kunit *test)
 static struct kunit_case cases[] = {
 	KUNIT_CASE(clear_and_set),
 	KUNIT_CASE(set_after_it_was_read),
+	KUNIT_CASE(large_without_log),
 	KUNIT_CASE(large_leaves),
 	KUNIT_CASE(tables_of_leaves),
 	{}

@@ -124,13 +124,17 @@ EXPORT_SYMBOL_IF_KUNIT(khx_pass_unlink);
 static void pass_accumulate(struct kvm *kvm, const struct kvm_memory_slot *slot, gfn_t gfn,
 			    gfn_t end)
 {
-	if (slot)
-		khx_dirty_log_accumulate(slot, gfn, end);
-	for (; !slot && gfn < end; gfn++) {
-		const struct kvm_memory_slot *s = khx_memslot(kvm, gfn);
+	gfn_t next;
 
-		if (s)
-			khx_dirty_log_accumulate(s, gfn, gfn + 1);
+	if (slot) {
+		khx_dirty_log_accumulate(slot, gfn, end);
+		return;
+	}
+	for (; gfn < end; gfn = next) {
+		slot = khx_memslot(kvm, gfn);
+		next = slot ? min(end, slot->base_gfn + slot->npages) : gfn + 1;
+		if (slot)
+			khx_dirty_log_accumulate(slot, gfn, next);
 	}
 }
 
@@ -186,6 +190,7 @@ void khx_pass_found_dirty(struct khx_pass *p, const struct kvm_memory_slot *slot
 	dirty->range[last].gfn = gfn;
 	dirty->range[last].end = end;
 }
+EXPORT_SYMBOL_IF_KUNIT(khx_pass_found_dirty);
 
 void khx_pass_finish(struct khx_pass *p)
 {
