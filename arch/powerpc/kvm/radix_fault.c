@@ -76,8 +76,8 @@ EXPORT_SYMBOL_IF_KUNIT(khx_fault_bound_leaf);
  * @hva:	host virtual address of the page
  * @writing:	the access is a store
  * @read_only:	map the page read-only
- * @held:	the caller has a reference on the page, and will mark it dirty
- *		if the leaf is writable
+ * @held:	page that the caller has a reference on, and will mark dirty if the
+ *		leaf is writable; or NULL
  * @tables:	page-table pages for the leaf
  * @pte:	the leaf that maps @gpa now
  * @level:	its level
@@ -91,12 +91,25 @@ struct fault {
 	unsigned long hva;
 	bool writing;
 	bool read_only;
-	bool held;
+	struct page *held;
 	struct khx_tables tables;
 	pte_t pte;
 	unsigned int level;
 	enum khx_fault_kind kind;
 };
+
+/*
+ * Is it f->held that the host's leaf maps? Userspace may have replaced the page after
+ * it was looked up, and the other page is then not marked dirty.
+ */
+static bool fault_maps_held(const struct fault *f, pte_t host, unsigned int shift)
+{
+	unsigned long pfn = pte_pfn(host);
+
+	if (shift)
+		pfn += (f->hva & ((1UL << shift) - 1)) >> PAGE_SHIFT;
+	return f->held && page_to_pfn(f->held) == pfn;
+}
 
 /*
  * Derive the guest's leaf and its level from the host's leaf. Stores of the
@@ -119,7 +132,7 @@ static bool fault_host_leaf(const struct fault *f, pte_t *pte, unsigned int *lev
 	if (!pte_present(__pte(val)) || !(val & _PAGE_READ) || val & _PAGE_PRIVILEGED)
 		return false;
 	write = val & _PAGE_WRITE && !f->read_only;
-	if (write && !(val & _PAGE_DIRTY) && !f->held)
+	if (write && !(val & _PAGE_DIRTY) && !fault_maps_held(f, __pte(val), shift))
 		return false;
 	if (f->writing && !write)
 		return false;
@@ -301,16 +314,16 @@ static bool fault_host_page(const struct fault *f)
  */
 static int fault_hold_and_map(struct fault *f)
 {
-	struct page *page = NULL;
 	int err;
 
-	f->held = get_user_page_fast_only(f->hva, FOLL_WRITE, &page);
+	if (!get_user_page_fast_only(f->hva, FOLL_WRITE, &f->held))
+		f->held = NULL;
 	f->read_only = !f->held;
 	err = fault_map(f);
 	if (f->held && !err && pte_write(f->pte))
-		set_page_dirty_lock(page);
+		set_page_dirty_lock(f->held);
 	if (f->held)
-		put_page(page);
+		put_page(f->held);
 	return err;
 }
 
