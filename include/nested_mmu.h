@@ -126,6 +126,19 @@ int khx_nested_make_room(struct khx_vm *vm, struct kvm_nested_guest *gp,
 			 unsigned long n_gpa, unsigned int shift, pte_t pte, int *tables);
 
 /**
+ * khx_nested_undo_room() - count as before khx_nested_make_room()
+ * @vm:		a tracked VM
+ * @gp:		the nested guest that faulted
+ * @tables:	what khx_nested_make_room() has stored
+ *
+ * For a leaf that was not installed. Whatever the limit says: the page-table pages
+ * that it was to replace are still there, and another fault may have got their place.
+ *
+ * Context: takes kvm->mmu_lock.
+ */
+void khx_nested_undo_room(struct khx_vm *vm, struct kvm_nested_guest *gp, int tables);
+
+/**
  * khx_nested_drop_memslot() - zap leftover shadow PTEs of a memslot
  * @vm:		a tracked VM
  * @slot:	the memslot; the guest has no leaf in it any more

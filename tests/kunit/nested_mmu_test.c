@@ -333,6 +333,40 @@ static void room_for_another_size(struct kunit *test)
 			TEST_PMD_PAGES);
 }
 
+/* A leaf that would have replaced a table is not installed; the limit is reached. */
+static void room_that_is_not_used(struct kunit *test)
+{
+	struct test_vm *f = test->priv;
+	struct kvm_nested_guest *gp = test_add_nested(test, 9, 2);
+	struct khx_shadow *shadow;
+	int tables, counted = 5;
+	long limit = LONG_MAX / 2;
+	pte_t *small;
+
+	test_map_page(test, 0, PMD_SHIFT, TEST_RC);
+	small = test_map_nested(test, 0, gp, N_GPA, PAGE_SHIFT, TEST_R);
+	spin_lock(&f->kvm->mmu_lock);
+	shadow = khx_rmap_get_shadow(&f->vm->nested.rmap, gp);
+	KUNIT_EXPECT_NOT_NULL(test, shadow);
+	if (shadow)
+		shadow->tables = counted;
+	f->vm->nested.rmap.tables = counted;
+	spin_unlock(&f->kvm->mmu_lock);
+	KUNIT_ASSERT_NOT_NULL(test, shadow);
+
+	KUNIT_ASSERT_EQ(test, 0, khx_nested_make_room(f->vm, gp, N_GPA, PMD_SHIFT, *small,
+						      &tables));
+	KUNIT_EXPECT_GT(test, 0, tables);
+	KUNIT_EXPECT_EQ(test, counted + tables, shadow->tables);
+
+	/* other faults have taken all that is left */
+	f->vm->nested.rmap.tables = limit;
+	khx_nested_undo_room(f->vm, gp, tables);
+	KUNIT_EXPECT_EQ(test, counted, shadow->tables);
+	KUNIT_EXPECT_EQ(test, limit - tables, f->vm->nested.rmap.tables);
+	f->vm->nested.rmap.tables = counted;
+}
+
 /* On a tlbie of L1 kvm-hv zaps one shadow PTE, by any address that it maps. */
 static void unmap_shadow_pte(struct kunit *test)
 {
@@ -586,6 +620,7 @@ static struct kunit_case cases[] = {
 	KUNIT_CASE(enters_not),
 	KUNIT_CASE(room_for_another_page),
 	KUNIT_CASE(room_for_another_size),
+	KUNIT_CASE(room_that_is_not_used),
 	KUNIT_CASE(unmap_shadow_pte),
 	KUNIT_CASE(unmap_shadow_pte_by_wrong_address),
 	KUNIT_CASE(set_rc_by_high_address),

@@ -406,6 +406,15 @@ static void nested_free_largest(struct khx_vm *vm, struct kvm_nested_guest *own)
 	mutex_unlock(&vm->nested.spare_lock);
 }
 
+static void nested_add_tables(struct khx_vm *vm, struct khx_shadow *shadow, int nr)
+{
+	/* a failed fault may have uncounted pages that it had linked */
+	if (nr < 0 && shadow->tables < -nr)
+		nr = -shadow->tables;
+	shadow->tables += nr;
+	vm->nested.rmap.tables += nr;
+}
+
 /*
  * Count page-table pages before they are allocated. Return -ENOSPC if the limit
  * is reached, -ENOMEM without memory, else 0.
@@ -418,13 +427,21 @@ static int nested_count_tables(struct khx_vm *vm, struct kvm_nested_guest *gp, i
 		return -ENOMEM;
 	if (nr > 0 && vm->nested.rmap.tables + nr > nested_tables_allowed(vm->kvm))
 		return -ENOSPC;
-	/* a failed fault may have uncounted pages that it had linked */
-	if (nr < 0 && shadow->tables < -nr)
-		nr = -shadow->tables;
-	shadow->tables += nr;
-	vm->nested.rmap.tables += nr;
+	nested_add_tables(vm, shadow, nr);
 	return 0;
 }
+
+void khx_nested_undo_room(struct khx_vm *vm, struct kvm_nested_guest *gp, int tables)
+{
+	struct khx_shadow *shadow;
+
+	spin_lock(&vm->kvm->mmu_lock);
+	shadow = khx_rmap_get_shadow(&vm->nested.rmap, gp);
+	if (shadow)
+		nested_add_tables(vm, shadow, -tables);
+	spin_unlock(&vm->kvm->mmu_lock);
+}
+EXPORT_SYMBOL_IF_KUNIT(khx_nested_undo_room);
 
 /* Maximum number of table entries visited in one hold of mmu_lock. */
 #define NESTED_ROOM_CHUNK	2048
@@ -616,12 +633,8 @@ int khx_hook_create_pte(struct kvm *kvm, pgd_t *root, pte_t pte, unsigned long n
 	if (err)
 		return err;
 	err = nested_map(&f);
-	if (err && khx_param.nested) {
-		/* undo the count of khx_nested_make_room() */
-		spin_lock(&kvm->mmu_lock);
-		nested_count_tables(f.vm, f.gp, -tables);
-		spin_unlock(&kvm->mmu_lock);
-	}
+	if (err && khx_param.nested)
+		khx_nested_undo_room(f.vm, f.gp, tables);
 	return err;
 }
 

@@ -94,6 +94,7 @@ struct khx_shadow *khx_rmap_get_shadow(struct khx_nested_rmap *r,
 	}
 	return shadow;
 }
+EXPORT_SYMBOL_IF_KUNIT(khx_rmap_get_shadow);
 
 static struct khx_rmap_node *rmap_node_alloc(struct khx_nested_rmap *r,
 					     unsigned long entry, gfn_t gfn)
