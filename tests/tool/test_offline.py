@@ -42,7 +42,8 @@ def get(at, slot, dirty, err=0):
 
 def switch(at, slot, on):
     return trace.parse(f"  qemu-42      [001] .....  {at:.6f}: khx_log_switch: pid=42 lpid=1 "
-                       f"slot={slot} gfn=0 npages=4096 on={on} ns=500")
+                       f"slot={slot} gfn=0 npages={16 if slot == DISPLAY else 4096} "
+                       f"on={on} ns=500")
 
 
 class Rounds(unittest.TestCase):
@@ -72,6 +73,30 @@ class Rounds(unittest.TestCase):
         recorder.add(switch(12, MAIN, 0))
         self.assertTrue(recorder.ended)
 
+    def test_display_later(self):
+        """A display that appears and goes while a migration is awaited is none."""
+        recorder = migration.Recorder(PAGE, {MAIN: slots()[MAIN]})
+        for event in [switch(1, DISPLAY, 1), get(2, DISPLAY, 5), get(3, DISPLAY, 5),
+                      switch(4, DISPLAY, 0), switch(5, DISPLAY, 1), get(6, DISPLAY, 5)]:
+            recorder.add(event)
+        self.assertEqual(recorder.rounds, [])
+        self.assertFalse(recorder.ended)
+        for event in [switch(10, MAIN, 1), get(11, MAIN, 50), get(11.5, DISPLAY, 7),
+                      get(12, MAIN, 20), switch(13, MAIN, 0)]:
+            recorder.add(event)
+        self.assertEqual([r["dirty"] for r in recorder.rounds], [57, 20])
+        self.assertTrue(recorder.ended)
+
+    def test_order_of_switches(self):
+        """QEMU switches the logs on one by one, before it collects any."""
+        recorder = migration.Recorder(PAGE, {0: slots()[MAIN],
+                                             1: {"slot": 1, "npages": 64, "logged": 0}})
+        for event in [switch(1, 1, 1), switch(2, MAIN, 1), get(3, 1, 1), get(3, MAIN, 10),
+                      get(4, 1, 2), get(4, MAIN, 20), switch(5, MAIN, 0), switch(5, 1, 0)]:
+            recorder.add(event)
+        self.assertEqual([r["dirty"] for r in recorder.rounds], [11, 22])
+        self.assertTrue(recorder.ended)
+
     def test_underway(self):
         recorder = self.record([get(5, MAIN, 9), get(5.1, DISPLAY, 1), get(6, MAIN, 9)], 1)
         self.assertEqual([r["dirty"] for r in recorder.rounds], [10, 9])
@@ -96,6 +121,35 @@ class Events(unittest.TestCase):
 
     def test_others(self):
         self.assertIsNone(trace.parse("CPU:1 [LOST 12 EVENTS]"))
+
+    def test_names_of_threads(self):
+        """A thread of QEMU may have any name, and need not be UTF-8."""
+        for name in ("a 1.0: khx_b: c", "[000] d 1.0: khx_b: c=1", "khx_log_switch:"):
+            at, event, fields = trace.parse(f"  {name}-42  [001] ...1.  7.250000: khx_flush_refused: "
+                                            "pid=42 lpid=1")
+            self.assertEqual((at, event, fields["pid"]), (7.25, "khx_flush_refused", 42))
+
+    def test_pieces(self):
+        """What trace_pipe returns may end within a character."""
+        pipe = tempfile.NamedTemporaryFile()
+        self.addCleanup(pipe.close)
+        line = "  qé-42  [001] ...1.  7.5: khx_flush_refused: pid=42 lpid=1\n".encode()
+        recorded = trace.Trace(host.Host(), 42, ())
+        recorded.base = tempfile.mkdtemp()
+        self.addCleanup(shutil.rmtree, recorded.base)
+        pieces = [line[:4], line[4:], b"  q\xff" + line[5:]]
+        events = []
+        os.mkfifo(f"{recorded.base}/trace_pipe")
+        writer = os.open(f"{recorded.base}/trace_pipe", os.O_RDWR)
+        self.addCleanup(os.close, writer)
+        os.write(writer, pieces[0])
+        for event in recorded.read(lambda: len(events) == 2):
+            if event:
+                events.append(event)
+            elif len(pieces) > 1:
+                pieces.pop(0)
+                os.write(writer, pieces[0])
+        self.assertEqual([at for at, _, _ in events], [7.5, 7.5])
 
     def test_documented(self):
         """kvm-hv-ext(4) names each tracepoint of the source, and no other."""
@@ -218,9 +272,9 @@ class Recorded(Files):
 
     def setUp(self):
         super().setUp()
-        # slot 0, which is larger, is not logged
+        # slot 0, which is smaller, is not logged
         self.put(f"{self.vm}/slots", "slot gfn npages logged collections clears cleaned requests"
-                 "\n0 10 4096 0 0 0 0 0\n1 2000 16 0 0 0 0 0\n")
+                 "\n0 10 8 0 0 0 0 0\n1 2000 16 0 0 0 0 0\n")
         self.tracefs = FakeTracefs(self.root.name, self.EVENTS)
         for name, by in (("mkdir", self.tracefs.make), ("rmdir", self.tracefs.remove)):
             patch = unittest.mock.patch(f"os.{name}", by)
@@ -274,7 +328,11 @@ class Recorded(Files):
 
     def test_no_report(self):
         path = f"{self.root.name}/other.json"
-        for other in ("", "[]", '{"schema": "kvm-hv-ext top 1"}'):
+        document = json.loads(self.command("--json"))
+        incomplete = {**document, "rounds": [{}]}
+        del document["page_size"]
+        for other in ("", "[]", '{"schema": "kvm-hv-ext top 1"}', json.dumps(document),
+                      json.dumps(incomplete)):
             with open(path, "w", encoding="ascii") as file:
                 file.write(other)
             with contextlib.redirect_stderr(io.StringIO()) as complaint:

@@ -19,6 +19,10 @@ EVENTS = ("khx_dirty_log_get", "khx_dirty_log_clear", "khx_log_switch", "khx_fau
 
 
 SCHEMA = "kvm-hv-ext migration 1"
+# what report() writes
+MEMBERS = {"pid", "name", "page_size", "rounds", "ended", "verdict", "switch_ns", "refused",
+           "failed_faults", "lost_events"}
+MEMBERS_OF_ROUND = {"number", "at", "dirty", "requests", "calls", "ns"}
 
 
 class Recorder:
@@ -28,8 +32,8 @@ class Recorder:
         self.page_size = page_size
         self.rounds = []
         logged = {slot["slot"] for slot in slots.values() if slot["logged"]}
-        largest = max(slots.values(), key=lambda slot: slot["npages"], default=None)
-        underway = largest is not None and largest["logged"]
+        self.largest = max(slots.values(), key=lambda slot: slot["npages"], default=None)
+        underway = self.largest is not None and self.largest["logged"]
         self.logged = logged if underway else set()             # for the migration
         self.always = set() if underway else logged             # for something else
         self.ended = False
@@ -58,6 +62,10 @@ class Recorder:
         if fields["err"]:
             return
         slot = str(fields["slot"])
+        if self.largest and self.largest["slot"] not in self.logged | {fields["slot"]}:
+            # no migration is under way: a display that has come since the beginning
+            self.always.add(fields["slot"])
+            self.logged.discard(fields["slot"])
         if fields["slot"] not in self.always:
             self.logged.add(fields["slot"])
             if not self.rounds or slot in self.rounds[-1]["slots"]:
@@ -79,13 +87,16 @@ class Recorder:
 
     def _switch(self, fields):
         self.switch_ns += fields["ns"]
+        if fields["on"] and self.largest and fields["npages"] >= self.largest["npages"]:
+            self.largest = fields
         if fields["slot"] in self.always:
-            return
-        if fields["on"]:
+            if not fields["on"]:
+                self.always.discard(fields["slot"])     # its number may be used again
+        elif fields["on"]:
             self.logged.add(fields["slot"])
         else:
             self.logged.discard(fields["slot"])
-            self.ended = not self.logged
+            self.ended = bool(self.rounds) and not self.logged
 
     def add(self, event):
         """Add an event; return whether a round has begun."""
@@ -287,7 +298,8 @@ def _read(path):
     try:
         with open(path, encoding="utf-8") as file:
             document = json.load(file)
-        if document["schema"] == SCHEMA and document["rounds"]:
+        if (document["schema"] == SCHEMA and document["rounds"] and MEMBERS <= set(document) and
+                all(MEMBERS_OF_ROUND <= set(each) for each in document["rounds"])):
             return document
     except (ValueError, KeyError, TypeError):
         pass

@@ -9,13 +9,14 @@ import time
 from kvm_hv_ext import errors
 
 TRACEFS = "/sys/kernel/tracing"
-LINE = re.compile(r"\s(\d+\.\d+): (khx_\w+): (.*)")
+# behind the name of the thread, which may be anything, so the last that looks like it
+LINE = re.compile(r".*\[\d+\]\s+\S+\s+(\d+\.\d+): (khx_\w+): (.*)")
 HEXADECIMAL = ("gpa", "hva", "gfn", "l2_gpa")
 
 
 def parse(line):
     """(seconds, event, fields) of a line of trace_pipe, or None."""
-    match = LINE.search(line)
+    match = LINE.match(line)
     if not match:
         return None
     fields = dict(field.split("=", 1) for field in match[3].split())
@@ -72,19 +73,20 @@ class Trace:
     def read(self, until):
         """Yield events as they happen, and None at least once a second. until(): stop?"""
         pipe = os.open(os.path.join(self.base, "trace_pipe"), os.O_RDONLY | os.O_NONBLOCK)
-        rest = ""
+        rest = b""
         try:
             with selectors.DefaultSelector() as selector:
                 selector.register(pipe, selectors.EVENT_READ)
                 while not until():
                     selector.select(0.2)
                     try:
-                        rest += os.read(pipe, 1 << 16).decode()
+                        rest += os.read(pipe, 1 << 16)
                     except BlockingIOError:
                         yield None
                         time.sleep(0.05)
                         continue
-                    *lines, rest = rest.split("\n")
-                    yield from filter(None, map(parse, lines))
+                    *lines, rest = rest.split(b"\n")
+                    yield from filter(None, (parse(line.decode(errors="replace"))
+                                             for line in lines))
         finally:
             os.close(pipe)
