@@ -29,7 +29,7 @@ help:
 	@echo '                      (HOST=exact-papr10 KERNEL=debian13-64k: in an LPAR on PowerVM)'
 	@echo 'make check            run all tests (in emulated hosts; needs no POWER machine)'
 	@echo 'make check-all        check, the packages, and what users do with QEMU and libvirt on more'
-	@echo '                      hosts, update docs/cases (four hours more; see tests/system/all)'
+	@echo '                      hosts, update docs/cases (five hours more; see tests/system/all)'
 	@echo 'make kunit            only the KUnit suites, on a test kernel'
 	@echo 'make style            only sparse, W=1, checkpatch, coccicheck, shellcheck'
 	@echo 'make fuzz             fuzz the module (MINUTES=10 HOST=pseries9 SEED=N: repeat a run)'
@@ -71,7 +71,9 @@ check:
 	scripts/check
 
 check-all: check
+	scripts/lab kunit 6.1-64k
 	tests/package/run pseries9 debian
+	tests/package/run pseries9 debian13-4k
 	tests/system/all
 
 kunit:
