@@ -377,69 +377,64 @@ static void end_invalidation(struct work_struct *work)
 }
 
 /*
+ * A vCPU applies a request for an area, at another address, while the host is
+ * invalidating all memory. With @vpa the VPA's memory is invalidated as well.
+ */
+static void request_meanwhile(struct kunit *test, enum khx_area a, bool vpa)
+{
+	struct fixture *f = test->priv;
+	struct ending e = { .f = f, .area = area(f, a), .vpa = vpa };
+
+	INIT_DELAYED_WORK_ONSTACK(&e.work, end_invalidation);
+	f->kvm->mmu_invalidate_range_start = 0;
+	f->kvm->mmu_invalidate_range_end = ULONG_MAX - 1;
+	f->kvm->mmu_invalidate_in_progress = 1;
+	area(f, a)->next_gpa = 3 * GPA;
+	area(f, a)->update_pending = 1;
+	schedule_delayed_work(&e.work, msecs_to_jiffies(50));
+	KUNIT_EXPECT_FALSE(test, apply(f));
+	KUNIT_EXPECT_TRUE(test, e.ended);
+	KUNIT_EXPECT_TRUE(test, e.pending);
+	flush_delayed_work(&e.work);
+	destroy_delayed_work_on_stack(&e.work);
+}
+
+/*
  * The host is invalidating all memory when a vCPU pins the page of an area. The
  * module must not use a result from before the end of the invalidation.
  */
 static void invalidated_meanwhile(struct kunit *test)
 {
-	struct page *pages[KHX_NR_AREAS];
 	struct fixture *f = test->priv;
+	struct page *page;
 	enum khx_area a;
-	struct ending e = { .f = f };
 
-	INIT_DELAYED_WORK_ONSTACK(&e.work, end_invalidation);
-	f->kvm->mmu_invalidate_range_start = 0;
-	f->kvm->mmu_invalidate_range_end = ULONG_MAX - 1;
 	for (a = 0; a < KHX_NR_AREAS; a++) {
-		pages[a] = pin(test, a);
-		area(f, a)->next_gpa = 3 * GPA;
-		area(f, a)->update_pending = 1;
-		f->kvm->mmu_invalidate_in_progress = 1;
-		e.area = area(f, a);
-		e.ended = false;
-		schedule_delayed_work(&e.work, msecs_to_jiffies(50));
-		KUNIT_EXPECT_FALSE(test, apply(f));
-		KUNIT_EXPECT_TRUE(test, e.ended);
-		KUNIT_EXPECT_TRUE(test, e.pending);
-		flush_delayed_work(&e.work);
+		page = pin(test, a);
+		request_meanwhile(test, a, false);
 		KUNIT_EXPECT_FALSE(test, area(f, a)->update_pending);
 		KUNIT_EXPECT_TRUE(test, f->ext->area[a].failed);
-		expect_gone(test, pages[a]);
+		expect_gone(test, page);
 		area(f, a)->next_gpa = 0;
 		area(f, a)->update_pending = 1;
 		KUNIT_EXPECT_FALSE(test, apply(f));
 	}
-	destroy_delayed_work_on_stack(&e.work);
 }
 
 /* The memory of an area is invalidated while the vCPU pins the page of a later one. */
 static void invalidated_behind(struct kunit *test)
 {
 	struct fixture *f = test->priv;
-	struct ending e = { .f = f, .vpa = true };
 	struct page *page;
 	enum khx_area a;
 
-	INIT_DELAYED_WORK_ONSTACK(&e.work, end_invalidation);
-	f->kvm->mmu_invalidate_range_start = 0;
-	f->kvm->mmu_invalidate_range_end = ULONG_MAX - 1;
 	for (a = KHX_DTL; a < KHX_NR_AREAS; a++) {
 		page = pin(test, KHX_VPA);
-		area(f, a)->next_gpa = 3 * GPA;
-		area(f, a)->update_pending = 1;
-		f->kvm->mmu_invalidate_in_progress = 1;
-		e.area = area(f, a);
-		e.ended = false;
-		schedule_delayed_work(&e.work, msecs_to_jiffies(50));
-		KUNIT_EXPECT_FALSE(test, apply(f));
-		KUNIT_EXPECT_TRUE(test, e.ended);
-		KUNIT_EXPECT_TRUE(test, e.pending);
-		flush_delayed_work(&e.work);
+		request_meanwhile(test, a, true);
 		KUNIT_EXPECT_EQ(test, 0, f->ext->look);
 		KUNIT_EXPECT_NULL(test, area(f, KHX_VPA)->pinned_addr);
 		expect_gone(test, page);
 	}
-	destroy_delayed_work_on_stack(&e.work);
 }
 
 static struct kunit_case cases[] = {
