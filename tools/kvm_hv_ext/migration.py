@@ -19,7 +19,7 @@ EVENTS = ("khx_dirty_log_get", "khx_dirty_log_clear", "khx_log_switch", "khx_fau
 
 
 SCHEMA = "kvm-hv-ext migration 1"
-# what report() writes
+# what a file must have of what report() writes
 MEMBERS = {"pid", "name", "page_size", "rounds", "ended", "verdict", "switch_ns", "refused",
            "failed_faults", "lost_events"}
 MEMBERS_OF_ROUND = {"number", "at", "dirty", "requests", "calls", "ns"}
