@@ -83,6 +83,34 @@ static void large_without_log(struct kunit *test)
 	f->slot->npages = npages;
 }
 
+/*
+ * L1 invalidates a nested translation while a harvest has yet to flush the same page. Debug
+ * builds see nothing wrong: the harvest flushes before userspace has its bitmap.
+ */
+static void shadow_during_harvest(struct kunit *test)
+{
+	struct test_vm *f = test->priv;
+	pte_t *ptep = test_map_page(test, 1, PAGE_SHIFT, TEST_RC);
+	struct khx_pass harvest = {
+		.vm = f->vm, .flush = &f->vm->radix.flush, .flush_later = true,
+	};
+	struct khx_pass shadow = { .vm = f->vm };
+	struct khx_leaf leaf = leaf_at(ptep, 1, PAGE_SHIFT);
+
+	test_requests_reset();
+	spin_lock(&f->kvm->mmu_lock);
+	khx_flush_begin(harvest.flush, f->kvm->arch.lpid, f->kvm->nr_memslot_pages);
+	khx_pass_write(&harvest, TEST_LPID, &leaf, _PAGE_DIRTY, 0);
+	khx_pass_finish(&harvest);
+	khx_pass_found_dirty(&shadow, f->slot, f->slot->base_gfn + 1, f->slot->base_gfn + 2);
+	khx_pass_finish(&shadow);
+	spin_unlock(&f->kvm->mmu_lock);
+	KUNIT_EXPECT_EQ(test, test_requests.nr, 0);
+	KUNIT_EXPECT_TRUE(test, test_bit_le(1, f->slot->dirty_bitmap));
+	khx_flush_finish(harvest.flush);
+	KUNIT_EXPECT_TRUE(test, test_request_covers(TEST_LPID, test_gpa(1)));
+}
+
 /* C that the MMU sets after the leaf was read stays for the next pass. */
 static void set_after_it_was_read(struct kunit *test)
 {
@@ -180,6 +208,7 @@ static void tables_of_leaves(struct kunit *test)
 
 static struct kunit_case cases[] = {
 	KUNIT_CASE(clear_and_set),
+	KUNIT_CASE(shadow_during_harvest),
 	KUNIT_CASE(set_after_it_was_read),
 	KUNIT_CASE(large_without_log),
 	KUNIT_CASE(large_leaves),

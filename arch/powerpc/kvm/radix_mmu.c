@@ -495,8 +495,10 @@ static unsigned long radix_unmap_chunk(struct khx_vm *vm,
 	}
 	*pages += khx_flush_gathered(p.flush) - before;
 	khx_pass_finish(&p);
-	khx_flush_debug_settled_range(&vm->debug, kvm->arch.lpid, start,
-				      min(end, w.next));
+	/* a leaf that stays may have lost C in a harvest that is not flushed yet */
+	if (!(how & KHX_UNMAP_KEEP_PINNED))
+		khx_flush_debug_settled_range(&vm->debug, kvm->arch.lpid, start,
+					      min(end, w.next));
 	return khx_walk_done(&w) ? end : w.next;
 }
 

@@ -155,9 +155,11 @@ static void pass_settle(struct khx_pass *p)
 		return;
 	idx = srcu_read_lock(&kvm->srcu);
 	for (i = 0; i < dirty->nr; i++) {
-		khx_flush_debug_settled_range(&p->vm->debug, kvm->arch.lpid,
-					      dirty->range[i].gfn << PAGE_SHIFT,
-					      dirty->range[i].end << PAGE_SHIFT);
+		/* a pass over shadow PTEs leaves the flush of a harvest to that harvest */
+		if (p->flush)
+			khx_flush_debug_settled_range(&p->vm->debug, kvm->arch.lpid,
+						      dirty->range[i].gfn << PAGE_SHIFT,
+						      dirty->range[i].end << PAGE_SHIFT);
 		pass_accumulate(kvm, dirty->range[i].slot, dirty->range[i].gfn,
 				dirty->range[i].end);
 	}
