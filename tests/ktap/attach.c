@@ -13,8 +13,11 @@
 #include <fcntl.h>
 #include <stdatomic.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "hist.h"
+#include "idle.h"
 #include "logged_vm.h"
 #include "module.h"
 #include "tlb_count.h"
@@ -127,6 +130,43 @@ TEST_F_TIMEOUT(attach, vms_of_before_stay_on_stock, TIMEOUT)
 	expect_stock(_metadata, last);
 	logged_vm_destroy(last);
 	logged_vm_destroy(before);
+}
+
+/* The host unmaps, ages and moves memory of a VM that stays on stock. */
+TEST_F_TIMEOUT(attach, memory_of_before, TIMEOUT)
+{
+	struct logged_vm *l = create();
+	struct vcpu *vcpu = &l->vm->vcpu[0];
+	__u64 *other;
+	int idle;
+
+	ASSERT_EQ(0, module_insert(""));
+	dirty_all(l);
+	idle = idle_open();
+	if (idle >= 0) {
+		idle_set(idle, idle_pfn(l->memory));
+		close(idle);
+	}
+	EXPECT_EQ(1, vcpu_load(vcpu, l->gpa));
+
+	ASSERT_EQ(0, madvise(l->memory, l->size, MADV_DONTNEED));
+	EXPECT_EQ(0, vcpu_load(vcpu, l->gpa));
+	*(__u64 *)l->memory = 2;
+	EXPECT_EQ(2, vcpu_load(vcpu, l->gpa));
+
+	other = mem_alloc(l->size, BACKING_SMALL, NULL);
+	*other = 3;
+	ASSERT_EQ(0, vm_set_memslot(l->vm, LOGGED_SLOT, l->gpa, 0, l->memory, 0));
+	ASSERT_EQ(0, vm_set_memslot(l->vm, LOGGED_SLOT, l->gpa, l->size, other, 0));
+	EXPECT_EQ(3, vcpu_load(vcpu, l->gpa));
+	vcpu_store(vcpu, l->gpa, 4);
+	EXPECT_EQ(4, *other);
+
+	EXPECT_EQ(0, module_refcnt());
+	ASSERT_EQ(0, module_remove());
+	EXPECT_EQ(4, vcpu_load(vcpu, l->gpa));
+	logged_vm_destroy(l);
+	mem_free(other, NR_PAGES * page_size());
 }
 
 /* Insert the module repeatedly, each time with a VM created without it. */

@@ -220,6 +220,48 @@ TEST_F(pinned, made_inaccessible)
 	EXPECT_EQ(VALUE, vcpu_load(self->vcpu, VM_DATA_GPA));
 }
 
+/*
+ * A private mapping of a file may not be written when the guest loads from it: the page of
+ * the file is pinned. The first store takes a copy, which must replace the pinned page.
+ */
+TEST_F(pinned, copied_for_store)
+{
+	const __u64 gpa = 1ull << 32;
+	struct logged_vm *l = self->l;
+	struct vm *vm = l->vm;
+	__u64 value = VALUE;
+	__u64 *memory;
+	int fd;
+
+	if (variant->backing != BACKING_SMALL)
+		SKIP(return, "one kind of memory is enough");
+	fd = memfd_create("pinned", MFD_CLOEXEC);
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, ftruncate(fd, l->page));
+	ASSERT_EQ((ssize_t)sizeof(value), pwrite(fd, &value, sizeof(value), 0));
+	memory = mmap(NULL, l->page, PROT_READ, MAP_PRIVATE, fd, 0);
+	ASSERT_NE(MAP_FAILED, memory);
+	ASSERT_EQ(0, vm_set_memslot(vm, LOGGED_SLOT + 1, gpa, l->page, memory, 0));
+	if (variant->mmu == VM_MMU_HPT)
+		vm_map_hpt(vm, gpa, l->page);
+
+	EXPECT_EQ(VALUE, vcpu_load(self->vcpu, gpa));
+	EXPECT_EQ(self->before + 1, locked_pages());
+	ASSERT_EQ(0, mprotect(memory, l->page, PROT_READ | PROT_WRITE));
+	vcpu_store(self->vcpu, gpa, OTHER);
+	EXPECT_EQ(OTHER, *memory);
+	*memory = VALUE + 1;
+	EXPECT_EQ(VALUE + 1, vcpu_load(self->vcpu, gpa));
+	EXPECT_EQ(self->before + 1, locked_pages());
+	ASSERT_EQ((ssize_t)sizeof(value), pread(fd, &value, sizeof(value), 0));
+	EXPECT_EQ(VALUE, value);
+
+	ASSERT_EQ(0, vm_set_memslot(vm, LOGGED_SLOT + 1, gpa, 0, memory, 0));
+	EXPECT_EQ(self->before, locked_pages());
+	munmap(memory, l->page);
+	close(fd);
+}
+
 static void ignore(int signal)
 {
 	(void)signal;
