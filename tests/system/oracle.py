@@ -38,11 +38,29 @@ class Oracle:
                         for page in range(piece.start, min(piece.stop, len(a)), PAGE)
                         if a[page:page + PAGE] != b[page:page + PAGE]]
 
-    def require_same(self, source, destination, *regions):
-        """Compares the memory of two stopped QEMUs: RAM, and other regions."""
+    def require_same(self, source, destination, *regions, before=None):
+        """
+        Compares the memory of two stopped QEMUs: RAM, and other regions. Pages of RAM
+        that are zero at the source, and at the destination as in the file 'before', were
+        never loaded; they are only counted. Returns their number.
+        """
+        never = []
         for region in (None, *regions):
-            wrong = self.differing(self.save(source, "source", region),
-                                   self.save(destination, "destination", region))
+            there, here = self.save(source, "source", region), \
+                self.save(destination, "destination", region)
+            wrong = self.differing(there, here)
+            if before and not region:
+                changed = set(self.differing(before, here))
+                never = [page for page in wrong if page not in changed and
+                         self.is_zero(there, page)]
+                wrong = [page for page in wrong if page not in never]
             if wrong:
                 raise Corruption(f"{len(wrong)} pages differ at the destination, the first is "
                                  f"page {wrong[0]} from {hex(region[0]) if region else 0}")
+        return len(never)
+
+    @staticmethod
+    def is_zero(path, page):
+        with open(path, "rb") as file:
+            file.seek(page * PAGE)
+            return not any(file.read(PAGE))

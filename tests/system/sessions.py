@@ -141,16 +141,17 @@ class Session(guests.Session):
         Session.migrations += 1
         self.qemu.command("migrate", uri=self.address)
 
-    def arrive(self, destination, *regions, same=True):
+    def arrive(self, destination, *regions, same=True, before=None):
         """
         Waits until the guest is at the destination, compares its memory with the
-        source's, and lets it go on there. Returns QEMU's figures.
+        source's, and lets it go on there. Returns QEMU's figures. 'before' is the
+        destination's memory before it was loaded, if QEMU loads only pages that are not
+        zero.
         """
         source = self.qemu
         self.wait_status(source, "completed")
         self.wait_status(destination, "completed")
-        if same:
-            self.oracle.require_same(source, destination, *regions)
+        never = same and self.oracle.require_same(source, destination, *regions, before=before)
         figures = source.command("query-migrate")
         self.guest.hear(source.console_output())
         self.qemu = destination
@@ -158,7 +159,8 @@ class Session(guests.Session):
             destination.command("cont")
         self.wait_verified()
         source.end()
-        return {"total_ms": figures["total-time"], "downtime_ms": figures["downtime"]}
+        return {"total_ms": figures["total-time"], "downtime_ms": figures["downtime"],
+                **({"never_loaded": never} if never else {})}
 
     def require_running(self):
         if not self.qemu.command("query-status")["running"]:
