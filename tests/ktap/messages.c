@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * The exact and complete messages that the module logs when it is loaded,
- * refuses to load, and is unloaded
+ * refuses to load, and is unloaded; and what a VM does if the module had to say
+ * that the hypervisor serves no invalidation
  *
  * Operators grep for these messages. A change of a message must also change it
  * here.
@@ -12,8 +13,10 @@
 #include <sys/utsname.h>
 
 #include "kernel_log.h"
+#include "logged_vm.h"
 #include "module.h"
 
+#define NR_PAGES	64
 #define TIMEOUT		120	/* seconds: it loads the module eight times */
 
 #define LOADED \
@@ -187,6 +190,7 @@ FIXTURE_TEARDOWN(messages)
 	close(self->log);
 	if (module_loaded())
 		EXPECT_EQ(0, module_remove());
+	module_remove_name(REFUSE);
 }
 
 static const struct {
@@ -227,6 +231,37 @@ TEST_F_TIMEOUT(messages, loaded_and_unloaded, TIMEOUT)
 		ASSERT_EQ(0, module_remove());
 		check(_metadata, self);
 	}
+}
+
+/* No invalidation is served: all CPUs exit their guests instead, and the log is right. */
+TEST_F(messages, serves_neither)
+{
+	struct vm_config config = { .mmu = VM_MMU_RADIX };
+	struct logged_vm *l;
+	size_t page;
+
+	if (strcmp(self->by, BY_TLB))
+		SKIP(return, "the host needs no hypervisor, or kvm-hv itself does not do without");
+	ASSERT_EQ(0, module_insert_file(REFUSE_FILE, "every=1 rc=-2"));
+	self->by = BY_NEITHER;
+	ASSERT_EQ(0, module_insert(""));
+	expect_areas(self);
+	expect_invalidations(self);
+	expect_untested(self);
+	expect(self, LOADED, !self->no_areas, true, true, true, true, self->by);
+
+	SKIP_IF(return, logged_vm_create(&l, &config, NR_PAGES, BACKING_SMALL));
+	for (page = NR_PAGES; page; page /= 2) {
+		vcpu_store_pages(&l->vm->vcpu[0], l->gpa, l->page, page, page);
+		ASSERT_EQ(0, logged_vm_collect(l));
+		EXPECT_EQ(page, logged_vm_count(l));
+	}
+	ASSERT_EQ(0, logged_vm_collect(l));
+	EXPECT_EQ(0, logged_vm_count(l));
+	logged_vm_destroy(l);
+	expect(self, UNLOADED);
+	EXPECT_EQ(0, module_remove());
+	check(_metadata, self);
 }
 
 TEST_F(messages, loaded_already)
