@@ -251,6 +251,8 @@ TEST_F(pinned, copied_for_store)
 	vcpu_store(self->vcpu, gpa, OTHER);
 	EXPECT_EQ(OTHER, *memory);
 	*memory = VALUE + 1;
+	/* a paged guest would read the file's value */
+	ASSERT_EQ(0, madvise(memory, l->page, MADV_DONTNEED));
 	EXPECT_EQ(VALUE + 1, vcpu_load(self->vcpu, gpa));
 	EXPECT_EQ(self->before + 1, locked_pages());
 	ASSERT_EQ((ssize_t)sizeof(value), pread(fd, &value, sizeof(value), 0));
