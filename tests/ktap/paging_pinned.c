@@ -171,6 +171,24 @@ TEST_F(pinned, replaced)
 	EXPECT_EQ(self->before + l->pages, locked_pages());
 }
 
+/* Or once the VMM has changed the protection: then it is the new page that is pinned. */
+TEST_F(pinned, replaced_by_protection)
+{
+	struct logged_vm *l = self->l;
+
+	store_all(self->vcpu, l);
+	ASSERT_EQ(0, madvise(l->memory, l->size, MADV_DONTNEED));
+	*(__u64 *)l->memory = OTHER;
+	ASSERT_EQ(0, mprotect(l->memory, l->size, PROT_READ));
+	ASSERT_EQ(0, mprotect(l->memory, l->size, PROT_READ | PROT_WRITE));
+	EXPECT_EQ(OTHER, vcpu_load(self->vcpu, VM_DATA_GPA));
+
+	/* a paged guest would read zero */
+	ASSERT_EQ(0, madvise(l->memory, l->size, MADV_DONTNEED));
+	EXPECT_EQ(OTHER, vcpu_load(self->vcpu, VM_DATA_GPA));
+	EXPECT_EQ(self->before + l->pages, locked_pages());
+}
+
 TEST_F(pinned, given_back_with_slot)
 {
 	struct logged_vm *l = self->l;
@@ -221,8 +239,9 @@ TEST_F(pinned, made_inaccessible)
 }
 
 /*
- * A private mapping of a file may not be written when the guest loads from it: the page of
- * the file is pinned. The first store takes a copy, which must replace the pinned page.
+ * A private mapping of a file may not be written when the guest loads from it. Later kernels
+ * copy the page to pin it; for earlier ones the copy that the first store takes must replace
+ * the pinned page of the file.
  */
 TEST_F(pinned, copied_for_store)
 {

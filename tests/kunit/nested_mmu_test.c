@@ -333,6 +333,41 @@ static void room_for_another_size(struct kunit *test)
 			TEST_PMD_PAGES);
 }
 
+/*
+ * A page of 1 GiB in place of pages in many tables: more than one hold of mmu_lock walks,
+ * and all their tables are uncounted.
+ */
+static void room_for_largest_size(struct kunit *test)
+{
+	struct test_vm *f = test->priv;
+	struct kvm_nested_guest *gp = test_add_nested(test, 9, 2);
+	const unsigned int nr = 128;
+	struct khx_shadow *shadow;
+	unsigned int i;
+	int tables;
+	pte_t *ptep;
+
+	test_map_page(test, 1, PAGE_SHIFT, TEST_R);
+	for (i = 0; i < nr; i++)
+		ptep = test_map_nested(test, 1, gp, PUD_SIZE + i * PMD_SIZE, PAGE_SHIFT,
+				       TEST_R);
+	spin_lock(&f->kvm->mmu_lock);
+	shadow = khx_rmap_get_shadow(&f->vm->nested.rmap, gp);
+	if (shadow)
+		shadow->tables = nr + 1;
+	f->vm->nested.rmap.tables = nr + 1;
+	spin_unlock(&f->kvm->mmu_lock);
+	KUNIT_ASSERT_NOT_NULL(test, shadow);
+
+	KUNIT_ASSERT_EQ(test, 0, khx_nested_make_room(f->vm, gp, PUD_SIZE, PUD_SHIFT, *ptep,
+						      &tables));
+	KUNIT_EXPECT_EQ(test, tables, -(int)(nr + 1));
+	KUNIT_EXPECT_EQ(test, shadow->tables, 0);
+	KUNIT_EXPECT_EQ(test, f->vm->nested.rmap.tables, 0);
+	KUNIT_EXPECT_EQ(test, f->vm->nested.rmap.entries, 0);
+	KUNIT_EXPECT_FALSE(test, pte_present(*ptep));
+}
+
 /* A leaf that would have replaced a table is not installed; the limit is reached. */
 static void room_that_is_not_used(struct kunit *test)
 {
@@ -620,6 +655,7 @@ static struct kunit_case cases[] = {
 	KUNIT_CASE(enters_not),
 	KUNIT_CASE(room_for_another_page),
 	KUNIT_CASE(room_for_another_size),
+	KUNIT_CASE(room_for_largest_size),
 	KUNIT_CASE(room_that_is_not_used),
 	KUNIT_CASE(unmap_shadow_pte),
 	KUNIT_CASE(unmap_shadow_pte_by_wrong_address),
