@@ -245,7 +245,7 @@ TEST_F(pinned, made_inaccessible)
  */
 TEST_F(pinned, copied_for_store)
 {
-	const __u64 gpa = 1ull << 32;
+	const __u64 gpa = VM_DATA_GPA + (16ull << 20);
 	struct logged_vm *l = self->l;
 	struct vm *vm = l->vm;
 	__u64 value = VALUE;
