@@ -171,7 +171,7 @@ TEST_F(pinned, replaced)
 	EXPECT_EQ(self->before + l->pages, locked_pages());
 }
 
-/* Or once the VMM has changed the protection: then it is the new page that is pinned. */
+/* A change of the protection makes the guest fault again; the new page is then pinned. */
 TEST_F(pinned, replaced_by_protection)
 {
 	struct logged_vm *l = self->l;
