@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "idle.h"
+#include "lru.h"
 #include "nested_pages.h"
 #include "thief.h"
 
@@ -75,7 +76,7 @@ static void take(struct nested_pages *p, enum backing backing, enum taking takin
 
 	/* only pages on an LRU list are paged out: drain the per-CPU batches */
 	if (taking == PAGE_OUT)
-		write_file("/proc/sys/vm/drop_caches", "1");
+		lru_drain();
 	for (page = 0; page < NESTED_NR_PAGES; page++)
 		if ((pages >> page & 1) &&
 		    madvise(nested_word(p, page, 0), NESTED_PAGE, advice))
@@ -229,7 +230,7 @@ TEST_F(cases, aged)
 		SKIP(return, "the host does not track idle pages (CONFIG_IDLE_PAGE_TRACKING)");
 	nested_populate(p);
 	/* only pages on an LRU list are tracked: drain the per-CPU batches */
-	write_file("/proc/sys/vm/drop_caches", "1");
+	lru_drain();
 	for (page = 0; page < NESTED_NR_PAGES; page++)
 		pfn[page] = idle_pfn(nested_word(p, page, 0));
 	while (rounds--) {

@@ -16,6 +16,7 @@
 #include "area.h"
 #include "idle.h"
 #include "logged_vm.h"
+#include "lru.h"
 #include "module.h"
 #include "nested.h"
 #include "observe.h"
@@ -340,7 +341,7 @@ TEST_F(observed, aged)
 	if (idle < 0)
 		SKIP(return, "the host does not track idle pages (CONFIG_IDLE_PAGE_TRACKING)");
 	use(self);
-	write_file("/proc/sys/vm/drop_caches", "1");
+	lru_drain();
 	pfn[0] = idle_pfn(l->memory);
 	pfn[1] = idle_pfn(l->memory + l->page);
 	begin(self);
@@ -403,7 +404,8 @@ TEST_F(observed, first_touches)
 
 /*
  * A child process makes the page read-only for a while. The guest's load maps it
- * so, and its store then gains W: the host has no other page for it.
+ * so, and its store then gains W: the host has no other page for it, as nothing else
+ * holds a reference to this one.
  */
 TEST_F(observed, gained)
 {
@@ -413,6 +415,7 @@ TEST_F(observed, gained)
 
 	if (variant->mmu == VM_MMU_HPT)
 		SKIP(return, "kvm-hv maps pages of HPT guests");
+	lru_drain();
 	child = fork();
 	if (!child)
 		_exit(0);

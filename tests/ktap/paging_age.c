@@ -17,6 +17,7 @@
 
 #include "idle.h"
 #include "logged_vm.h"
+#include "lru.h"
 #include "tlb_count.h"
 
 #define SIZE		(64ul << 20)
@@ -67,7 +68,7 @@ FIXTURE_SETUP(age)
 	memset(self->l->memory, 1, self->l->size);
 	touch(self->l);
 	/* only pages on an LRU list are tracked: drain the per-CPU batches */
-	write_file("/proc/sys/vm/drop_caches", "1");
+	lru_drain();
 	self->pfn = calloc(self->l->pages, sizeof(*self->pfn));
 	find_pages(self->l, self->pfn);
 }
