@@ -28,6 +28,7 @@
 
 #include "nested_rmap.h"
 #include "radix_flush.h"
+#include "radix_tree.h"
 
 struct khx_leaf;
 struct khx_pass;
@@ -148,21 +149,52 @@ void khx_nested_undo_room(struct khx_vm *vm, struct kvm_nested_guest *gp, int ta
 void khx_nested_drop_memslot(struct khx_vm *vm, const struct kvm_memory_slot *slot);
 
 /**
- * khx_nested_insert() - insert the entry of a new shadow PTE, or zap the PTE
- * @vm:		a tracked VM
- * @word:	word of the first page of the guest's leaf
+ * struct khx_nested_fault - a page fault that installs a shadow PTE
+ * @vm:		the VM
  * @gp:		the nested guest
- * @n_gpa:	an address that the shadow PTE maps to that leaf
- *
- * Zaps the shadow PTE if it does not map what the guest's leaf maps, if it has
- * W, R or C and the leaf does not, or if its entry cannot be inserted. The
- * nested guest then faults again.
- *
- * Context: kvm->mmu_lock held; kvm->srcu read-held.
- * Return: true if the shadow PTE stays.
+ * @n_gpa:	guest real address of the nested guest, below 2^52
+ * @pte:	the new leaf
+ * @level:	its level: 0 PTE, 1 PMD, 2 PUD
+ * @seq:	kvm->mmu_invalidate_seq from before the guest's leaf was looked
+ *		up
+ * @word:	word of the first page of the guest's leaf in the memslot's rmap
+ * @n_rmap:	kvm-hv's own entry for @word, used with nested=0
+ * @slot:	private: memslot of the page that the shadow PTE maps
+ * @gfn:	private: that page
+ * @tables:	private: page-table pages for the leaf
  */
-bool khx_nested_insert(struct khx_vm *vm, unsigned long *word,
-		       struct kvm_nested_guest *gp, unsigned long n_gpa);
+struct khx_nested_fault {
+	struct khx_vm *vm;
+	struct kvm_nested_guest *gp;
+	unsigned long n_gpa;
+	pte_t pte;
+	unsigned int level;
+	unsigned long seq;
+	unsigned long *word;
+	struct rmap_nested **n_rmap;
+	const struct kvm_memory_slot *slot;
+	gfn_t gfn;
+	struct khx_tables tables;
+};
+
+/**
+ * khx_nested_map() - install a shadow PTE, or set bits of the one that exists
+ * @f:		the fault; private members are zero
+ *
+ * First makes room for it (khx_nested_make_room()). The guest's leaf may have
+ * changed since the fault read it. The shadow PTE must map what that leaf maps,
+ * and have W, R and C only if it has them: what clears one of these visits only
+ * shadow PTEs that have entries. So the function reads the leaf again. The shadow
+ * PTE is not installed either if there is no memory for its entry; the nested
+ * guest then faults again.
+ *
+ * Context: the nested guest's tlb_lock and kvm->srcu held; takes kvm->mmu_lock; may
+ * sleep.
+ * Return: 0; -EAGAIN if the nested guest must fault again, because KVM has
+ * invalidated memory of the guest since @seq was read, or the leaf has changed;
+ * -ENOMEM.
+ */
+int khx_nested_map(struct khx_nested_fault *f);
 
 /**
  * khx_nested_find_for_rc() - find a shadow PTE to set R, or R and C, in

@@ -166,8 +166,9 @@ void khx_pass_found_dirty(struct khx_pass *p, const struct kvm_memory_slot *slot
  *
  * A nested page fault may have read the guest's PTE before the pass cleared R
  * or C there. It must not install a shadow PTE with that bit now: the shadow
- * PTE was not in the reverse map yet, so the pass did not find it. The function
- * increments kvm->mmu_invalidate_seq, which makes the fault retry.
+ * PTE was not in the reverse map yet, so the pass did not find it.
+ * khx_nested_map() reads the guest's PTE again. With nested=0 nobody does, so the
+ * function increments kvm->mmu_invalidate_seq, which makes all faults retry.
  *
  * Context: kvm->mmu_lock still held.
  */

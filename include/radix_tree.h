@@ -91,8 +91,9 @@ void khx_tree_table_free(void *table);
  * @t:		page-table pages for one leaf
  *
  * Context: any.
+ * Return: their number.
  */
-void khx_tree_tables_free(struct khx_tables *t);
+unsigned int khx_tree_tables_free(struct khx_tables *t);
 
 /**
  * khx_tree_table_of() - page-table page that an entry points to

@@ -9,6 +9,7 @@
 #include "hooks.h"
 #include "nested_mmu.h"
 #include "nested_rmap.h"
+#include "radix_tree.h"
 #include "radix_vm.h"
 
 #define N_GPA	(3 * PMD_SIZE)	/* where the nested guest maps the page */
@@ -185,45 +186,70 @@ static void set_rc_of_another_page(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, set_rc(f, true, N_GPA, gp));
 }
 
-/* Install a shadow PTE that has no entry yet, as kvm-hv does. */
-static pte_t *put_shadow(struct kunit *test, unsigned long page,
-			 const struct kvm_nested_guest *gp, unsigned int shift,
-			 unsigned long bits)
+/* A fault at N_GPA that has read the guest's leaf, which begins at a page. */
+static struct khx_nested_fault fault_at(const struct test_vm *f, struct kvm_nested_guest *gp,
+					unsigned long leaf, unsigned long page,
+					unsigned int level, unsigned long bits)
 {
-	return test_map(test, gp->shadow_pgtable, N_GPA, shift, test_hpa(page), bits);
+	return (struct khx_nested_fault) {
+		.vm = f->vm,
+		.gp = gp,
+		.n_gpa = N_GPA,
+		.pte = pfn_pte(test_hpa(page) >> PAGE_SHIFT,
+			       __pgprot(_PAGE_PRESENT | _PAGE_READ | _PAGE_WRITE | bits)),
+		.level = level,
+		.seq = f->kvm->mmu_invalidate_seq,
+		.word = &f->slot->arch.rmap[leaf],
+	};
 }
 
-static bool enter(struct test_vm *f, unsigned long page, struct kvm_nested_guest *gp)
+/* The shadow PTE at N_GPA, or zero. */
+static pte_t shadow_at(const struct kvm_nested_guest *gp, unsigned int shift)
 {
-	bool stays;
+	unsigned int level = khx_tree_shift_level(shift);
+	struct khx_tables none = {};
+	pte_t *ptep = khx_tree_entry(gp->shadow_pgtable, N_GPA, &level, &none);
 
-	spin_lock(&f->kvm->mmu_lock);
-	stays = khx_nested_insert(f->vm, &f->slot->arch.rmap[page], gp, N_GPA);
-	spin_unlock(&f->kvm->mmu_lock);
-	return stays;
+	return ptep ? *ptep : __pte(0);
+}
+
+static int enter(struct test_vm *f, struct kvm_nested_guest *gp, unsigned long leaf,
+		 unsigned long page, unsigned int level, unsigned long bits)
+{
+	struct khx_nested_fault fault = fault_at(f, gp, leaf, page, level, bits);
+
+	return khx_nested_map(&fault);
 }
 
 static void enters(struct kunit *test)
 {
 	struct test_vm *f = test->priv;
 	struct kvm_nested_guest *gp = test_add_nested(test, 9, 2);
+	struct kvm_nested_guest *other = test_add_nested(test, 10, 3);
 
 	test_map_page(test, 3, PAGE_SHIFT, TEST_R);
-	put_shadow(test, 3, gp, PAGE_SHIFT, TEST_R);
-	KUNIT_EXPECT_TRUE(test, enter(f, 3, gp));
+	KUNIT_EXPECT_EQ(test, enter(f, gp, 3, 3, 0, TEST_R), 0);
+	KUNIT_EXPECT_TRUE(test, pte_young(shadow_at(gp, PAGE_SHIFT)));
 	KUNIT_EXPECT_EQ(test, test_count_rmap(f, 3), 1);
 
 	/* kvm-hv passes the word of the first page of the guest's leaf */
 	test_map_page(test, TEST_PMD_PAGES, PMD_SHIFT, TEST_RC);
-	put_shadow(test, TEST_PMD_PAGES + 7, gp, PAGE_SHIFT, TEST_RC);
-	KUNIT_EXPECT_TRUE(test, enter(f, TEST_PMD_PAGES, gp));
+	KUNIT_EXPECT_EQ(test, enter(f, other, TEST_PMD_PAGES, TEST_PMD_PAGES + 7, 0, TEST_RC), 0);
+	KUNIT_EXPECT_TRUE(test, pte_dirty(shadow_at(other, PAGE_SHIFT)));
 	KUNIT_EXPECT_EQ(test, test_count_rmap(f, TEST_PMD_PAGES), 0);
 	KUNIT_EXPECT_EQ(test, test_count_rmap(f, TEST_PMD_PAGES + 7), 1);
-	KUNIT_EXPECT_EQ(test, test_count_rmap(f, 3), 0);
+	KUNIT_EXPECT_EQ(test, test_count_rmap(f, 3), 1);
+	KUNIT_EXPECT_EQ(test, test_requests.nr, 0);
+
+	/* the fault sets bits of a shadow PTE that exists */
+	test_map_page(test, 3, PAGE_SHIFT, TEST_RC);
+	KUNIT_EXPECT_EQ(test, enter(f, gp, 3, 3, 0, TEST_RC), 0);
+	KUNIT_EXPECT_TRUE(test, pte_dirty(shadow_at(gp, PAGE_SHIFT)));
+	KUNIT_EXPECT_EQ(test, test_count_rmap(f, 3), 1);
 	KUNIT_EXPECT_EQ(test, test_requests.nr, 0);
 }
 
-/* A shadow PTE that must not exist is zapped again, and flushed. */
+/* A shadow PTE that must not exist is never installed. */
 static void enters_not(struct kunit *test)
 {
 	struct test_vm *f = test->priv;
@@ -239,32 +265,92 @@ static void enters_not(struct kunit *test)
 		{ 0, 1, TEST_R },		/* larger than the leaf */
 		{ 3, 0, TEST_RC },		/* C, which the leaf lacks */
 	};
+	struct khx_nested_fault fault;
 	unsigned int i;
-	pte_t *ptep;
 
 	test_map_page(test, 2, PAGE_SHIFT, TEST_R);
 	test_map_page(test, 3, PAGE_SHIFT, TEST_R);
 	for (i = 0; i < ARRAY_SIZE(wrong); i++) {
-		gp->shadow_pgtable = test_table(test);
-		test_requests_reset();
-		ptep = put_shadow(test, wrong[i].page, gp, shift_of(wrong[i].level),
-				  wrong[i].bits);
-		KUNIT_EXPECT_FALSE(test, enter(f, 3, gp));
-		KUNIT_EXPECT_FALSE(test, pte_present(*ptep));
-		KUNIT_EXPECT_TRUE(test, test_request_covers(2, N_GPA));
+		KUNIT_EXPECT_EQ(test, enter(f, gp, 3, wrong[i].page, wrong[i].level,
+					    wrong[i].bits), -EAGAIN);
+		KUNIT_EXPECT_TRUE(test, pte_none(shadow_at(gp, shift_of(wrong[i].level))));
 	}
 
 	/* the guest's leaf was zapped meanwhile */
-	gp->shadow_pgtable = test_table(test);
-	ptep = put_shadow(test, 4, gp, PAGE_SHIFT, TEST_R);
-	KUNIT_EXPECT_FALSE(test, enter(f, 4, gp));
-	KUNIT_EXPECT_FALSE(test, pte_present(*ptep));
+	KUNIT_EXPECT_EQ(test, enter(f, gp, 4, 4, 0, TEST_R), -EAGAIN);
 
-	/* the LPID does not fit in an entry */
-	ptep = put_shadow(test, 3, large, PAGE_SHIFT, TEST_R);
-	KUNIT_EXPECT_FALSE(test, enter(f, 3, large));
-	KUNIT_EXPECT_FALSE(test, pte_present(*ptep));
+	/* KVM has invalidated memory meanwhile */
+	fault = fault_at(f, gp, 3, 3, 0, TEST_R);
+	f->kvm->mmu_invalidate_seq++;
+	KUNIT_EXPECT_EQ(test, khx_nested_map(&fault), -EAGAIN);
+	KUNIT_EXPECT_TRUE(test, pte_none(shadow_at(gp, PAGE_SHIFT)));
+	KUNIT_EXPECT_EQ(test, f->vm->nested.rmap.tables, 0);
 
+	/* the LPID does not fit in an entry; tables are linked, and counted, nevertheless */
+	KUNIT_EXPECT_EQ(test, enter(f, large, 3, 3, 0, TEST_R), 0);
+	KUNIT_EXPECT_EQ(test, f->vm->nested.rmap.tables, KHX_LEVELS);
+	KUNIT_EXPECT_TRUE(test, pte_none(shadow_at(large, PAGE_SHIFT)));
+
+	KUNIT_EXPECT_EQ(test, f->vm->nested.rmap.entries, 0);
+	KUNIT_EXPECT_EQ(test, test_requests.nr, 0);
+}
+
+/*
+ * A harvest, or aging, has cleared bits of the guest's leaf since the fault read it.
+ * Only faults that have read a bit there that it has lost must retry.
+ */
+static void enters_during_harvest(struct kunit *test)
+{
+	struct test_vm *f = test->priv;
+	struct kvm_nested_guest *gp = test_add_nested(test, 9, 2);
+	struct khx_nested_fault stale, right, young;
+	pte_t *ptep;
+
+	test_map_page(test, 1, PAGE_SHIFT, TEST_RC);
+	test_map_page(test, 2, PAGE_SHIFT, TEST_R);
+	stale = fault_at(f, gp, 1, 1, 0, TEST_RC);
+	right = fault_at(f, gp, 2, 2, 0, TEST_R);
+	right.n_gpa = N_GPA + PAGE_SIZE;
+	KUNIT_EXPECT_TRUE(test, test_harvest(f));
+	KUNIT_EXPECT_EQ(test, khx_nested_map(&stale), -EAGAIN);
+	KUNIT_EXPECT_TRUE(test, pte_none(shadow_at(gp, PAGE_SHIFT)));
+	KUNIT_EXPECT_EQ(test, khx_nested_map(&right), 0);
+	KUNIT_EXPECT_EQ(test, test_count_rmap(f, 2), 1);
+
+	/* the same where a shadow PTE exists: it must not get the bit either */
+	ptep = test_map_nested(test, 1, gp, N_GPA, PAGE_SHIFT, TEST_R);
+	KUNIT_EXPECT_EQ(test, khx_nested_map(&stale), -EAGAIN);
+	KUNIT_EXPECT_FALSE(test, pte_dirty(*ptep));
+
+	young = fault_at(f, gp, 2, 2, 0, TEST_R);
+	young.n_gpa = N_GPA + 2 * PAGE_SIZE;
+	KUNIT_EXPECT_TRUE(test, test_age(f, 2, 3, true));
+	KUNIT_EXPECT_EQ(test, khx_nested_map(&young), -EAGAIN);
+	KUNIT_EXPECT_EQ(test, test_count_rmap(f, 2), 1);
+}
+
+/*
+ * Two pages of the guest have the same memory. The entry of a shadow PTE that was made
+ * for one moves when L1 maps the other: what visits shadow PTEs goes by page.
+ */
+static void enters_at_other_page(struct kunit *test)
+{
+	struct test_vm *f = test->priv;
+	struct kvm_nested_guest *gp = test_add_nested(test, 9, 2);
+	pte_t *ptep;
+
+	test_map_page(test, 1, PAGE_SHIFT, TEST_RC);
+	test_map(test, f->root, test_gpa(2), PAGE_SHIFT, test_hpa(1), TEST_RC);
+	ptep = test_map_nested(test, 1, gp, N_GPA, PAGE_SHIFT, TEST_RC);
+
+	KUNIT_EXPECT_EQ(test, enter(f, gp, 2, 1, 0, TEST_RC), 0);
+	KUNIT_EXPECT_TRUE(test, pte_dirty(*ptep));
+	KUNIT_EXPECT_EQ(test, test_count_rmap(f, 1), 0);
+	KUNIT_EXPECT_EQ(test, test_count_rmap(f, 2), 1);
+	KUNIT_EXPECT_TRUE(test, test_request_covers(2, N_GPA));
+	KUNIT_EXPECT_TRUE(test, test_bit_le(1, f->slot->dirty_bitmap));
+	test_unmap(f, 2, 3);
+	KUNIT_EXPECT_FALSE(test, pte_present(*ptep));
 	KUNIT_EXPECT_EQ(test, f->vm->nested.rmap.entries, 0);
 }
 
@@ -472,16 +558,14 @@ static void crowded_page(struct kunit *test)
 	struct test_vm *f = test->priv;
 	struct kvm_nested_guest *gp = test_add_nested(test, 9, 2);
 	unsigned long base = 4 * PMD_SIZE, i;
-	pte_t *newest;
 
 	test_map_page(test, 1, PAGE_SHIFT, TEST_R);
 	for (i = 0; i < KHX_RMAP_MOST; i++)
 		test_map_nested(test, 1, gp, base + (i << PAGE_SHIFT), PAGE_SHIFT,
 				i + 1 < KHX_RMAP_MOST ? TEST_R : TEST_RC);
 	KUNIT_ASSERT_TRUE(test, khx_rmap_crowded(f->slot->arch.rmap[1]));
-	newest = put_shadow(test, 1, gp, PAGE_SHIFT, TEST_R);
-	KUNIT_EXPECT_TRUE(test, enter(f, 1, gp));
-	KUNIT_EXPECT_TRUE(test, pte_present(*newest));
+	KUNIT_EXPECT_EQ(test, enter(f, gp, 1, 1, 0, TEST_R), 0);
+	KUNIT_EXPECT_TRUE(test, pte_present(shadow_at(gp, PAGE_SHIFT)));
 	KUNIT_EXPECT_EQ(test, test_count_rmap(f, 1), KHX_RMAP_MOST);
 	KUNIT_EXPECT_EQ(test, f->vm->nested.rmap.entries, KHX_RMAP_MOST);
 	/* the one that was inserted last, and its C bit is accumulated */
@@ -531,16 +615,20 @@ static void leaf_replaced(struct kunit *test)
 {
 	struct test_vm *f = test->priv;
 	struct kvm_nested_guest *gp = test_add_nested(test, 9, 2);
-	unsigned long seq = f->kvm->mmu_invalidate_seq;
-	pte_t *inside, *last, *outside;
+	struct khx_nested_fault fault;
+	pte_t *inside, *last, *outside, *own;
 
 	inside = test_map_nested(test, 1, gp, N_GPA, PAGE_SHIFT, TEST_RC);
 	last = test_map_nested(test, TEST_PMD_PAGES - 1, gp, N_GPA + PAGE_SIZE, PAGE_SHIFT,
 			       TEST_R);
 	outside = test_map_nested(test, TEST_PMD_PAGES, gp, N_GPA + 2 * PAGE_SIZE,
 				  PAGE_SHIFT, TEST_RC);
+	own = test_map_page(test, 0, PMD_SHIFT, TEST_R);
+	fault = fault_at(f, gp, 0, 3, 0, TEST_R);
+	fault.n_gpa += 3 * PAGE_SIZE;
 
 	spin_lock(&f->kvm->mmu_lock);
+	*own = __pte(0);
 	khx_hook_remove_nest_rmap_range(f->kvm, f->slot, test_gpa(0), test_hpa(0), PMD_SIZE);
 	spin_unlock(&f->kvm->mmu_lock);
 	KUNIT_EXPECT_FALSE(test, pte_present(*inside) || pte_present(*last));
@@ -548,8 +636,8 @@ static void leaf_replaced(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, f->vm->nested.rmap.entries, 1);
 	KUNIT_EXPECT_TRUE(test, test_bit_le(1, f->slot->dirty_bitmap));
 	KUNIT_EXPECT_FALSE(test, test_bit_le(TEST_PMD_PAGES, f->slot->dirty_bitmap));
-	/* nested faults that have read the leaf retry */
-	KUNIT_EXPECT_NE(test, f->kvm->mmu_invalidate_seq, seq);
+	/* a nested fault that has read the leaf retries */
+	KUNIT_EXPECT_EQ(test, khx_nested_map(&fault), -EAGAIN);
 }
 
 /* Stock's loops over pages call this for the word of each page. */
@@ -568,29 +656,6 @@ static void update_rc(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, pte_young(*one) && pte_dirty(*two));
 	KUNIT_EXPECT_TRUE(test, test_request_covers(2, N_GPA));
 	KUNIT_EXPECT_EQ(test, test_requests.nr, 1);
-}
-
-static void nested_sequence(struct kunit *test)
-{
-	struct test_vm *f = test->priv;
-	struct kvm_nested_guest *gp = test_add_nested(test, 9, 2);
-	unsigned long seq = f->kvm->mmu_invalidate_seq;
-	pte_t *own = test_map_page(test, 1, PAGE_SHIFT, TEST_R);
-
-	/* nothing is cleared: nested faults need not retry */
-	KUNIT_EXPECT_TRUE(test, test_harvest(f));
-	KUNIT_EXPECT_EQ(test, f->kvm->mmu_invalidate_seq, seq);
-
-	/* a concurrent nested fault may have read C in the guest's PTE */
-	__radix_pte_update(own, 0, _PAGE_DIRTY);
-	KUNIT_EXPECT_TRUE(test, test_harvest(f));
-	KUNIT_EXPECT_NE(test, f->kvm->mmu_invalidate_seq, seq);
-
-	/* only a shadow PTE loses C: nested faults read the guest's PTE */
-	seq = f->kvm->mmu_invalidate_seq;
-	test_map_nested(test, 1, gp, 0, PAGE_SHIFT, TEST_RC);
-	KUNIT_EXPECT_TRUE(test, test_harvest(f));
-	KUNIT_EXPECT_EQ(test, f->kvm->mmu_invalidate_seq, seq);
 }
 
 /* More shadow LPIDs than gatherers, several shadow PTEs each. */
@@ -653,6 +718,8 @@ static struct kunit_case cases[] = {
 	KUNIT_CASE(set_rc_of_another_page),
 	KUNIT_CASE(enters),
 	KUNIT_CASE(enters_not),
+	KUNIT_CASE(enters_during_harvest),
+	KUNIT_CASE(enters_at_other_page),
 	KUNIT_CASE(room_for_another_page),
 	KUNIT_CASE(room_for_another_size),
 	KUNIT_CASE(room_for_largest_size),
@@ -664,7 +731,6 @@ static struct kunit_case cases[] = {
 	KUNIT_CASE(unmap_shadow_pte_of_namesake),
 	KUNIT_CASE(leaf_replaced),
 	KUNIT_CASE(update_rc),
-	KUNIT_CASE(nested_sequence),
 	KUNIT_CASE(nested_many_guests),
 	KUNIT_CASE(unmap_nested),
 	{}

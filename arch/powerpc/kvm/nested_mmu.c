@@ -4,10 +4,11 @@
  * the kvm-hv functions that manage them.
  *
  * A shadow PTE has an entry in the reverse map for as long as it is present.
- * The nested guest's page fault checks kvm->mmu_invalidate_seq, installs the
- * shadow PTE and inserts its entry in one hold of kvm->mmu_lock. So a caller
- * that zaps a leaf of the guest, or clears a bit of it, finds every shadow PTE
- * of that leaf; a fault that has not installed its shadow PTE yet retries.
+ * The nested guest's page fault checks that the guest's leaf still grants what
+ * it has read there, inserts the entry and installs the shadow PTE in one hold
+ * of kvm->mmu_lock. So a caller that zaps a leaf of the guest, or clears a bit of
+ * it, finds every shadow PTE of that leaf; a fault that has not installed its
+ * shadow PTE yet retries, and no other fault does.
  */
 #include <linux/idr.h>
 #include <linux/kvm_host.h>
@@ -408,7 +409,7 @@ static void nested_free_largest(struct khx_vm *vm, struct kvm_nested_guest *own)
 
 static void nested_add_tables(struct khx_vm *vm, struct khx_shadow *shadow, int nr)
 {
-	/* a failed fault may have uncounted pages that it had linked */
+	/* with a number that wrapped no nested guest would get a table any more */
 	if (nr < 0 && shadow->tables < -nr)
 		nr = -shadow->tables;
 	shadow->tables += nr;
@@ -484,159 +485,6 @@ int khx_nested_make_room(struct khx_vm *vm, struct kvm_nested_guest *gp,
 	return err ? -EAGAIN : 0;
 }
 EXPORT_SYMBOL_IF_KUNIT(khx_nested_make_room);
-
-/**
- * struct shadow_fault - a page fault that installs a shadow PTE
- * @vm:		the VM
- * @gp:		the nested guest
- * @n_gpa:	guest real address of the nested guest, below 2^52, aligned to
- *		the size of the leaf
- * @pte:	the leaf
- * @level:	level of the leaf; after -ENOSPC, level of the leaves or entries
- *		in the missing page-table page
- * @seq:	kvm->mmu_invalidate_seq from before the guest's leaf was looked
- *		up
- * @word:	word of the page in the memslot's rmap
- * @n_rmap:	kvm-hv's own entry for @word
- * @tables:	page-table pages for the leaf
- */
-struct shadow_fault {
-	struct khx_vm *vm;
-	struct kvm_nested_guest *gp;
-	unsigned long n_gpa;
-	pte_t pte;
-	unsigned int level;
-	unsigned long seq;
-	unsigned long *word;
-	struct rmap_nested **n_rmap;
-	struct khx_tables tables;
-};
-
-static void nested_insert_rmap(struct shadow_fault *f)
-{
-	if (khx_param.nested)
-		khx_nested_insert(f->vm, f->word, f->gp, f->n_gpa);
-	else
-		khx_stock_insert_nest_rmap(f->vm->kvm, f->word, f->n_rmap);
-}
-
-/*
- * Install the shadow PTE in one hold of mmu_lock, after khx_nested_make_room().
- * Return -ENOSPC if a page-table page with entries of f->level is missing.
- */
-static int nested_map_locked(struct shadow_fault *f)
-{
-	struct khx_pass p = { .vm = f->vm };
-	struct kvm *kvm = f->vm->kvm;
-	u64 lpid = f->gp->shadow_lpid;
-	unsigned int level = f->level;
-	struct khx_leaf leaf;
-
-	lockdep_assert_held(&kvm->mmu_lock);
-
-	if (mmu_invalidate_retry(kvm, f->seq))
-		return -EAGAIN;
-	for (;;) {
-		f->level = level;
-		leaf.ptep = khx_tree_entry(f->gp->shadow_pgtable, f->n_gpa, &f->level,
-					   &f->tables);
-		if (!leaf.ptep)
-			return -ENOSPC;
-		leaf.old = READ_ONCE(*leaf.ptep);
-		leaf.shift = khx_tree_level_shift(f->level);
-		leaf.gpa = nested_align(f->n_gpa, leaf.shift);
-		if (pte_none(leaf.old))
-			break;
-		if (khx_tree_is_table(leaf.old)) {
-			/* with nested=0 the page may still hold leaves */
-			khx_tree_table_unlink(leaf.ptep);
-			khx_flush_lpid(&f->vm->flusher, lpid);
-			khx_tree_prune(leaf.old, level);
-			continue;
-		}
-		if (f->level == level &&
-		    !((pte_val(leaf.old) ^ pte_val(f->pte)) & ~NESTED_MAY_DIFFER)) {
-			khx_pass_write(&p, lpid, &leaf, 0, pte_val(f->pte) & NESTED_MAY_DIFFER);
-			return 0;
-		}
-		/* with nested=0 khx_nested_make_room() did not run */
-		WARN_ON_ONCE(khx_param.nested);
-		khx_pass_write(&p, lpid, &leaf, KHX_PASS_ALL, 0);
-		khx_pass_finish(&p);
-	}
-	khx_pass_write(&p, lpid, &leaf, 0, pte_val(f->pte));
-	nested_insert_rmap(f);
-	return 0;
-}
-
-static int nested_map(struct shadow_fault *f)
-{
-	unsigned int level = f->level;
-	int err;
-
-	for (;; f->level = level) {
-		spin_lock(&f->vm->kvm->mmu_lock);
-		err = nested_map_locked(f);
-		spin_unlock(&f->vm->kvm->mmu_lock);
-		if (err != -ENOSPC)
-			break;
-		f->tables.table[f->level] = khx_tree_table_alloc(f->level);
-		err = f->tables.table[f->level] ? 0 : -ENOMEM;
-		if (err)
-			break;
-	}
-	khx_tree_tables_free(&f->tables);
-	return err;
-}
-
-/**
- * khx_hook_create_pte() - kvmppc_create_pte() for shadow tables of tracked VMs
- * @kvm:	the VM
- * @root:	shadow table of the nested guest that the current vCPU runs
- * @pte:	the leaf
- * @n_gpa:	guest real address of the nested guest
- * @level:	0 PTE, 1 PMD, 2 PUD
- * @mmu_seq:	kvm->mmu_invalidate_seq from before the guest's leaf was looked
- *		up
- * @lpid:	LPID of the table
- * @rmapp:	word of the first page of the guest's leaf in the memslot's rmap
- * @n_rmap:	kvm-hv's entry for @rmapp
- *
- * Context: vCPU thread, the nested guest's tlb_lock and kvm->srcu held, may
- * sleep.
- * Return: 0; -EAGAIN to make the nested guest retry; -ENOMEM.
- */
-int khx_hook_create_pte(struct kvm *kvm, pgd_t *root, pte_t pte, unsigned long n_gpa,
-			unsigned int level, unsigned long mmu_seq, KHX_LPID lpid,
-			unsigned long *rmapp, struct rmap_nested **n_rmap)
-{
-	const struct kvm_vcpu *vcpu = khx_running_vcpu();
-	struct shadow_fault f = {
-		.vm = khx_vm_find(kvm),
-		.gp = vcpu ? vcpu->arch.nested : NULL,
-		.n_gpa = khx_tree_address(n_gpa),
-		.pte = pte,
-		.level = level,
-		.seq = mmu_seq,
-		.word = rmapp,
-		.n_rmap = n_rmap,
-	};
-	int err = 0, tables;
-
-	/* khx_radix_map() installs all leaves of the guest's own table. */
-	if (WARN_ON_ONCE(!f.gp || f.gp->shadow_pgtable != root))
-		return -EAGAIN;
-
-	if (khx_param.nested)
-		err = khx_nested_make_room(f.vm, f.gp, f.n_gpa, khx_tree_level_shift(level), pte,
-					   &tables);
-	if (err)
-		return err;
-	err = nested_map(&f);
-	if (err && khx_param.nested)
-		khx_nested_undo_room(f.vm, f.gp, tables);
-	return err;
-}
 
 /*
  * Zap the first shadow PTE of a word and remove its entry. Return false if
@@ -728,67 +576,202 @@ static void nested_evict(struct khx_vm *vm, unsigned long *word, gfn_t gfn)
 }
 
 /*
- * Insert the entry of a new shadow PTE at the page that it maps. kvm-hv passes
- * the word of the first page of the guest's leaf, but the leaf may be split
- * later.
+ * Find the page of the guest that the new shadow PTE maps. kvm-hv passes the word
+ * of the first page of the guest's leaf, as the leaf was when the fault read it.
+ * Return false if the leaf does not grant all of the shadow PTE any more.
  */
-static int nested_insert_entry(struct khx_vm *vm, unsigned long *word,
-			       struct kvm_nested_guest *gp, const struct khx_leaf *shadow)
+static bool nested_find_page(struct khx_nested_fault *f)
 {
-	struct kvm *kvm = vm->kvm;
-	const struct kvm_memory_slot *slot = nested_memslot_of_word(kvm, word);
+	struct kvm *kvm = f->vm->kvm;
+	const struct kvm_memory_slot *slot = nested_memslot_of_word(kvm, f->word);
 	struct khx_leaf leaf;
 	unsigned long offset;
 	gfn_t gfn;
-	int err;
 
 	if (!slot)
-		return -ENOENT;
+		return false;
 
-	gfn = slot->base_gfn + (word - slot->arch.rmap);
+	gfn = slot->base_gfn + (f->word - slot->arch.rmap);
 	/* beyond 2^52 kvm-hv has found the leaf of another page */
 	if (!khx_tree_maps(gfn << PAGE_SHIFT))
-		return -ENOENT;
+		return false;
 	if (!nested_find_leaf(kvm->arch.pgtable, gfn << PAGE_SHIFT, &leaf) ||
-	    shadow->shift > leaf.shift)
-		return -ENOENT;
-	offset = pte_pfn(shadow->old) - pte_pfn(leaf.old);
+	    khx_tree_level_shift(f->level) > leaf.shift)
+		return false;
+	offset = pte_pfn(f->pte) - pte_pfn(leaf.old);
 	if (offset >> (leaf.shift - PAGE_SHIFT) ||
-	    (pte_val(shadow->old) & ~pte_val(leaf.old) & NESTED_MAY_DIFFER))
-		return -ENOENT;
+	    (pte_val(f->pte) & ~pte_val(leaf.old) & NESTED_MAY_DIFFER))
+		return false;
 
-	gfn = (leaf.gpa >> PAGE_SHIFT) + offset;
-	if (gfn < slot->base_gfn || gfn >= slot->base_gfn + slot->npages)
-		return -ENOENT;
-	word = &slot->arch.rmap[gfn - slot->base_gfn];
+	f->slot = slot;
+	f->gfn = (leaf.gpa >> PAGE_SHIFT) + offset;
+	return f->gfn >= slot->base_gfn && f->gfn < slot->base_gfn + slot->npages;
+}
+
+/*
+ * Is the entry of a shadow PTE that exists at the page that was found? It is at
+ * another one if two pages of the guest have the same memory.
+ */
+static bool nested_entry_fits(const struct khx_nested_fault *f, unsigned long n_gpa)
+{
+	gfn_t gfn;
+
+	return khx_rmap_find(&f->vm->nested.rmap, f->gp, n_gpa, &gfn) && gfn == f->gfn;
+}
+
+static bool nested_insert_entry(struct khx_nested_fault *f, const struct khx_leaf *shadow)
+{
+	struct khx_vm *vm = f->vm;
+	unsigned long *word;
+
+	if (!khx_param.nested) {
+		khx_stock_insert_nest_rmap(vm->kvm, f->word, f->n_rmap);
+		return true;
+	}
+	word = &f->slot->arch.rmap[f->gfn - f->slot->base_gfn];
 	/* make room for the entry if the page has KHX_RMAP_MOST of them */
 	if (khx_rmap_crowded(*word))
-		nested_evict(vm, word, gfn);
-	err = khx_rmap_insert(&vm->nested.rmap, slot, gfn, gp, shadow->gpa);
-	if (!err) {
-		vm->stats.mmu.nested_inserted++;
-		trace_khx_nested_insert(kvm, gp->shadow_lpid, shadow->gpa, gfn, shadow->shift);
+		nested_evict(vm, word, f->gfn);
+	if (khx_rmap_insert(&vm->nested.rmap, f->slot, f->gfn, f->gp, shadow->gpa))
+		return false;
+	vm->stats.mmu.nested_inserted++;
+	trace_khx_nested_insert(vm->kvm, f->gp->shadow_lpid, shadow->gpa, f->gfn, shadow->shift);
+	return true;
+}
+
+/*
+ * Install the shadow PTE in one hold of mmu_lock, after khx_nested_make_room().
+ * Return -ENOSPC if a page-table page is missing, with entries of *@missing.
+ */
+static int nested_map_locked(struct khx_nested_fault *f, unsigned int *missing)
+{
+	struct khx_pass p = { .vm = f->vm };
+	struct kvm *kvm = f->vm->kvm;
+	u64 lpid = f->gp->shadow_lpid;
+	struct khx_leaf leaf;
+	unsigned int level;
+	bool same;
+
+	lockdep_assert_held(&kvm->mmu_lock);
+
+	if (mmu_invalidate_retry(kvm, f->seq))
+		return -EAGAIN;
+	if (khx_param.nested && !nested_find_page(f))
+		return -EAGAIN;
+	for (;;) {
+		level = f->level;
+		leaf.ptep = khx_tree_entry(f->gp->shadow_pgtable, f->n_gpa, &level, &f->tables);
+		if (!leaf.ptep) {
+			*missing = level;
+			return -ENOSPC;
+		}
+		leaf.old = READ_ONCE(*leaf.ptep);
+		leaf.shift = khx_tree_level_shift(level);
+		leaf.gpa = nested_align(f->n_gpa, leaf.shift);
+		if (pte_none(leaf.old))
+			break;
+		if (khx_tree_is_table(leaf.old)) {
+			/* with nested=0 the page may still hold leaves */
+			khx_tree_table_unlink(leaf.ptep);
+			khx_flush_lpid(&f->vm->flusher, lpid);
+			khx_tree_prune(leaf.old, f->level);
+			continue;
+		}
+		same = level == f->level &&
+		       !((pte_val(leaf.old) ^ pte_val(f->pte)) & ~NESTED_MAY_DIFFER);
+		if (same && (!khx_param.nested || nested_entry_fits(f, leaf.gpa))) {
+			khx_pass_write(&p, lpid, &leaf, 0, pte_val(f->pte) & NESTED_MAY_DIFFER);
+			return 0;
+		}
+		/* with nested=0 khx_nested_make_room() did not run */
+		WARN_ON_ONCE(khx_param.nested && !same);
+		nested_zap(&p, lpid, &leaf);
+		khx_pass_finish(&p);
 	}
+	/* without an entry there is no shadow PTE: the nested guest faults again */
+	if (nested_insert_entry(f, &leaf))
+		khx_pass_write(&p, lpid, &leaf, 0, pte_val(f->pte));
+	return 0;
+}
+
+/* Install the shadow PTE. Return as khx_nested_map(); store the tables that were linked. */
+static int nested_map(struct khx_nested_fault *f, int *linked)
+{
+	unsigned int missing;
+	int err;
+
+	for (*linked = 0;; ++*linked) {
+		spin_lock(&f->vm->kvm->mmu_lock);
+		err = nested_map_locked(f, &missing);
+		spin_unlock(&f->vm->kvm->mmu_lock);
+		if (err != -ENOSPC)
+			break;
+		f->tables.table[missing] = khx_tree_table_alloc(missing);
+		if (!f->tables.table[missing]) {
+			err = -ENOMEM;
+			break;
+		}
+	}
+	*linked -= khx_tree_tables_free(&f->tables);
 	return err;
 }
 
-bool khx_nested_insert(struct khx_vm *vm, unsigned long *word,
-		       struct kvm_nested_guest *gp, unsigned long n_gpa)
+int khx_nested_map(struct khx_nested_fault *f)
 {
-	struct khx_pass p = { .vm = vm };
-	struct khx_leaf shadow;
+	int err, tables, linked;
 
-	lockdep_assert_held(&vm->kvm->mmu_lock);
-
-	if (!nested_find_leaf(gp->shadow_pgtable, n_gpa, &shadow))
-		return false;
-	if (!nested_insert_entry(vm, word, gp, &shadow))
-		return true;
-	khx_pass_write(&p, gp->shadow_lpid, &shadow, KHX_PASS_ALL, 0);
-	khx_pass_finish(&p);
-	return false;
+	if (khx_param.nested) {
+		err = khx_nested_make_room(f->vm, f->gp, f->n_gpa,
+					   khx_tree_level_shift(f->level), f->pte, &tables);
+		if (err)
+			return err;
+	}
+	err = nested_map(f, &linked);
+	/* tables that a failed fault has linked stay */
+	if (err && khx_param.nested)
+		khx_nested_undo_room(f->vm, f->gp, tables - linked);
+	return err;
 }
-EXPORT_SYMBOL_IF_KUNIT(khx_nested_insert);
+EXPORT_SYMBOL_IF_KUNIT(khx_nested_map);
+
+/**
+ * khx_hook_create_pte() - kvmppc_create_pte() for shadow tables of tracked VMs
+ * @kvm:	the VM
+ * @root:	shadow table of the nested guest that the current vCPU runs
+ * @pte:	the leaf
+ * @n_gpa:	guest real address of the nested guest
+ * @level:	0 PTE, 1 PMD, 2 PUD
+ * @mmu_seq:	kvm->mmu_invalidate_seq from before the guest's leaf was looked
+ *		up
+ * @lpid:	LPID of the table
+ * @rmapp:	word of the first page of the guest's leaf in the memslot's rmap
+ * @n_rmap:	kvm-hv's entry for @rmapp
+ *
+ * Context: vCPU thread, the nested guest's tlb_lock and kvm->srcu held, may
+ * sleep.
+ * Return: 0; -EAGAIN to make the nested guest retry; -ENOMEM.
+ */
+int khx_hook_create_pte(struct kvm *kvm, pgd_t *root, pte_t pte, unsigned long n_gpa,
+			unsigned int level, unsigned long mmu_seq, KHX_LPID lpid,
+			unsigned long *rmapp, struct rmap_nested **n_rmap)
+{
+	const struct kvm_vcpu *vcpu = khx_running_vcpu();
+	struct khx_nested_fault f = {
+		.vm = khx_vm_find(kvm),
+		.gp = vcpu ? vcpu->arch.nested : NULL,
+		.n_gpa = khx_tree_address(n_gpa),
+		.pte = pte,
+		.level = level,
+		.seq = mmu_seq,
+		.word = rmapp,
+		.n_rmap = n_rmap,
+	};
+
+	/* khx_radix_map() installs all leaves of the guest's own table. */
+	if (WARN_ON_ONCE(!f.gp || f.gp->shadow_pgtable != root))
+		return -EAGAIN;
+	return khx_nested_map(&f);
+}
 
 /**
  * khx_hook_remove_nest_rmap_range() - kvmhv_remove_nest_rmap_range()
@@ -819,8 +802,6 @@ void khx_hook_remove_nest_rmap_range(struct kvm *kvm, const struct kvm_memory_sl
 		return;
 	if (khx_nested_visit(&p, slot, &leaf, KHX_PASS_ALL) & _PAGE_DIRTY)
 		khx_pass_found_dirty(&p, NULL, gpa >> PAGE_SHIFT, (gpa + nbytes) >> PAGE_SHIFT);
-	/* a nested fault that has read the leaf must retry */
-	p.own_cleared = true;
 	khx_pass_finish(&p);
 }
 EXPORT_SYMBOL_IF_KUNIT(khx_hook_remove_nest_rmap_range);
@@ -853,7 +834,6 @@ void khx_hook_update_nest_rmap_rc_list(struct kvm *kvm, unsigned long *rmapp,
 	if (WARN_ON_ONCE(set || clear & ~(_PAGE_DIRTY | _PAGE_ACCESSED)))
 		return;
 	nested_visit_word(&p, rmapp, &leaf, clear);
-	p.own_cleared = true;
 	khx_pass_finish(&p);
 }
 EXPORT_SYMBOL_IF_KUNIT(khx_hook_update_nest_rmap_rc_list);

@@ -24,6 +24,7 @@
 #include "dirty_log.h"
 #include "flush_debug.h"
 #include "kunit.h"
+#include "params.h"
 #include "radix_flush.h"
 #include "radix_pass.h"
 #include "radix_tree.h"
@@ -197,7 +198,7 @@ EXPORT_SYMBOL_IF_KUNIT(khx_pass_found_dirty);
 void khx_pass_finish(struct khx_pass *p)
 {
 	pass_settle(p);
-	if (p->own_cleared && p->vm->kvm->arch.nested_enable)
+	if (p->own_cleared && !khx_param.nested && p->vm->kvm->arch.nested_enable)
 		p->vm->kvm->mmu_invalidate_seq++;
 }
 EXPORT_SYMBOL_IF_KUNIT(khx_pass_finish);

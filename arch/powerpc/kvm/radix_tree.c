@@ -40,14 +40,16 @@ void khx_tree_table_free(void *table)
 }
 EXPORT_SYMBOL_IF_KUNIT(khx_tree_table_free);
 
-void khx_tree_tables_free(struct khx_tables *t)
+unsigned int khx_tree_tables_free(struct khx_tables *t)
 {
-	unsigned int level;
+	unsigned int level, nr = 0;
 
 	for (level = 0; level < KHX_LEVELS; level++) {
+		nr += !!t->table[level];
 		khx_tree_table_free(t->table[level]);
 		t->table[level] = NULL;
 	}
+	return nr;
 }
 EXPORT_SYMBOL_IF_KUNIT(khx_tree_tables_free);
 
