@@ -105,7 +105,7 @@ unsigned long khx_nested_visit(struct khx_pass *p,
  * @gp:		the nested guest that faulted
  * @n_gpa:	guest real address of the nested guest
  * @shift:	log2 of the size of the new leaf
- * @pte:	the new leaf
+ * @pte:	the new leaf; loses R and C if the guest's leaf has lost them
  * @tables:	where to store the number of page-table pages that the new leaf
  *		needs, less those that it replaces; they are counted already
  *
@@ -153,7 +153,7 @@ void khx_nested_drop_memslot(struct khx_vm *vm, const struct kvm_memory_slot *sl
  * @vm:		the VM
  * @gp:		the nested guest
  * @n_gpa:	guest real address of the nested guest, below 2^52
- * @pte:	the new leaf
+ * @pte:	the new leaf; loses R and C if the guest's leaf has lost them
  * @level:	its level: 0 PTE, 1 PMD, 2 PUD
  * @seq:	kvm->mmu_invalidate_seq from before the guest's leaf was looked
  *		up
@@ -183,7 +183,7 @@ struct khx_nested_fault {
  *
  * First makes room for it (khx_nested_make_room()). The guest's leaf may have
  * changed since the fault read it. The shadow PTE must map what that leaf maps,
- * and have W, R and C only if it has them: what clears one of these visits only
+ * and have R and C only if it has them: what clears one of these visits only
  * shadow PTEs that have entries. So the function reads the leaf again. The shadow
  * PTE is not installed either if there is no memory for its entry; the nested
  * guest then faults again.
@@ -191,8 +191,8 @@ struct khx_nested_fault {
  * Context: the nested guest's tlb_lock and kvm->srcu held; takes kvm->mmu_lock; may
  * sleep.
  * Return: 0; -EAGAIN if the nested guest must fault again, because KVM has
- * invalidated memory of the guest since @seq was read, or the leaf has changed;
- * -ENOMEM.
+ * invalidated memory of the guest since @seq was read, or the leaf does not map
+ * that, or not writable, any more; -ENOMEM.
  */
 int khx_nested_map(struct khx_nested_fault *f);
 

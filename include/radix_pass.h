@@ -57,7 +57,6 @@ struct khx_pass_dirty {
  * @visits:	shadow PTEs looked for
  * @nested_used: gatherers of @vm->nested.flush in use
  * @nested_requests: invalidations of shadow LPIDs that were issued
- * @own_cleared: the pass has cleared bits in the guest's own table
  * @refused:	the hypervisor refused to invalidate a shadow LPID
  */
 struct khx_pass {
@@ -69,7 +68,6 @@ struct khx_pass {
 	unsigned int visits;
 	unsigned int nested_used;
 	unsigned int nested_requests;
-	bool own_cleared;
 	bool refused;
 };
 
@@ -163,12 +161,6 @@ void khx_pass_found_dirty(struct khx_pass *p, const struct kvm_memory_slot *slot
  * @p:		the pass
  *
  * Issues the pending invalidations, then accumulates dirty pages.
- *
- * A nested page fault may have read the guest's PTE before the pass cleared R
- * or C there. It must not install a shadow PTE with that bit now: the shadow
- * PTE was not in the reverse map yet, so the pass did not find it.
- * khx_nested_map() reads the guest's PTE again. With nested=0 nobody does, so the
- * function increments kvm->mmu_invalidate_seq, which makes all faults retry.
  *
  * Context: kvm->mmu_lock still held.
  */

@@ -263,21 +263,22 @@ static void enters_not(struct kunit *test)
 		{ 2, 0, TEST_R },		/* another page */
 		{ TEST_PMD_PAGES - 1, 0, TEST_R }, /* has no leaf */
 		{ 0, 1, TEST_R },		/* larger than the leaf */
-		{ 3, 0, TEST_RC },		/* C, which the leaf lacks */
+		{ 4, 0, TEST_R },		/* writable, and the leaf is not */
 	};
 	struct khx_nested_fault fault;
 	unsigned int i;
 
 	test_map_page(test, 2, PAGE_SHIFT, TEST_R);
 	test_map_page(test, 3, PAGE_SHIFT, TEST_R);
+	__radix_pte_update(test_map_page(test, 4, PAGE_SHIFT, TEST_R), _PAGE_WRITE, 0);
 	for (i = 0; i < ARRAY_SIZE(wrong); i++) {
-		KUNIT_EXPECT_EQ(test, enter(f, gp, 3, wrong[i].page, wrong[i].level,
+		KUNIT_EXPECT_EQ(test, enter(f, gp, wrong[i].page == 4 ? 4 : 3, wrong[i].page, wrong[i].level,
 					    wrong[i].bits), -EAGAIN);
 		KUNIT_EXPECT_TRUE(test, pte_none(shadow_at(gp, shift_of(wrong[i].level))));
 	}
 
 	/* the guest's leaf was zapped meanwhile */
-	KUNIT_EXPECT_EQ(test, enter(f, gp, 4, 4, 0, TEST_R), -EAGAIN);
+	KUNIT_EXPECT_EQ(test, enter(f, gp, 5, 5, 0, TEST_R), -EAGAIN);
 
 	/* KVM has invalidated memory meanwhile */
 	fault = fault_at(f, gp, 3, 3, 0, TEST_R);
@@ -296,37 +297,38 @@ static void enters_not(struct kunit *test)
 }
 
 /*
- * A harvest, or aging, has cleared bits of the guest's leaf since the fault read it.
- * Only faults that have read a bit there that it has lost must retry.
+ * A harvest, or aging, has cleared bits of the guest's leaf since the fault read it. The
+ * shadow PTE must not get such a bit, and no fault must start again.
  */
 static void enters_during_harvest(struct kunit *test)
 {
 	struct test_vm *f = test->priv;
 	struct kvm_nested_guest *gp = test_add_nested(test, 9, 2);
-	struct khx_nested_fault stale, right, young;
-	pte_t *ptep;
+	struct khx_nested_fault stale, other, again;
+	pte_t shadow;
 
 	test_map_page(test, 1, PAGE_SHIFT, TEST_RC);
 	test_map_page(test, 2, PAGE_SHIFT, TEST_R);
 	stale = fault_at(f, gp, 1, 1, 0, TEST_RC);
-	right = fault_at(f, gp, 2, 2, 0, TEST_R);
-	right.n_gpa = N_GPA + PAGE_SIZE;
+	again = stale;
+	other = fault_at(f, gp, 2, 2, 0, TEST_R);
+	other.n_gpa = N_GPA + PAGE_SIZE;
 	KUNIT_EXPECT_TRUE(test, test_harvest(f));
-	KUNIT_EXPECT_EQ(test, khx_nested_map(&stale), -EAGAIN);
-	KUNIT_EXPECT_TRUE(test, pte_none(shadow_at(gp, PAGE_SHIFT)));
-	KUNIT_EXPECT_EQ(test, khx_nested_map(&right), 0);
+	KUNIT_EXPECT_TRUE(test, test_reported(f, 1));
+	KUNIT_EXPECT_EQ(test, khx_nested_map(&other), 0);
 	KUNIT_EXPECT_EQ(test, test_count_rmap(f, 2), 1);
+	KUNIT_EXPECT_EQ(test, khx_nested_map(&stale), 0);
+	KUNIT_EXPECT_EQ(test, test_count_rmap(f, 1), 1);
+	shadow = shadow_at(gp, PAGE_SHIFT);
+	KUNIT_EXPECT_TRUE(test, pte_present(shadow) && pte_write(shadow) && pte_young(shadow));
+	KUNIT_EXPECT_FALSE(test, pte_dirty(shadow));
 
-	/* the same where a shadow PTE exists: it must not get the bit either */
-	ptep = test_map_nested(test, 1, gp, N_GPA, PAGE_SHIFT, TEST_R);
-	KUNIT_EXPECT_EQ(test, khx_nested_map(&stale), -EAGAIN);
-	KUNIT_EXPECT_FALSE(test, pte_dirty(*ptep));
-
-	young = fault_at(f, gp, 2, 2, 0, TEST_R);
-	young.n_gpa = N_GPA + 2 * PAGE_SIZE;
-	KUNIT_EXPECT_TRUE(test, test_age(f, 2, 3, true));
-	KUNIT_EXPECT_EQ(test, khx_nested_map(&young), -EAGAIN);
-	KUNIT_EXPECT_EQ(test, test_count_rmap(f, 2), 1);
+	/* the same where a shadow PTE exists, and with R */
+	KUNIT_EXPECT_TRUE(test, test_age(f, 1, 2, true));
+	KUNIT_EXPECT_EQ(test, khx_nested_map(&again), 0);
+	shadow = shadow_at(gp, PAGE_SHIFT);
+	KUNIT_EXPECT_FALSE(test, pte_young(shadow) || pte_dirty(shadow));
+	KUNIT_EXPECT_EQ(test, test_count_rmap(f, 1), 1);
 }
 
 /*

@@ -4,11 +4,10 @@
  * the kvm-hv functions that manage them.
  *
  * A shadow PTE has an entry in the reverse map for as long as it is present.
- * The nested guest's page fault checks that the guest's leaf still grants what
- * it has read there, inserts the entry and installs the shadow PTE in one hold
- * of kvm->mmu_lock. So a caller that zaps a leaf of the guest, or clears a bit of
- * it, finds every shadow PTE of that leaf; a fault that has not installed its
- * shadow PTE yet retries, and no other fault does.
+ * The nested guest's page fault reads the guest's leaf again, inserts the entry
+ * and installs the shadow PTE in one hold of kvm->mmu_lock. So a caller that zaps
+ * a leaf of the guest, or clears a bit of it, finds every shadow PTE of that leaf;
+ * a fault that has not installed its shadow PTE yet sees the change.
  */
 #include <linux/idr.h>
 #include <linux/kvm_host.h>
@@ -36,7 +35,8 @@
  * A fault may change these bits of a shadow PTE that is present: the nested
  * guest made another kind of access, or R and C were cleared or set.
  */
-#define NESTED_MAY_DIFFER	(_PAGE_WRITE | _PAGE_DIRTY | _PAGE_ACCESSED)
+#define NESTED_RC		(_PAGE_DIRTY | _PAGE_ACCESSED)
+#define NESTED_MAY_DIFFER	(_PAGE_WRITE | NESTED_RC)
 
 void khx_nested_init(struct khx_vm_nested *nested, struct khx_flusher *flusher)
 {
@@ -578,20 +578,22 @@ static void nested_evict(struct khx_vm *vm, unsigned long *word, gfn_t gfn)
 /*
  * Find the page of the guest that the new shadow PTE maps. kvm-hv passes the word
  * of the first page of the guest's leaf, as the leaf was when the fault read it.
- * Return false if the leaf does not grant all of the shadow PTE any more.
+ * Return false if the leaf does not map it so any more; take R and C from the
+ * shadow PTE if the leaf has lost them.
  */
 static bool nested_find_page(struct khx_nested_fault *f)
 {
 	struct kvm *kvm = f->vm->kvm;
-	const struct kvm_memory_slot *slot = nested_memslot_of_word(kvm, f->word);
 	struct khx_leaf leaf;
 	unsigned long offset;
 	gfn_t gfn;
 
-	if (!slot)
+	if (!f->slot)
+		f->slot = nested_memslot_of_word(kvm, f->word);
+	if (!f->slot)
 		return false;
 
-	gfn = slot->base_gfn + (f->word - slot->arch.rmap);
+	gfn = f->slot->base_gfn + (f->word - f->slot->arch.rmap);
 	/* beyond 2^52 kvm-hv has found the leaf of another page */
 	if (!khx_tree_maps(gfn << PAGE_SHIFT))
 		return false;
@@ -600,12 +602,12 @@ static bool nested_find_page(struct khx_nested_fault *f)
 		return false;
 	offset = pte_pfn(f->pte) - pte_pfn(leaf.old);
 	if (offset >> (leaf.shift - PAGE_SHIFT) ||
-	    (pte_val(f->pte) & ~pte_val(leaf.old) & NESTED_MAY_DIFFER))
+	    (pte_val(f->pte) & ~pte_val(leaf.old) & _PAGE_WRITE))
 		return false;
 
-	f->slot = slot;
+	f->pte = __pte(pte_val(f->pte) & (pte_val(leaf.old) | ~NESTED_RC));
 	f->gfn = (leaf.gpa >> PAGE_SHIFT) + offset;
-	return f->gfn >= slot->base_gfn && f->gfn < slot->base_gfn + slot->npages;
+	return f->gfn >= f->slot->base_gfn && f->gfn < f->slot->base_gfn + f->slot->npages;
 }
 
 /*
@@ -656,7 +658,7 @@ static int nested_map_locked(struct khx_nested_fault *f, unsigned int *missing)
 
 	if (mmu_invalidate_retry(kvm, f->seq))
 		return -EAGAIN;
-	if (khx_param.nested && !nested_find_page(f))
+	if (!nested_find_page(f))
 		return -EAGAIN;
 	for (;;) {
 		level = f->level;

@@ -24,7 +24,6 @@
 #include "dirty_log.h"
 #include "flush_debug.h"
 #include "kunit.h"
-#include "params.h"
 #include "radix_flush.h"
 #include "radix_pass.h"
 #include "radix_tree.h"
@@ -86,7 +85,6 @@ void khx_pass_changed(struct khx_pass *p, u64 lpid, const struct khx_leaf *leaf,
 
 	khx_flush_debug_owe(&p->vm->debug, lpid, leaf->gpa, leaf->shift);
 	khx_flush_add(own ? p->flush : pass_nested_flush(p, lpid), leaf->gpa, leaf->shift);
-	p->own_cleared |= own;
 }
 EXPORT_SYMBOL_IF_KUNIT(khx_pass_changed);
 
@@ -198,7 +196,5 @@ EXPORT_SYMBOL_IF_KUNIT(khx_pass_found_dirty);
 void khx_pass_finish(struct khx_pass *p)
 {
 	pass_settle(p);
-	if (p->own_cleared && !khx_param.nested && p->vm->kvm->arch.nested_enable)
-		p->vm->kvm->mmu_invalidate_seq++;
 }
 EXPORT_SYMBOL_IF_KUNIT(khx_pass_finish);
