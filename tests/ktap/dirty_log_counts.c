@@ -59,6 +59,8 @@ FIXTURE_SETUP(counts)
 			 NR_PAGES, 1);
 	ASSERT_EQ(0, logged_vm_collect(self->l));
 	self->unit = count_clusters(_metadata, self->l, 1, NR_PAGES);
+	if (!self->unit) /* see tlb_count_start() */
+		self->unit = count_clusters(_metadata, self->l, 1, NR_PAGES);
 	ASSERT_LT(0, self->unit);
 	ASSERT_GE(host_is_lpar() ? 1 : 3, self->unit);
 }

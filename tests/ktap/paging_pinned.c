@@ -361,10 +361,9 @@ static void let_go(int fd, void *memory, size_t size)
 		die("UFFDIO_ZEROPAGE: %m");
 }
 
-/* Wait until another thread increases a number; false on timeout. */
-static bool gets_larger(const unsigned long *number)
+/* Wait until another thread has increased a number; false on timeout. */
+static bool gets_larger(const unsigned long *number, unsigned long before)
 {
-	unsigned long before = __atomic_load_n(number, __ATOMIC_SEQ_CST);
 	time_t give_up = time(NULL) + PATIENCE;
 
 	while (__atomic_load_n(number, __ATOMIC_SEQ_CST) == before) {
@@ -383,6 +382,7 @@ TEST_F_TIMEOUT(pinned, waits_alone, TIMEOUT)
 {
 	struct vcpu *waiting = self->vcpu, *other = &self->l->vm->vcpu[1];
 	struct logged_vm *l = self->l;
+	unsigned long exits;
 	bool gets_on;
 	int fd;
 
@@ -398,12 +398,14 @@ TEST_F_TIMEOUT(pinned, waits_alone, TIMEOUT)
 	other->area->count = l->pages - 1;
 	other->area->seed = 1;
 	vcpu_start(other, GUEST_CHURN);
-	gets_on = gets_larger((unsigned long *)&other->area->progress);
+	gets_on = gets_larger((unsigned long *)&other->area->progress, 0);
 	EXPECT_TRUE(gets_on);
 	if (gets_on) {
+		/* it may have exited before pthread_kill() returns */
+		exits = other->exits;
 		other->run->immediate_exit = 1;
 		pthread_kill(other->thread, SIGUSR1);
-		EXPECT_TRUE(gets_larger(&other->exits));
+		EXPECT_TRUE(gets_larger(&other->exits, exits));
 	}
 
 	EXPECT_TRUE(waiting->running);

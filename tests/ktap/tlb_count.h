@@ -16,7 +16,8 @@ const char *tlb_count_missing(void);
 
 /*
  * Count from tlb_count_start() on; tlb_count_stop() returns the number. Only those
- * that the calling thread issues are counted.
+ * that the calling thread issues are counted. Of a CPU that an emulator runs the code
+ * of before the tracepoint was switched on, none is: count again before you believe 0.
  */
 void tlb_count_start(enum vm_mmu mmu);
 unsigned long tlb_count_stop(enum vm_mmu mmu);

@@ -177,7 +177,7 @@ class Qemu:
             environment["LD_PRELOAD"] += f" {HERE / 'copier.so'}"
             environment["COPIER"] = str(copier.fileno())
         words = [*options.words, *["areas"] * options.areas, *["go-on"] * options.lossy]
-        references = place.module_references()
+        references = self._references(place)
         self.process, self.qmp, self.console = place.start(
             ["qemu-system-ppc64", "-name", NAME, "-M", machine, "-cpu", "host",
              "-m", str(options.memory), "-nodefaults", "-display", "none", "-no-reboot",
@@ -196,6 +196,15 @@ class Qemu:
         self._receive()                                 # QMP's greeting
         self.command("qmp_capabilities")
         self._check_owner(references, module)
+
+    @staticmethod
+    def _references(place):
+        """The module's references, without those that other code holds briefly."""
+        readings = [place.module_references()]
+        while len(readings) < 5 and readings[-1]:
+            time.sleep(0.05)
+            readings.append(place.module_references())
+        return min(readings)
 
     def _check_owner(self, before, module):
         """

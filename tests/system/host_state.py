@@ -46,6 +46,15 @@ class HostState:
                            for name in ("nr_hugepages", "free_hugepages"))
             yield total - free
 
+    @classmethod
+    def _caches(cls):
+        """Yields what tells a leak from slabs that a CPU keeps."""
+        for name in cls.CACHES:
+            for file in "objects", "slabs", "cpu_slabs", "partial":
+                path = Path("/sys/kernel/slab") / name / file
+                if path.exists():
+                    yield f"{name}/{file}={path.read_text().strip()!r}"
+
     def require(self):
         """Waits until the host is in this state again."""
         give_up = time.monotonic() + SETTLES
@@ -53,7 +62,7 @@ class HostState:
             if time.monotonic() > give_up:
                 raise Failure("the host is not as before: " + ", ".join(
                     f"{name} {before} -> {now[name]}" for name, before in self.numbers.items()
-                    if now[name] != before))
+                    if now[name] != before) + f"; {' '.join(self._caches())}")
             time.sleep(0.2)
 
 

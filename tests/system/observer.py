@@ -40,6 +40,7 @@ class Observer:
         self.name = name
         self.document = None
         self.samples = []
+        self.first = None
         self.began = threading.Event()
 
     def __enter__(self):
@@ -53,6 +54,8 @@ class Observer:
         self.reader = threading.Thread(target=self._read, daemon=True)
         self.reader.start()
         self.top = self._start("top", "--json", "--delay", "1")
+        # what it counts begins with its first sample
+        self.first = self.top.stdout.readline()
         if not self.began.wait(PATIENCE):
             self._stop()
             raise Silence("the tool does not begin to record")
@@ -89,8 +92,8 @@ class Observer:
             if status:
                 raise Failure(f"the tool failed, status {status}")
             self.document = json.load(self.saved)
-            self.samples = [vm for line in self.top.stdout for vm in json.loads(line)["vms"]
-                            if vm["pid"] == self.pid]
+            self.samples = [vm for line in [self.first, *self.top.stdout]
+                            for vm in json.loads(line)["vms"] if vm["pid"] == self.pid]
 
     def compare(self, figures):
         """Compares the rounds with those of QEMU's figures; returns what they are."""

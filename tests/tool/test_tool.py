@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 import unittest
+from pathlib import Path
 
 import ktap
 from vm import Load
@@ -23,6 +24,8 @@ MODULE = os.environ.get("KTAP_MODULE", "/lab/modules/kvm-hv-ext.ko")
 NR_PAGES = 512
 SLOT = "1"
 NOBODY = 65534
+INSTANCES = Path("/sys/kernel/tracing/instances")
+LAST_EVENT = "events/kvm_hv_ext/khx_flush_refused/enable"   # that the tool enables
 
 
 def tool(*arguments, status=0, user=None):
@@ -155,17 +158,17 @@ class WithModule(unittest.TestCase):
 
     def test_top(self):
         # pylint: disable=consider-using-with
-        top = subprocess.Popen([sys.executable, TOOL, "top", "--batch", "--json", "-n", "3",
+        top = subprocess.Popen([sys.executable, TOOL, "top", "--batch", "--json", "-n", "4",
                                 "-d", "3"], stdout=subprocess.PIPE, text=True)
-        time.sleep(1)
+        first = top.stdout.readline()
         before = self.counters()
         for _ in range(4):
             self.vm.do("store 100")
             self.vm.do("collect")
         after = self.counters()
-        lines = [json.loads(line) for line in top.communicate()[0].splitlines()]
-        self.assertEqual(top.returncode, 0)
-        self.assertEqual(len(lines), 3)
+        lines = [json.loads(line) for line in [first, *top.stdout]]
+        self.assertEqual(top.wait(), 0)
+        self.assertEqual(len(lines), 4)
         rows = [row for line in lines for row in line["vms"]]
         self.assertEqual({row["name"] for row in rows}, {"web1"})
         for column, name in (("clean/s", "log_cleaned"), ("log/s", "log_collections")):
@@ -191,12 +194,19 @@ class WithModule(unittest.TestCase):
         self.vm.do("log off")
         return rounds
 
+    def record(self, *arguments):
+        """Start the tool; return when it records."""
+        process = subprocess.Popen([sys.executable, TOOL, "migration", str(self.vm.pid),
+                                    *arguments], stdout=subprocess.PIPE, text=True)
+        give_up = time.monotonic() + 60
+        while not any(file.read_text() == "1\n" for file in INSTANCES.glob(f"*/{LAST_EVENT}")):
+            self.assertLess(time.monotonic(), give_up, "the tool does not record")
+            time.sleep(0.1)
+        return process
+
     def recorded(self, dirty, *arguments):
         self.vm.do("log off")
-        # pylint: disable=consider-using-with
-        tool_process = subprocess.Popen([sys.executable, TOOL, "migration", str(self.vm.pid),
-                                         *arguments], stdout=subprocess.PIPE, text=True)
-        time.sleep(4)
+        tool_process = self.record(*arguments)
         before = self.counters()
         rounds = self.migrate(dirty)
         after = self.counters()
@@ -216,7 +226,7 @@ class WithModule(unittest.TestCase):
         self.assertTrue(document["ended"])
         self.assertEqual(document["lost_events"], 0)
         self.assertEqual(document["pid"], self.vm.pid)
-        self.assertEqual(os.listdir("/sys/kernel/tracing/instances"), [])
+        self.assertEqual(list(INSTANCES.iterdir()), [])
 
     def test_migration_text(self):
         rounds, output, _ = self.recorded([200, 50, 9])
@@ -230,10 +240,7 @@ class WithModule(unittest.TestCase):
         self.assertIn("ended after 6 rounds", output)
         # the same, and the log stays on
         self.vm.do("log off")
-        # pylint: disable=consider-using-with
-        process = subprocess.Popen([sys.executable, TOOL, "migration", str(self.vm.pid),
-                                    "--timeout", "12"], stdout=subprocess.PIPE, text=True)
-        time.sleep(4)
+        process = self.record("--timeout", "12")
         self.vm.do("log on")
         for _ in range(6):
             self.vm.do(f"store {NR_PAGES}")
@@ -242,10 +249,7 @@ class WithModule(unittest.TestCase):
 
     def test_failed_fault(self):
         self.vm.do("log off")
-        # pylint: disable=consider-using-with
-        process = subprocess.Popen([sys.executable, TOOL, "migration", str(self.vm.pid), "--json"],
-                                   stdout=subprocess.PIPE, text=True)
-        time.sleep(4)
+        process = self.record("--json")
         self.vm.do("log on")
         self.vm.do("collect")
         gpa = int(self.vm.do("hole"))
