@@ -256,14 +256,13 @@ static void enters_not(struct kunit *test)
 	struct kvm_nested_guest *gp = test_add_nested(test, 9, 2);
 	struct kvm_nested_guest *large = test_add_nested(test, 10, 0x1003);
 	const struct {
-		unsigned long page;	/* what the shadow PTE maps */
+		unsigned long leaf, page;	/* what the shadow PTE maps */
 		unsigned int level;
-		unsigned long bits;
 	} wrong[] = {
-		{ 2, 0, TEST_R },		/* another page */
-		{ TEST_PMD_PAGES - 1, 0, TEST_R }, /* has no leaf */
-		{ 0, 1, TEST_R },		/* larger than the leaf */
-		{ 4, 0, TEST_R },		/* writable, and the leaf is not */
+		{ 3, 2, 0 },			/* another page */
+		{ 3, TEST_PMD_PAGES - 1, 0 },	/* has no leaf */
+		{ 3, 0, 1 },			/* larger than the leaf */
+		{ 4, 4, 0 },			/* writable, and the leaf is not */
 	};
 	struct khx_nested_fault fault;
 	unsigned int i;
@@ -272,8 +271,8 @@ static void enters_not(struct kunit *test)
 	test_map_page(test, 3, PAGE_SHIFT, TEST_R);
 	__radix_pte_update(test_map_page(test, 4, PAGE_SHIFT, TEST_R), _PAGE_WRITE, 0);
 	for (i = 0; i < ARRAY_SIZE(wrong); i++) {
-		KUNIT_EXPECT_EQ(test, enter(f, gp, wrong[i].page == 4 ? 4 : 3, wrong[i].page, wrong[i].level,
-					    wrong[i].bits), -EAGAIN);
+		KUNIT_EXPECT_EQ(test, enter(f, gp, wrong[i].leaf, wrong[i].page, wrong[i].level,
+					    TEST_R), -EAGAIN);
 		KUNIT_EXPECT_TRUE(test, pte_none(shadow_at(gp, shift_of(wrong[i].level))));
 	}
 
