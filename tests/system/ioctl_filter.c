@@ -36,6 +36,7 @@
 #include "guest/pattern.h"
 
 #define WORD_BITS	64
+#define SMALLEST_PAGE	4096
 
 static bool lose_page, host_time;
 static int areas = -1;
@@ -58,13 +59,22 @@ static void note_slot(const struct kvm_userspace_memory_region *region)
 		ram = *region;
 }
 
-/* Is this the guest's first watched page? Its first words tell. */
-static bool is_victim(unsigned long page)
+/*
+ * Does this page of the host contain the guest's first watched page? Its first words
+ * tell. The guest's pages may be smaller than the host's.
+ */
+static bool has_victim(unsigned long page)
 {
-	const uint64_t *word = (void *)(ram.userspace_addr + page * sysconf(_SC_PAGESIZE));
-	uint64_t first = __atomic_load_n(word, __ATOMIC_RELAXED);
+	unsigned long size = sysconf(_SC_PAGESIZE), at;
 
-	return first <= UINT32_MAX && word[1] == word_of(0, first, 1);
+	for (at = page * size; at < (page + 1) * size; at += SMALLEST_PAGE) {
+		const uint64_t *word = (void *)(ram.userspace_addr + at);
+		uint64_t first = __atomic_load_n(word, __ATOMIC_RELAXED);
+
+		if (first <= UINT32_MAX && word[1] == word_of(0, first, 1))
+			return true;
+	}
+	return false;
 }
 
 static void hide_victim(const struct kvm_dirty_log *log)
@@ -77,7 +87,7 @@ static void hide_victim(const struct kvm_dirty_log *log)
 	for (unsigned long page = 0; page < nr_pages; page++) {
 		unsigned long bit = 1UL << (page % WORD_BITS);
 
-		if (map[page / WORD_BITS] & bit && is_victim(page))
+		if (map[page / WORD_BITS] & bit && has_victim(page))
 			map[page / WORD_BITS] &= ~bit;
 	}
 }
