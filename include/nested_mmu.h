@@ -105,7 +105,7 @@ unsigned long khx_nested_visit(struct khx_pass *p,
  * @gp:		the nested guest that faulted
  * @n_gpa:	guest real address of the nested guest
  * @shift:	log2 of the size of the new leaf
- * @pte:	the new leaf; loses R and C if the guest's leaf has lost them
+ * @pte:	the new leaf
  * @tables:	where to store the number of page-table pages that the new leaf
  *		needs, less those that it replaces; they are counted already
  *

@@ -31,11 +31,12 @@
 #include "trace.h"
 #include "vm.h"
 
+#define NESTED_RC		(_PAGE_DIRTY | _PAGE_ACCESSED)
+
 /*
  * A fault may change these bits of a shadow PTE that is present: the nested
  * guest made another kind of access, or R and C were cleared or set.
  */
-#define NESTED_RC		(_PAGE_DIRTY | _PAGE_ACCESSED)
 #define NESTED_MAY_DIFFER	(_PAGE_WRITE | NESTED_RC)
 
 void khx_nested_init(struct khx_vm_nested *nested, struct khx_flusher *flusher)
@@ -685,7 +686,7 @@ static int nested_map_locked(struct khx_nested_fault *f, unsigned int *missing)
 			khx_pass_write(&p, lpid, &leaf, 0, pte_val(f->pte) & NESTED_MAY_DIFFER);
 			return 0;
 		}
-		/* with nested=0 khx_nested_make_room() did not run */
+		/* khx_nested_make_room() looks at no entry, and did not run with nested=0 */
 		WARN_ON_ONCE(khx_param.nested && !same);
 		nested_zap(&p, lpid, &leaf);
 		khx_pass_finish(&p);
@@ -833,7 +834,7 @@ void khx_hook_update_nest_rmap_rc_list(struct kvm *kvm, unsigned long *rmapp,
 
 	lockdep_assert_held(&kvm->mmu_lock);
 
-	if (WARN_ON_ONCE(set || clear & ~(_PAGE_DIRTY | _PAGE_ACCESSED)))
+	if (WARN_ON_ONCE(set || clear & ~NESTED_RC))
 		return;
 	nested_visit_word(&p, rmapp, &leaf, clear);
 	khx_pass_finish(&p);
