@@ -163,11 +163,10 @@ void khx_tree_move(pgd_t *to, pgd_t *from);
 /**
  * khx_tree_free() - free all page-table pages below a root
  * @root:	top of the tree; empty on return
- * @may_sleep:	call cond_resched() from time to time
  *
- * Context: no partition uses the tree, and the caller has flushed what hardware
- * had cached.
+ * Context: may sleep. No partition uses the tree, and the caller has flushed what
+ * hardware had cached.
  */
-void khx_tree_free(pgd_t *root, bool may_sleep);
+void khx_tree_free(pgd_t *root);
 
 #endif /* KHX_RADIX_TREE_H */

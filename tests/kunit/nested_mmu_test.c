@@ -9,6 +9,7 @@
 #include "hooks.h"
 #include "nested_mmu.h"
 #include "nested_rmap.h"
+#include "params.h"
 #include "radix_tree.h"
 #include "radix_vm.h"
 
@@ -713,6 +714,81 @@ static void unmap_nested(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, test_request_covers(3, 7 << PAGE_SHIFT));
 }
 
+/*
+ * L1 invalidates all of its nested guest, which goes on with an empty table; or it has
+ * ended, and nothing of it is left.
+ */
+static void free_table(struct kunit *test)
+{
+	struct test_vm *f = test->priv;
+	struct kvm_nested_guest *gp = test_add_nested(test, 9, 2);
+	struct khx_nested_rmap *r = &f->vm->nested.rmap;
+
+	KUNIT_ASSERT_EQ(test, 0, khx_nested_allow(&f->vm->nested));
+	mutex_init(&gp->tlb_lock);
+	test_map_nested(test, 1, gp, N_GPA, PAGE_SHIFT, TEST_RC);
+	test_map_nested(test, 2, gp, N_GPA + PAGE_SIZE, PAGE_SHIFT, TEST_R);
+	khx_rmap_shadow(r, 2)->tables = KHX_LEVELS;
+	r->tables = KHX_LEVELS;
+
+	gp->refcnt = 1;
+	test_requests.root = gp->shadow_pgtable;
+	mutex_lock(&gp->tlb_lock);
+	spin_lock(&f->kvm->mmu_lock);
+	khx_hook_free_pgtable_radix(f->kvm, gp->shadow_pgtable, 2);
+	lockdep_assert_held(&f->kvm->mmu_lock);
+	spin_unlock(&f->kvm->mmu_lock);
+	mutex_unlock(&gp->tlb_lock);
+	KUNIT_EXPECT_TRUE(test, pte_none(shadow_at(gp, PAGE_SHIFT)));
+	KUNIT_EXPECT_EQ(test, test_requests_of(2), 1);
+	KUNIT_EXPECT_TRUE(test, test_request_covers(2, N_GPA));
+	KUNIT_EXPECT_EQ(test, r->entries, 0);
+	KUNIT_EXPECT_EQ(test, r->tables, 0);
+	KUNIT_EXPECT_TRUE(test, test_bit_le(1, f->slot->dirty_bitmap));
+	KUNIT_EXPECT_FALSE(test, test_bit_le(2, f->slot->dirty_bitmap));
+	KUNIT_EXPECT_NOT_NULL(test, khx_rmap_shadow(r, 2));
+
+	gp->refcnt = 0;
+	test_map_nested(test, 2, gp, N_GPA, PAGE_SHIFT, TEST_RC);
+	khx_hook_free_pgtable_radix(f->kvm, gp->shadow_pgtable, 2);
+	KUNIT_EXPECT_TRUE(test, pte_none(shadow_at(gp, PAGE_SHIFT)));
+	KUNIT_EXPECT_EQ(test, test_requests_of(2), 2);
+	KUNIT_EXPECT_EQ(test, r->entries, 0);
+	KUNIT_EXPECT_TRUE(test, test_bit_le(2, f->slot->dirty_bitmap));
+	KUNIT_EXPECT_NULL(test, khx_rmap_shadow(r, 2));
+	KUNIT_EXPECT_EQ(test, test_requests.with_tables, 0);
+}
+
+/*
+ * With nested=0. A vCPU of the nested guest may still walk tables that are linked, and
+ * cache their entries after a flush.
+ */
+static void free_table_of_stock(struct kunit *test)
+{
+	static const unsigned int tables[] = { 1, 10, 40 };
+	struct test_vm *f = test->priv;
+	struct kvm_nested_guest *gp = test_add_nested(test, 9, 2);
+	unsigned int i, j;
+
+	for (i = 0; i < ARRAY_SIZE(tables); i++) {
+		for (j = 0; j < tables[i]; j++)
+			test_map(test, gp->shadow_pgtable, N_GPA + j * PGDIR_SIZE, PAGE_SHIFT,
+				 test_hpa(1), TEST_RC);
+		test_requests_reset();
+		test_requests.root = gp->shadow_pgtable;
+		khx_param.nested = false;
+		spin_lock(&f->kvm->mmu_lock);
+		khx_hook_free_pgtable_radix(f->kvm, gp->shadow_pgtable, 2);
+		spin_unlock(&f->kvm->mmu_lock);
+		khx_param.nested = true;
+		KUNIT_EXPECT_NULL(test, memchr_inv(gp->shadow_pgtable, 0, KHX_ROOT_SIZE));
+		/* a few at once: the last flush finds nothing linked */
+		KUNIT_EXPECT_EQ(test, test_requests.nr, 1 + tables[i] / 16);
+		KUNIT_EXPECT_EQ(test, test_requests.with_tables, tables[i] / 16);
+		KUNIT_EXPECT_EQ(test, test_requests_of(2), test_requests.nr);
+	}
+}
+
 static struct kunit_case cases[] = {
 	KUNIT_CASE(clear_truth_table),
 	KUNIT_CASE(set_truth_table),
@@ -734,6 +810,8 @@ static struct kunit_case cases[] = {
 	KUNIT_CASE(update_rc),
 	KUNIT_CASE(nested_many_guests),
 	KUNIT_CASE(unmap_nested),
+	KUNIT_CASE(free_table),
+	KUNIT_CASE(free_table_of_stock),
 	{}
 };
 

@@ -130,7 +130,7 @@ static void random_leaves(struct kunit *test)
 
 	khx_tree_move(other_root, root);
 	expect_leaves(test, other_root, m);
-	khx_tree_free(other_root, true);
+	khx_tree_free(other_root);
 	m->nr = 0;
 	expect_leaves(test, other_root, m);
 	for (i = 0; i < PTRS_PER_PGD; i++) {

@@ -4,6 +4,7 @@
  */
 #include <kunit/resource.h>
 #include <linux/slab.h>
+#include <linux/string.h>
 
 #include "compat.h"
 #include "radix_tree.h"
@@ -25,7 +26,7 @@ static int make_root(struct kunit_resource *resource, void *unused)
 
 static void free_root(struct kunit_resource *resource)
 {
-	khx_tree_free(resource->data, true);
+	khx_tree_free(resource->data);
 	kfree(resource->data);
 }
 
@@ -73,6 +74,8 @@ void test_requests_reset(void)
 	test_requests.fail_lpid = 0;
 	test_requests.locked = NULL;
 	test_requests.under_lock = 0;
+	test_requests.root = NULL;
+	test_requests.with_tables = 0;
 }
 
 static long record(u64 lpid, unsigned long start, unsigned long end,
@@ -81,6 +84,9 @@ static long record(u64 lpid, unsigned long start, unsigned long end,
 	if (test_requests.locked)
 		test_requests.under_lock +=
 			arch_spin_is_locked(&test_requests.locked->rlock.raw_lock);
+	if (test_requests.root)
+		test_requests.with_tables +=
+			!!memchr_inv(test_requests.root, 0, sizeof(pgd_t) << RADIX_PGD_INDEX_SIZE);
 	if (*fail) {
 		(*fail)--;
 		return H_HARDWARE;

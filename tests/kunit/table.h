@@ -33,6 +33,8 @@ struct test_requests {
 	unsigned int fail_lpid;
 	spinlock_t *locked;		/* count requests while it is held */
 	unsigned int under_lock;
+	const pgd_t *root;		/* count requests while it has entries */
+	unsigned int with_tables;
 	struct {
 		u64 lpid;
 		unsigned long start;

@@ -16,6 +16,7 @@
 
 #include "attach.h"
 #include "compat.h"
+#include "kunit.h"
 #include "params.h"
 #include "radix_flush.h"
 
@@ -26,6 +27,7 @@ struct khx_params khx_param = {
 	.nested = true,
 	.paging = true,
 };
+EXPORT_SYMBOL_IF_KUNIT(khx_param);
 
 module_param_named(areas, khx_param.areas, bool, 0444);
 MODULE_PARM_DESC(areas, "Track the areas that guests share with the host: VPA, SLB shadow, DTL (default 1; 0: leave them to kvm-hv)");

@@ -68,6 +68,7 @@ int khx_nested_allow(struct khx_vm_nested *nested)
 		kvfree(root);
 	return 0;
 }
+EXPORT_SYMBOL_IF_KUNIT(khx_nested_allow);
 
 /* Return an entry's nested guest, or NULL if it has no shadow table. */
 static struct kvm_nested_guest *nested_rmap_guest(const struct khx_vm *vm, unsigned long entry)
@@ -270,7 +271,27 @@ static void nested_free_tables(struct khx_vm *vm, struct khx_shadow *shadow)
 	shadow->tables = 0;
 	spin_unlock(&vm->kvm->mmu_lock);
 
-	khx_tree_free(vm->nested.spare_root, true);
+	khx_tree_free(vm->nested.spare_root);
+}
+
+/* Root entries that are unlinked before one flush: each maps 512 GiB. */
+#define NESTED_UNLINK_CHUNK	16
+
+/* The same with nested=0, where there is no other root, and the caller may not sleep. */
+static void nested_free_stock_tables(struct khx_vm *vm, pgd_t *root, u64 lpid)
+{
+	pte_t *entry = (pte_t *)root, *end = entry + PTRS_PER_PGD;
+	pte_t unlinked[NESTED_UNLINK_CHUNK];
+	unsigned int nr;
+
+	do {
+		for (nr = 0; entry < end && nr < NESTED_UNLINK_CHUNK; entry++)
+			if (khx_tree_is_table(*entry))
+				unlinked[nr++] = khx_tree_table_unlink(entry);
+		khx_flush_lpid(&vm->flusher, lpid);
+		while (nr)
+			khx_tree_prune(unlinked[--nr], KHX_LEVELS);
+	} while (entry < end);
 }
 
 /*
@@ -299,8 +320,7 @@ void khx_hook_free_pgtable_radix(struct kvm *kvm, pgd_t *root, KHX_LPID lpid)
 	bool ended = shadow && !shadow->gp->refcnt;
 
 	if (!khx_param.nested) {
-		khx_flush_lpid(&vm->flusher, lpid);
-		khx_tree_free(root, false);
+		nested_free_stock_tables(vm, root, lpid);
 		return;
 	}
 	if (!shadow || WARN_ON_ONCE(shadow->gp->shadow_pgtable != root))
@@ -327,6 +347,7 @@ void khx_hook_free_pgtable_radix(struct kvm *kvm, pgd_t *root, KHX_LPID lpid)
 		spin_lock(&kvm->mmu_lock);
 	}
 }
+EXPORT_SYMBOL_IF_KUNIT(khx_hook_free_pgtable_radix);
 
 /* Count the page-table pages that a new leaf needs. */
 static unsigned int nested_tables_missing(pgd_t *root, unsigned long gpa, unsigned int shift)

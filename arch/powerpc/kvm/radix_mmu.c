@@ -566,7 +566,7 @@ void khx_hook_free_radix(struct kvm *kvm)
 		spin_lock(&kvm->mmu_lock);
 		khx_flush_lpid(&vm->flusher, kvm->arch.lpid);
 		spin_unlock(&kvm->mmu_lock);
-		khx_tree_free(kvm->arch.pgtable, true);
+		khx_tree_free(kvm->arch.pgtable);
 	}
 	khx_stock_free_radix(kvm);
 }

@@ -139,7 +139,7 @@ void khx_tree_move(pgd_t *to, pgd_t *from)
 }
 EXPORT_SYMBOL_IF_KUNIT(khx_tree_move);
 
-void khx_tree_free(pgd_t *root, bool may_sleep)
+void khx_tree_free(pgd_t *root)
 {
 	pte_t *entry = (pte_t *)root, *pud;
 	unsigned int i, j;
@@ -152,8 +152,7 @@ void khx_tree_free(pgd_t *root, bool may_sleep)
 			if (!khx_tree_is_table(pud[j]))
 				continue;
 			khx_tree_prune(pud[j], KHX_LEVELS - 1);
-			if (may_sleep)
-				cond_resched();
+			cond_resched();
 		}
 		khx_tree_table_unlink(entry);
 		khx_tree_table_free(pud);
