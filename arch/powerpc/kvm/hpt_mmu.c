@@ -465,7 +465,8 @@ unsigned long khx_hpt_unmap(struct khx_vm *vm, const struct kvm_memory_slot *slo
 		chunk = how & KHX_UNMAP_MAY_SLEEP ? min(start + KHX_HPTES, end) : end;
 		hpt_gather_range(&p, start, chunk);
 		start = chunk;
-		if (how & KHX_UNMAP_MAY_SLEEP && start < end)
+		/* something is left only if it may sleep */
+		if (start < end)
 			khx_mmu_lock_yield(kvm);
 	}
 	return p.pages;
