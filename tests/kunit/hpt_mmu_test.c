@@ -328,6 +328,34 @@ static void unmap_many_by_one_flush(struct kunit *test)
 	}
 }
 
+/*
+ * What may not sleep has no reason to give up mmu_lock, or to flush before the end. The
+ * HPTEs are in two chunks.
+ */
+static void unmap_at_once(struct kunit *test)
+{
+	static const unsigned int how[] = { 0, KHX_UNMAP_KEEP_PINNED, KHX_UNMAP_MAY_SLEEP };
+	struct fixture *f = test->priv;
+	unsigned long npages = KHX_HPTES + SLOT_PAGES, page;
+	unsigned int i;
+
+	f->slot->npages = npages;
+	f->slot->arch.rmap = test_zalloc(test, npages * sizeof(unsigned long));
+	for (i = 0; i < ARRAY_SIZE(how); i++) {
+		for (page = 0; page <= CEILING; page++) {
+			enter(f, page, PAGE_SHIFT, HPTE_R_R);
+			enter(f, npages - 1 - page, PAGE_SHIFT, HPTE_R_R);
+		}
+		forget();
+		spin_lock(&f->kvm->mmu_lock);
+		KUNIT_EXPECT_EQ(test, 2 * (CEILING + 1),
+				khx_hpt_unmap(f->vm, f->slot, SLOT_GFN, SLOT_GFN + npages, how[i]));
+		spin_unlock(&f->kvm->mmu_lock);
+		KUNIT_EXPECT_EQ(test, 0, seen.single);
+		KUNIT_EXPECT_EQ(test, how[i] & KHX_UNMAP_MAY_SLEEP ? 2 : 1, seen.lpid);
+	}
+}
+
 /* A processor may set C until the flush is complete. */
 static void unmap_late_c(struct kunit *test)
 {
@@ -456,6 +484,24 @@ static void harvest_rmap_c(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 0, harvest(f));
 	KUNIT_EXPECT_EQ(test, RMAP_R, *rmap(f, 4) & (RMAP_R | RMAP_C));
 	KUNIT_EXPECT_TRUE(test, accumulated(f, 4));
+}
+
+/* Nothing but the guest's next access makes an HPTE valid that is not. */
+static void harvest_absent(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+	unsigned long i = enter(f, 2, PAGE_SHIFT, RC);
+
+	hpte(f, i)[0] ^= cpu_to_be64(HPTE_V_VALID | HPTE_V_ABSENT);
+	KUNIT_EXPECT_EQ(test, 0, harvest(f));
+	KUNIT_EXPECT_FALSE(test, age(f, 2, 3));
+	expect_absent(test, i);
+	KUNIT_EXPECT_EQ(test, RC, r_of(f, i) & RC);
+
+	unmap(f, 2, 3);
+	expect_absent(test, i);
+	KUNIT_EXPECT_FALSE(test, *rmap(f, 2) & KVMPPC_RMAP_PRESENT);
+	KUNIT_EXPECT_FALSE(test, accumulated(f, 2));
 }
 
 /*
@@ -770,6 +816,7 @@ static struct kunit_case cases[] = {
 	KUNIT_CASE(unmap_one),
 	KUNIT_CASE(unmap_clean),
 	KUNIT_CASE(unmap_many_by_one_flush),
+	KUNIT_CASE(unmap_at_once),
 	KUNIT_CASE(unmap_late_c),
 	KUNIT_CASE(unmap_aliases),
 	KUNIT_CASE(unmap_small),
@@ -778,6 +825,7 @@ static struct kunit_case cases[] = {
 	KUNIT_CASE(harvest_late_c),
 	KUNIT_CASE(harvest_many_by_few_flushes),
 	KUNIT_CASE(harvest_rmap_c),
+	KUNIT_CASE(harvest_absent),
 	KUNIT_CASE(harvest_power8),
 	KUNIT_CASE(peek_leaves_it),
 	KUNIT_CASE(peek_late_c),
