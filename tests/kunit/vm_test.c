@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What a tracked VM begins with, and what is left of it.
+ */
+#include <kunit/test.h>
+#include <linux/kvm_host.h>
+#include <linux/sched.h>
+#include <linux/slab.h>
+#include <asm/cputable.h>
+
+#include "compat.h"
+#include "table.h"
+#include "vm.h"
+
+static struct khx_vm *new_vm(struct kunit *test)
+{
+	struct khx_vm *vm = test_zalloc(test, sizeof(*vm));
+	struct kvm *kvm = test_zalloc(test, sizeof(*kvm));
+
+	spin_lock_init(&kvm->mmu_lock);
+	KUNIT_ASSERT_EQ(test, 0, khx_vm_init(vm, kvm));
+	return vm;
+}
+
+static void begins(struct kunit *test)
+{
+	struct khx_vm *vm = new_vm(test);
+
+	/* messages name the process that has created it */
+	KUNIT_EXPECT_EQ(test, task_pid_nr(current), vm->flusher.pid);
+	/* a tlbie for all HPTEs of an LPID: from POWER9 on */
+	KUNIT_EXPECT_EQ(test, cpu_has_feature(CPU_FTR_ARCH_300), !!vm->hpt.backend->lpid);
+	khx_vm_release(vm);
+}
+
+/* The index of counters goes with the counters of each memslot. */
+static void ends(struct kunit *test)
+{
+	struct khx_vm *vm = new_vm(test);
+	struct xarray *slots = &vm->stats.log.slots;
+	unsigned long id;
+	struct khx_slot_stats *slot;
+
+	for (id = 0; id < 100; id += 33) {
+		slot = kzalloc(sizeof(*slot), GFP_KERNEL);
+		if (!slot || xa_err(xa_store(slots, id, slot, GFP_KERNEL))) {
+			kfree(slot);
+			KUNIT_FAIL(test, "no memory");
+		}
+	}
+	khx_vm_release(vm);
+	KUNIT_EXPECT_TRUE(test, xa_empty(slots));
+}
+
+static struct kunit_case cases[] = {
+	KUNIT_CASE(begins),
+	KUNIT_CASE(ends),
+	{}
+};
+
+static struct kunit_suite suite = {
+	.name = "kvm_hv_ext_vm",
+	.test_cases = cases,
+};
+
+kunit_test_suite(suite);
