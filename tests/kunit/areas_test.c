@@ -183,13 +183,15 @@ static void expect_gone(struct kunit *test, struct page *page)
 	__free_page(page);
 }
 
+/* Does the page become dirty? */
+static const bool leaves_bit[KHX_NR_AREAS][3] = {
+	[KHX_VPA] = { [FLAG_ONLY] = true, [DATA_ONLY] = true },
+	[KHX_DTL] = { [DATA_ONLY] = true },
+};
+
 /* Unregistering an area that the host has written accumulates its page. */
 static void hand_over(struct kunit *test)
 {
-	static const bool leaves_bit[KHX_NR_AREAS][3] = {
-		[KHX_VPA] = { [FLAG_ONLY] = true, [DATA_ONLY] = true },
-		[KHX_DTL] = { [DATA_ONLY] = true },
-	};
 	struct fixture *f = test->priv;
 	enum khx_area a;
 	struct page *page;
@@ -215,6 +217,46 @@ static void hand_over(struct kunit *test)
 			expect_gone(test, page);
 		}
 	}
+}
+
+/* Collect the slot's log. Is the page of the areas in it, and no other? */
+static bool collected(struct kunit *test)
+{
+	DECLARE_BITMAP(map, SLOT_PAGES) = {};
+	struct fixture *f = test->priv;
+	bool found;
+
+	khx_areas_collect(f->vm, f->slot, map);
+	found = test_bit_le(GPA >> PAGE_SHIFT, map);
+	KUNIT_EXPECT_EQ(test, bitmap_weight(map, SLOT_PAGES), found);
+	return found;
+}
+
+/* A store of the host is in the next collection, and in that one only. */
+static void collected_once(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+	enum khx_area a;
+	struct page *page;
+	enum written w;
+
+	xa_init(&f->kvm->vcpu_array);
+	KUNIT_ASSERT_FALSE(test, xa_err(xa_store(&f->kvm->vcpu_array, 0, f->vcpu, GFP_KERNEL)));
+	atomic_set(&f->kvm->online_vcpus, 1);
+	for (a = 0; a < KHX_NR_AREAS; a++) {
+		for (w = NOT; w <= DATA_ONLY; w++) {
+			page = pin(test, a);
+			write_area(f, a, w);
+			KUNIT_EXPECT_EQ_MSG(test, collected(test), leaves_bit[a][w],
+					    "area %d, %d", a, w);
+			KUNIT_EXPECT_FALSE_MSG(test, collected(test), "area %d, %d", a, w);
+			write_area(f, a, w);
+			KUNIT_EXPECT_EQ(test, collected(test), leaves_bit[a][w]);
+			KUNIT_ASSERT_EQ(test, set_reg(f, a, 0, 0), 0);
+			expect_gone(test, page);
+		}
+	}
+	xa_destroy(&f->kvm->vcpu_array);
 }
 
 /*
@@ -445,6 +487,7 @@ static struct kunit_case cases[] = {
 	KUNIT_CASE(restored_again),
 	KUNIT_CASE(get_while_pending),
 	KUNIT_CASE(hand_over),
+	KUNIT_CASE(collected_once),
 	{}
 };
 

@@ -667,3 +667,4 @@ void khx_areas_collect(struct khx_vm *vm,
 		}
 	}
 }
+EXPORT_SYMBOL_IF_KUNIT(khx_areas_collect);
