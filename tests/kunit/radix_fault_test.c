@@ -208,6 +208,64 @@ static void bits_of_a_fault(struct kunit *test)
 }
 
 /*
+ * The guest's leaf is as large as the host's, wherever in it the access is, if
+ * guest and host address have the same offset in it.
+ */
+static void size_of_a_leaf(struct kunit *test)
+{
+	const unsigned long large = TEST_PMD_PAGES, apart = 3 * TEST_PMD_PAGES;
+	struct faulting t = faulting_vm(test);
+	unsigned int level;
+	pte_t pte;
+
+	t.f->slot->flags = 0;
+	host_map(test, &t, large, PMD_SHIFT, _PAGE_WRITE | _PAGE_DIRTY);
+	KUNIT_ASSERT_EQ(test, 0, fault(&t, large + 3, true, &pte, &level));
+	KUNIT_EXPECT_EQ(test, level, 1);
+	KUNIT_EXPECT_EQ(test, pte_pfn(pte), test_hpa(large) >> PAGE_SHIFT);
+
+	/* the page before this one in the guest is the first of the host's leaf */
+	host_map(test, &t, apart, PMD_SHIFT, _PAGE_WRITE | _PAGE_DIRTY);
+	t.f->slot->userspace_addr = HVA + PAGE_SIZE;
+	KUNIT_ASSERT_EQ(test, 0, fault(&t, apart - 1, true, &pte, &level));
+	KUNIT_EXPECT_EQ(test, level, 0);
+	KUNIT_EXPECT_EQ(test, pte_pfn(pte), test_hpa(apart) >> PAGE_SHIFT);
+	KUNIT_EXPECT_FALSE(test, mapped(&t, apart - 2));
+}
+
+/*
+ * The host has split its leaf, and the guest's is still large. A store sets C in the
+ * large leaf if that is writable. Otherwise the guest may write to this page only,
+ * because the host has checked only this one.
+ */
+static void host_leaf_is_smaller(struct kunit *test)
+{
+	const unsigned long page = TEST_PMD_PAGES + 3;
+	struct faulting t = faulting_vm(test);
+	unsigned int level;
+	pte_t *large, pte;
+
+	t.f->slot->flags = 0;
+	large = test_map_page(test, TEST_PMD_PAGES, PMD_SHIFT, TEST_R);
+	t.f->kvm->stat.num_2M_pages = 1;
+	host_map(test, &t, page, PAGE_SHIFT, _PAGE_WRITE | _PAGE_DIRTY);
+	KUNIT_ASSERT_EQ(test, 0, fault(&t, page, true, &pte, &level));
+	KUNIT_EXPECT_EQ(test, level, 1);
+	KUNIT_EXPECT_TRUE(test, pte_dirty(pte));
+	KUNIT_EXPECT_EQ(test, pte_val(pte), pte_val(*large));
+	KUNIT_EXPECT_EQ(test, test_requests.nr, 0);
+
+	*large = __pte(pte_val(*large) & ~(_PAGE_WRITE | _PAGE_DIRTY));
+	KUNIT_ASSERT_EQ(test, 0, fault(&t, page, true, &pte, &level));
+	KUNIT_EXPECT_EQ(test, level, 0);
+	KUNIT_EXPECT_TRUE(test, pte_write(pte));
+	KUNIT_EXPECT_TRUE(test, mapped(&t, page));
+	KUNIT_EXPECT_FALSE(test, mapped(&t, page - 1));
+	KUNIT_EXPECT_TRUE(test, test_request_covers(TEST_LPID, test_gpa(page - 1)));
+	KUNIT_EXPECT_EQ(test, t.f->kvm->stat.num_2M_pages, 0);
+}
+
+/*
  * Begin an invalidation of all memory, or of a range without the slot's pages.
  * The kernel keeps the range in host addresses before 6.9, in gfns since.
  */
@@ -253,6 +311,8 @@ static void fault_while_invalidated(struct kunit *test)
 
 static struct kunit_case fault_cases[] = {
 	KUNIT_CASE(bits_of_a_fault),
+	KUNIT_CASE(size_of_a_leaf),
+	KUNIT_CASE(host_leaf_is_smaller),
 	KUNIT_CASE(fault_while_invalidated),
 	{}
 };
