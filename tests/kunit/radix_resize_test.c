@@ -9,6 +9,7 @@
 #include <asm/pte-walk.h>
 
 #include "compat.h"
+#include "mmu.h"
 #include "radix_mmu.h"
 #include "radix_resize.h"
 #include "radix_vm.h"
@@ -249,6 +250,21 @@ static void clean_refused(struct kunit *test)
 	expect_page(test, 0, true, false);
 }
 
+/* The flush when a log begins is refused: the first log has every page. */
+static void log_started_refused(struct kunit *test)
+{
+	struct test_vm *f = test->priv;
+
+	test_map_page(test, 3, PAGE_SHIFT, TEST_RC);
+	test_requests.fail_range = 1;
+	test_requests.fail_lpid = 1;
+	mutex_lock(&f->kvm->slots_lock);
+	khx_radix_mmu.start_log(f->vm, f->slot);
+	mutex_unlock(&f->kvm->slots_lock);
+	KUNIT_EXPECT_TRUE(test, bitmap_full(f->slot->dirty_bitmap, TEST_SLOT_PAGES));
+	KUNIT_EXPECT_FALSE(test, test_bit(TEST_SLOT_PAGES, f->slot->dirty_bitmap));
+}
+
 /* After a refused flush, pages that lose C are accumulated at once. */
 static void clean_after_refusal(struct kunit *test)
 {
@@ -395,6 +411,55 @@ static void joined_read_only(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, khx_join_leaf(entry, PMD_SHIFT, __pte(bits | hpa)), bits | hpa);
 }
 
+#define HVA	(7 * PUD_SIZE)
+
+/*
+ * When logging ends, leaves are joined where the memslot has all pages of a large
+ * one, and the host maps them by one leaf. This memslot begins and ends inside large
+ * leaves of the host.
+ */
+static void join_memslot(struct kunit *test)
+{
+	const unsigned long half = TEST_PMD_PAGES / 2;
+	struct test_vm *f = test->priv;
+	struct mm_struct *mm = test_zalloc(test, sizeof(*mm));
+	unsigned long page, large;
+	unsigned int shift;
+	pte_t *leaf;
+
+	mm->pgd = test_table(test);
+	f->kvm->mm = mm;
+	f->slot->base_gfn += half;
+	f->slot->npages = 3 * TEST_PMD_PAGES;
+	f->slot->userspace_addr = HVA + (half << PAGE_SHIFT);
+	for (large = 0; large < 4; large++) {
+		page = large * TEST_PMD_PAGES;
+		test_map(test, mm->pgd, HVA + (page << PAGE_SHIFT), PMD_SHIFT, test_hpa(page),
+			 TEST_RC);
+		/* the guest has not used the third */
+		if (large != 2)
+			test_map_page(test, page + half, PAGE_SHIFT, TEST_R);
+	}
+	test_map_page(test, TEST_PMD_PAGES, PAGE_SHIFT, TEST_R);
+
+	khx_join_memslot(f->vm, f->slot);
+	for (large = 0; large < 4; large++) {
+		page = large * TEST_PMD_PAGES + half;
+		leaf = leaf_of(f, page, &shift);
+		KUNIT_EXPECT_EQ_MSG(test, !!leaf, large != 2, "%lu", large);
+		if (leaf)
+			KUNIT_EXPECT_EQ_MSG(test, shift, large == 1 ? PMD_SHIFT : PAGE_SHIFT,
+					    "%lu", large);
+	}
+	leaf = leaf_of(f, TEST_PMD_PAGES, &shift);
+	KUNIT_ASSERT_NOT_NULL(test, leaf);
+	KUNIT_EXPECT_EQ(test, pte_pfn(*leaf), test_hpa(TEST_PMD_PAGES) >> PAGE_SHIFT);
+	KUNIT_EXPECT_TRUE(test, pte_dirty(*leaf));
+	KUNIT_EXPECT_EQ(test, f->kvm->stat.num_2M_pages, 1);
+	KUNIT_EXPECT_EQ(test, f->vm->stats.mmu.joins, 1);
+	KUNIT_EXPECT_EQ(test, test_requests_of(TEST_LPID), 1);
+}
+
 /*
  * When logging ends, writable leaves of the slot get C. The slot's host address
  * does not allow a join here.
@@ -430,6 +495,7 @@ static struct kunit_case cases[] = {
 	KUNIT_CASE(clean_pud),
 	KUNIT_CASE(clean_nested),
 	KUNIT_CASE(clean_refused),
+	KUNIT_CASE(log_started_refused),
 	KUNIT_CASE(clean_after_refusal),
 	KUNIT_CASE(clean_beyond_the_tree),
 	KUNIT_CASE(clean_sparse),
@@ -437,6 +503,7 @@ static struct kunit_case cases[] = {
 	KUNIT_CASE(peek_leaves_it),
 	KUNIT_CASE(joined),
 	KUNIT_CASE(joined_read_only),
+	KUNIT_CASE(join_memslot),
 	{}
 };
 

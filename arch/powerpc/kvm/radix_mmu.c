@@ -668,3 +668,4 @@ const struct khx_mmu khx_radix_mmu = {
 	.stop_log = khx_join_memslot,
 	.save_dirty = khx_radix_save_dirty,
 };
+EXPORT_SYMBOL_IF_KUNIT(khx_radix_mmu);
