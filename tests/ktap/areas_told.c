@@ -37,8 +37,10 @@
 #define OTHER_PAGE	3
 #define DISPATCHES	5
 
-#define SAYS_REGISTER	"^[^;]*;kvm_hv_ext: pid [0-9]+ vCPU 0: cannot make the hypervisor register the VPA \\("
-#define SAYS_FORGET	"^[^;]*;kvm_hv_ext: pid [0-9]+ vCPU 0: cannot make the hypervisor forget the VPA \\("
+#define SAYS(what)	"^[^;]*;kvm_hv_ext: pid [0-9]+ vCPU 0: cannot make the hypervisor " what \
+			" the VPA \\(-?[0-9]+\\)"
+#define SAYS_REGISTER	SAYS("register") "$"
+#define SAYS_FORGET	SAYS("forget") ": its last page stays allocated$"
 
 FIXTURE(told) {
 	struct logged_vm *l;
