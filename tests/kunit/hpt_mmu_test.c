@@ -407,6 +407,43 @@ static void unmap_small(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, accumulated(f, 6));
 }
 
+/* A page that is pinned stays mapped, unless its memslot goes. */
+static void unmap_pinned(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+	unsigned long pinned = enter(f, 7, PAGE_SHIFT, RC), other = enter(f, 8, PAGE_SHIFT, RC);
+	void *page = pfn_to_page(SLOT_GFN + 7);
+
+	KUNIT_ASSERT_EQ(test, 0, xa_err(xa_store(&f->vm->pins.pages, SLOT_GFN + 7, page,
+						 GFP_KERNEL)));
+	spin_lock(&f->kvm->mmu_lock);
+	khx_hpt_unmap(f->vm, f->slot, SLOT_GFN, SLOT_GFN + 16, KHX_UNMAP_KEEP_PINNED);
+	spin_unlock(&f->kvm->mmu_lock);
+	expect_valid(test, pinned);
+	expect_absent(test, other);
+	KUNIT_EXPECT_TRUE(test, *rmap(f, 7) & KVMPPC_RMAP_PRESENT);
+	KUNIT_EXPECT_FALSE(test, accumulated(f, 7));
+
+	unmap(f, 0, 16);
+	expect_absent(test, pinned);
+	KUNIT_EXPECT_TRUE(test, accumulated(f, 7));
+	xa_erase(&f->vm->pins.pages, SLOT_GFN + 7);
+}
+
+/* An HPTE that is left in the chain of a page that it does not map, maybe of no memslot. */
+static void chain_of_other_page(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+	unsigned long i = enter(f, 2, PAGE_SHIFT, RC);
+
+	rev(f, i)->guest_rpte += PAGE_SIZE;
+	KUNIT_EXPECT_EQ(test, 0, harvest(f));
+	unmap(f, 2, 3);
+	KUNIT_EXPECT_FALSE(test, *rmap(f, 2) & KVMPPC_RMAP_PRESENT);
+	KUNIT_EXPECT_EQ(test, 0, bitmap_weight(f->slot->dirty_bitmap, SLOT_PAGES));
+	expect_valid(test, i);
+}
+
 /* The range is inside a large page, whose HPTE is in its first page's chain. */
 static void unmap_part_of_large(struct kunit *test)
 {
@@ -820,6 +857,8 @@ static struct kunit_case cases[] = {
 	KUNIT_CASE(unmap_late_c),
 	KUNIT_CASE(unmap_aliases),
 	KUNIT_CASE(unmap_small),
+	KUNIT_CASE(unmap_pinned),
+	KUNIT_CASE(chain_of_other_page),
 	KUNIT_CASE(unmap_part_of_large),
 	KUNIT_CASE(harvest_once),
 	KUNIT_CASE(harvest_late_c),
