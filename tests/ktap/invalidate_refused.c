@@ -232,6 +232,30 @@ TEST_F_TIMEOUT(refused, cleared, TIMEOUT)
 	judge(_metadata, self, variant, 1);
 }
 
+/* Pages in the second word of the bitmap are reported again, if that was refused. */
+TEST_F(refused, cleared_in_part)
+{
+	const unsigned int first = 64, pages = 64;
+	struct logged_vm *l = self->l;
+	__u64 named = ~0ull;
+	long refused = 0;
+	unsigned int i;
+
+	if (!self->vm->ours)
+		SKIP(return, "stock has no manual protection");
+	ASSERT_EQ(0, vm_manual_protect(self->vm, KVM_DIRTY_LOG_MANUAL_PROTECT_ENABLE));
+	vcpu_store_pages(self->vcpu, logged_vm_gpa(l, first), l->page, pages, self->value);
+	if (variant->every)
+		refused = -parameter("refused_whole");
+	ASSERT_EQ(0, vm_clear_dirty_log(self->vm, LOGGED_SLOT, first, pages, &named));
+	if (variant->every)
+		refused += parameter("refused_whole");
+	EXPECT_EQ(refused > 0, variant->every == 1 && !variant->ranges);
+	ASSERT_EQ(0, logged_vm_collect(l));
+	for (i = first; i < first + pages; i++)
+		EXPECT_EQ(refused > 0, test_bit(l->bitmap, i));
+}
+
 /* Drop and refault memory, single pages first and then all of it. */
 TEST_F_TIMEOUT(refused, memory_dropped, TIMEOUT)
 {
