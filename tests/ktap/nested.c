@@ -214,8 +214,13 @@ bool nested_4k_reported(void)
 
 __u64 nested_tlbie(struct vcpu *l1, unsigned int ric, unsigned int lpid, __u64 rb)
 {
-	return vcpu_hcall(l1, H_TLB_INVALIDATE, ric << TLBIE_RIC_SHIFT | TLBIE_RADIX,
-			  lpid, rb);
+	__u64 rc = vcpu_hcall(l1, H_TLB_INVALIDATE, ric << TLBIE_RIC_SHIFT | TLBIE_RADIX,
+			      lpid, rb);
+
+	/* it has no result but the return code */
+	if (l1->area->regs[2] != lpid || l1->area->regs[3] != rb)
+		die("H_TLB_INVALIDATE has changed r5 or r6");
+	return rc;
 }
 
 void l2_init(struct l2 *l2, struct nested *n, unsigned int l1_vcpu,
