@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * The exact and complete messages that the module logs when it is loaded,
- * refuses to load, and is unloaded; and what a VM does if the module had to say
- * that the hypervisor serves no invalidation
+ * refuses to load, and is unloaded; what a VM does if the module had to say
+ * that the hypervisor serves no invalidation; and that HPT guests are left to
+ * kvm-hv if the parameters in the message say so
  *
  * Operators grep for these messages. A change of a message must also change it
  * here.
@@ -10,8 +11,11 @@
 #include "ktap.h"
 
 #include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
 #include <sys/utsname.h>
 
+#include "hist.h"
 #include "kernel_log.h"
 #include "logged_vm.h"
 #include "module.h"
@@ -227,6 +231,47 @@ TEST_F_TIMEOUT(messages, loaded_and_unloaded, TIMEOUT)
 		       loads[i].notifiers, loads[i].nested, loads[i].paging, self->by);
 		ASSERT_EQ(0, module_insert(loads[i].parameters));
 		check(_metadata, self);
+		expect(self, UNLOADED);
+		ASSERT_EQ(0, module_remove());
+		check(_metadata, self);
+	}
+}
+
+/* Has ftrace redirected calls of the function, or traced them? */
+static bool redirected(const char *function)
+{
+	FILE *file = fopen(TRACEFS "enabled_functions", "r");
+	size_t length = strlen(function);
+	bool found = false;
+	char line[512];
+
+	if (!file)
+		die("enabled_functions: %m");
+	while (!found && fgets(line, sizeof(line), file))
+		found = !strncmp(line, function, length) && line[length] == ' ';
+	fclose(file);
+	return found;
+}
+
+/* HPT guests are left to kvm-hv if all that the module does for them is off. */
+TEST_F_TIMEOUT(messages, hpt_guests_left, TIMEOUT)
+{
+	struct vm_config config = { .mmu = VM_MMU_HPT };
+	struct vm *vm;
+	bool on;
+	int i;
+
+	SKIP_IF(return, vm_mmu_missing(VM_MMU_HPT));
+	for (i = 0; i < 2; i++) {
+		on = i;
+		expect_areas(self);
+		expect_invalidations(self);
+		expect_untested(self);
+		expect(self, LOADED, !self->no_areas, on, on, true, true, self->by);
+		ASSERT_EQ(0, module_insert(on ? "" : "dirty_log=0 notifiers=0"));
+		vm = vm_create(&config);
+		EXPECT_EQ(on, redirected("kvmppc_do_h_enter"));
+		vm_destroy(vm);
 		expect(self, UNLOADED);
 		ASSERT_EQ(0, module_remove());
 		check(_metadata, self);
