@@ -366,6 +366,26 @@ TEST_F(memory, read_only_for_a_while)
 	EXPECT_LT(count, vpa_yield_count(self->vpa));
 }
 
+/*
+ * The same for areas that the guest itself has registered: counts would begin anew
+ * if it registered them again.
+ */
+TEST_F(memory, registered_by_hcall)
+{
+	unsigned int i;
+
+	area_put_length(self->vpa, VPA, VPA_LENGTH);
+	area_put_length(self->dtl, DTL, DTL_LENGTH);
+	ASSERT_EQ(H_SUCCESS, h_register_vpa(self->vcpu, REG_VPA, 0, gpa_of(self, VPA_PAGE)));
+	ASSERT_EQ(H_SUCCESS, h_register_vpa(self->vcpu, REG_DTL, 0, gpa_of(self, DTL_PAGE)));
+	for (i = 0; i < 5; i++)
+		vcpu_dispatch(self->vcpu);
+	ASSERT_EQ(0, mprotect(self->l->memory, self->l->size, PROT_READ));
+	ASSERT_EQ(0, mprotect(self->l->memory, self->l->size,
+			      PROT_READ | PROT_WRITE));
+	EXPECT_TRUE(written_by_dispatch(self));
+}
+
 /* After fork() the host must write the parent's page, not the child's. */
 TEST_F(memory, forked)
 {
