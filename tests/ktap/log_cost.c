@@ -8,6 +8,8 @@
  */
 #include "ktap.h"
 
+#include <sys/mman.h>
+
 #include "hist.h"
 #include "logged_vm.h"
 
@@ -115,6 +117,27 @@ TEST_F(cost, faults_afterwards)
 	TH_LOG("%zu pages mapped, log switched off: loads fault %lu times, stores %lu",
 	       self->l->pages, loads, stores);
 	EXPECT_OURS(self->l->vm, !loads && !stores, "stock zaps all mappings");
+}
+
+/*
+ * Shared memory that the VMM may write to, but has not: a load maps it for stores
+ * as well.
+ */
+TEST_F(cost, loaded_first)
+{
+	unsigned long loads, stores;
+
+	if (!self->counting)
+		SKIP(return, "the kernel has no kprobes to count with");
+	if (variant->backing != BACKING_MEMFD)
+		SKIP(return, "the first store to private memory replaces the page");
+	ASSERT_EQ(0, madvise(self->l->memory, self->l->size, MADV_DONTNEED));
+	loads = faults(self, EVENT_ANY, false);
+	stores = faults(self, EVENT_ANY, true);
+	TH_LOG("%zu pages unmapped: loads fault %lu times, then stores %lu", self->l->pages,
+	       loads, stores);
+	EXPECT_LE(self->l->pages, loads);
+	EXPECT_EQ(0, stores);
 }
 
 /* QEMU does this for each memslot of a guest, and serves no device meanwhile. */
