@@ -25,6 +25,7 @@
 
 #include "logged_vm.h"
 #include "nested.h"
+#include "observe.h"
 #include "options.h"
 
 #define PAGING		"/sys/module/kvm_hv_ext/parameters/paging"
@@ -108,6 +109,7 @@ FIXTURE_TEARDOWN(pinned)
 TEST_F(pinned, stays)
 {
 	struct logged_vm *l = self->l;
+	struct counters counters;
 	size_t page;
 
 	store_all(self->vcpu, l);
@@ -120,6 +122,8 @@ TEST_F(pinned, stays)
 		EXPECT_EQ(VALUE + page,
 			  vcpu_load(self->vcpu, logged_vm_gpa(l, page)));
 	EXPECT_EQ(self->before + l->pages, locked_pages());
+	counters_read(&counters, l->vm, "counters");
+	EXPECT_EQ(0, counter(&counters, "fault_failed"));
 }
 
 /* A new HPTE may map present memory without a fault, and must pin it too. */
@@ -187,6 +191,39 @@ TEST_F(pinned, replaced_by_protection)
 	ASSERT_EQ(0, madvise(l->memory, l->size, MADV_DONTNEED));
 	EXPECT_EQ(OTHER, vcpu_load(self->vcpu, VM_DATA_GPA));
 	EXPECT_EQ(self->before + l->pages, locked_pages());
+}
+
+/* A low address, below all memslots and what was mapped before. */
+#define LOW	((void *)(1ul << 36))
+
+/*
+ * The protection of other memory changes: of the next memslot, and of memory that
+ * is not the guest's. No page of this memslot loses its mapping, or its C bit.
+ */
+TEST_F(pinned, protected_elsewhere)
+{
+	struct logged_vm *l = self->l;
+	char *behind = mem_alloc(l->size, BACKING_SMALL, NULL), *low;
+
+	low = mmap(LOW, l->page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(MAP_FAILED, (void *)low);
+	memset(behind, 1, l->size);
+	memset(low, 1, l->page);
+	ASSERT_EQ(0, vm_set_memslot(l->vm, LOGGED_SLOT + 1, l->gpa + l->size, l->size, behind,
+				    0));
+	store_all(self->vcpu, l);
+	ASSERT_EQ(0, mprotect(behind + l->size / 2, l->page, PROT_READ));
+	ASSERT_EQ(0, logged_vm_collect(l));
+	EXPECT_EQ(l->pages, logged_vm_count(l));
+
+	store_all(self->vcpu, l);
+	ASSERT_EQ(0, mprotect(low, l->page, PROT_READ));
+	ASSERT_EQ(0, logged_vm_collect(l));
+	EXPECT_EQ(l->pages, logged_vm_count(l));
+
+	ASSERT_EQ(0, vm_set_memslot(l->vm, LOGGED_SLOT + 1, l->gpa + l->size, 0, behind, 0));
+	munmap(low, l->page);
+	mem_free(behind, l->size);
 }
 
 TEST_F(pinned, given_back_with_slot)
