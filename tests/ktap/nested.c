@@ -214,12 +214,13 @@ bool nested_4k_reported(void)
 
 __u64 nested_tlbie(struct vcpu *l1, unsigned int ric, unsigned int lpid, __u64 rb)
 {
-	__u64 rc = vcpu_hcall(l1, H_TLB_INVALIDATE, ric << TLBIE_RIC_SHIFT | TLBIE_RADIX,
-			      lpid, rb);
+	const __u64 *regs = l1->area->regs;
+	__u64 r7 = regs[4], rc;
 
+	rc = vcpu_hcall(l1, H_TLB_INVALIDATE, ric << TLBIE_RIC_SHIFT | TLBIE_RADIX, lpid, rb);
 	/* it has no result but the return code */
-	if (l1->area->regs[2] != lpid || l1->area->regs[3] != rb)
-		die("H_TLB_INVALIDATE has changed r5 or r6");
+	if (regs[2] != lpid || regs[3] != rb || regs[4] != r7)
+		die("H_TLB_INVALIDATE has changed r5, r6 or r7");
 	return rc;
 }
 
