@@ -490,6 +490,58 @@ static void room_that_is_not_used(struct kunit *test)
 	f->vm->nested.rmap.tables = counted;
 }
 
+/*
+ * The shadow tables of a VM have a limit. For a page-table page beyond it, the largest
+ * table is freed, or the nested guest's own while page faults use the largest.
+ */
+static void room_at_the_limit(struct kunit *test)
+{
+	struct test_vm *f = test->priv;
+	struct khx_nested_rmap *r = &f->vm->nested.rmap;
+	struct kvm_nested_guest *gp = test_add_nested(test, 9, 2);
+	struct kvm_nested_guest *large = test_add_nested(test, 10, 3);
+	const unsigned long limit = 4 * (f->kvm->nr_memslot_pages / TEST_PMD_PAGES) + 1024;
+	const unsigned long n_gpa = N_GPA + PMD_SIZE;
+	pte_t pte;
+	int tables;
+
+	KUNIT_ASSERT_EQ(test, 0, khx_nested_allow(&f->vm->nested));
+	mutex_init(&gp->tlb_lock);
+	mutex_init(&large->tlb_lock);
+	gp->refcnt = 1;
+	large->refcnt = 1;
+	pte = *test_map_nested(test, 1, gp, N_GPA, PAGE_SHIFT, TEST_R);
+	test_map_nested(test, 1, large, N_GPA, PAGE_SHIFT, TEST_R);
+	khx_rmap_shadow(r, 2)->tables = KHX_LEVELS;
+	khx_rmap_shadow(r, 3)->tables = KHX_LEVELS + 2;
+	r->tables = limit - 1;
+
+	mutex_lock(&gp->tlb_lock);
+	KUNIT_EXPECT_EQ(test, 0, khx_nested_make_room(f->vm, gp, n_gpa, PAGE_SHIFT, pte, &tables));
+	KUNIT_EXPECT_EQ(test, tables, 1);
+	KUNIT_EXPECT_EQ(test, r->tables, limit);
+	KUNIT_EXPECT_EQ(test, r->entries, 2);
+
+	KUNIT_EXPECT_EQ(test, 0, khx_nested_make_room(f->vm, gp, n_gpa, PAGE_SHIFT, pte, &tables));
+	KUNIT_EXPECT_EQ(test, tables, 1);
+	KUNIT_EXPECT_EQ(test, r->tables, limit - KHX_LEVELS - 1);
+	KUNIT_EXPECT_EQ(test, r->entries, 1);
+	KUNIT_EXPECT_FALSE(test, pte_none(shadow_at(gp, PAGE_SHIFT)));
+	KUNIT_EXPECT_TRUE(test, pte_none(shadow_at(large, PAGE_SHIFT)));
+	KUNIT_EXPECT_FALSE(test, mutex_is_locked(&large->tlb_lock));
+
+	test_map_nested(test, 1, large, N_GPA, PAGE_SHIFT, TEST_R);
+	khx_rmap_shadow(r, 3)->tables = 2 * KHX_LEVELS;
+	r->tables = limit;
+	mutex_lock_nested(&large->tlb_lock, SINGLE_DEPTH_NESTING);
+	KUNIT_EXPECT_EQ(test, 0, khx_nested_make_room(f->vm, gp, n_gpa, PAGE_SHIFT, pte, &tables));
+	mutex_unlock(&large->tlb_lock);
+	mutex_unlock(&gp->tlb_lock);
+	KUNIT_EXPECT_EQ(test, tables, KHX_LEVELS);
+	KUNIT_EXPECT_TRUE(test, pte_none(shadow_at(gp, PAGE_SHIFT)));
+	KUNIT_EXPECT_FALSE(test, pte_none(shadow_at(large, PAGE_SHIFT)));
+}
+
 /* On a tlbie of L1 kvm-hv zaps one shadow PTE, by any address that it maps. */
 static void unmap_shadow_pte(struct kunit *test)
 {
@@ -801,6 +853,7 @@ static struct kunit_case cases[] = {
 	KUNIT_CASE(room_for_another_size),
 	KUNIT_CASE(room_for_largest_size),
 	KUNIT_CASE(room_that_is_not_used),
+	KUNIT_CASE(room_at_the_limit),
 	KUNIT_CASE(unmap_shadow_pte),
 	KUNIT_CASE(unmap_shadow_pte_by_wrong_address),
 	KUNIT_CASE(set_rc_by_high_address),

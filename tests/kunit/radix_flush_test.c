@@ -68,6 +68,26 @@ static void runs_become_ranges(struct kunit *test)
 	expect_request(test, 1, 17, 18);
 }
 
+/* What was issued is not issued again with what is added later. */
+static void issued_once(struct kunit *test)
+{
+	begin(&test_backend_ranges, MANY);
+	add_run(10, 5);
+	khx_flush_finish(&flush);
+	khx_flush_finish(&flush);
+	KUNIT_EXPECT_EQ(test, test_requests.nr, 1);
+	add_run(20, 1);
+	khx_flush_finish(&flush);
+	KUNIT_EXPECT_EQ(test, test_requests.nr, 2);
+	expect_request(test, 1, 20, 21);
+
+	begin(&test_backend_pages, MANY);
+	add_run(0, 34);
+	khx_flush_finish(&flush);
+	khx_flush_finish(&flush);
+	expect_whole(test);
+}
+
 static void long_run_is_cut(struct kunit *test)
 {
 	begin(&test_backend_ranges, MANY);
@@ -217,6 +237,7 @@ static void suite_exit(struct kunit *test)
 static struct kunit_case cases[] = {
 	KUNIT_CASE(nothing),
 	KUNIT_CASE(runs_become_ranges),
+	KUNIT_CASE(issued_once),
 	KUNIT_CASE(long_run_is_cut),
 	KUNIT_CASE(sizes_are_not_mixed),
 	KUNIT_CASE(ceiling),

@@ -411,6 +411,24 @@ static void joined_read_only(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, khx_join_leaf(entry, PMD_SHIFT, __pte(bits | hpa)), bits | hpa);
 }
 
+/* Leaves of 2 MiB are joined, too, but no page-table page among them. */
+static void joined_pud(struct kunit *test)
+{
+	unsigned long hpa = 2 * PUD_SIZE;
+	pte_t *entry = test_zalloc(test, PTRS_PER_PMD * sizeof(pte_t)), host = __pte(BITS | hpa);
+	unsigned int i;
+
+	for (i = 0; i < PTRS_PER_PMD; i++)
+		entry[i] = __pte(BITS | (hpa + i * PMD_SIZE));
+	KUNIT_EXPECT_EQ(test, khx_join_leaf(entry, PUD_SHIFT, host), BITS | hpa);
+	entry[5] = __pte(BITS | (hpa + 6 * PMD_SIZE));
+	KUNIT_EXPECT_EQ(test, khx_join_leaf(entry, PUD_SHIFT, host), 0);
+	entry[5] = __pte(0);
+	KUNIT_EXPECT_EQ(test, khx_join_leaf(entry, PUD_SHIFT, host), BITS | hpa);
+	khx_tree_table_link(&entry[5], page_of_ptes(test), 0);
+	KUNIT_EXPECT_EQ(test, khx_join_leaf(entry, PUD_SHIFT, host), 0);
+}
+
 #define HVA	(7 * PUD_SIZE)
 
 /*
@@ -503,6 +521,7 @@ static struct kunit_case cases[] = {
 	KUNIT_CASE(peek_leaves_it),
 	KUNIT_CASE(joined),
 	KUNIT_CASE(joined_read_only),
+	KUNIT_CASE(joined_pud),
 	KUNIT_CASE(join_memslot),
 	{}
 };
