@@ -52,9 +52,27 @@ static void ends(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, xa_empty(slots));
 }
 
+/* A vCPU is known from its creation until it is freed, and once. */
+static void knows_vcpus(struct kunit *test)
+{
+	struct kvm_vcpu *vcpu = test_zalloc(test, sizeof(*vcpu));
+	struct khx_vm *vm = new_vm(test);
+	struct khx_vcpu *ext;
+
+	KUNIT_EXPECT_EQ(test, 0, khx_vcpu_create(vm, vcpu));
+	ext = khx_vcpu_find(vm, vcpu);
+	KUNIT_EXPECT_NOT_NULL(test, ext);
+	KUNIT_EXPECT_EQ(test, -EBUSY, khx_vcpu_create(vm, vcpu));
+	KUNIT_EXPECT_PTR_EQ(test, ext, khx_vcpu_find(vm, vcpu));
+	khx_vcpu_free(vm, vcpu);
+	KUNIT_EXPECT_NULL(test, khx_vcpu_find(vm, vcpu));
+	khx_vm_release(vm);
+}
+
 static struct kunit_case cases[] = {
 	KUNIT_CASE(begins),
 	KUNIT_CASE(ends),
+	KUNIT_CASE(knows_vcpus),
 	{}
 };
 
