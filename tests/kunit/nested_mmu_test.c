@@ -490,9 +490,45 @@ static void room_that_is_not_used(struct kunit *test)
 	f->vm->nested.rmap.tables = counted;
 }
 
+/* A leaf needs page-table pages for each level that the table does not have yet. */
+static void room_for_each_level(struct kunit *test)
+{
+	struct test_vm *f = test->priv;
+	struct kvm_nested_guest *gp = test_add_nested(test, 9, 2);
+	/* the page beside which another is mapped, and what each size needs then, or -1 */
+	const struct {
+		unsigned long beside;
+		int page, pmd, pud;
+	} rooms[] = {
+		{ PGDIR_SIZE, 3, 2, 1 },
+		{ PUD_SIZE, 2, 1, 0 },
+		{ PMD_SIZE, 1, 0, -1 },
+		{ PAGE_SIZE, 0, -1, -1 },
+	};
+	unsigned int i;
+	int tables;
+	pte_t pte;
+
+	test_map_page(test, 1, PAGE_SHIFT, TEST_R);
+	for (i = 0; i < ARRAY_SIZE(rooms); i++) {
+		pte = *test_map_nested(test, 1, gp, N_GPA + rooms[i].beside, PAGE_SHIFT, TEST_R);
+		khx_nested_make_room(f->vm, gp, N_GPA, PAGE_SHIFT, pte, &tables);
+		KUNIT_EXPECT_EQ(test, tables, rooms[i].page);
+		if (rooms[i].pmd >= 0) {
+			khx_nested_make_room(f->vm, gp, N_GPA, PMD_SHIFT, pte, &tables);
+			KUNIT_EXPECT_EQ(test, tables, rooms[i].pmd);
+		}
+		if (rooms[i].pud >= 0) {
+			khx_nested_make_room(f->vm, gp, N_GPA, PUD_SHIFT, pte, &tables);
+			KUNIT_EXPECT_EQ(test, tables, rooms[i].pud);
+		}
+	}
+	KUNIT_EXPECT_EQ(test, f->vm->nested.rmap.entries, i);
+}
+
 /*
  * The shadow tables of a VM have a limit. For a page-table page beyond it, the largest
- * table is freed, or the nested guest's own while page faults use the largest.
+ * table is freed, or the nested guest's own if the largest is in use or goes anyway.
  */
 static void room_at_the_limit(struct kunit *test)
 {
@@ -536,8 +572,16 @@ static void room_at_the_limit(struct kunit *test)
 	mutex_lock_nested(&large->tlb_lock, SINGLE_DEPTH_NESTING);
 	KUNIT_EXPECT_EQ(test, 0, khx_nested_make_room(f->vm, gp, n_gpa, PAGE_SHIFT, pte, &tables));
 	mutex_unlock(&large->tlb_lock);
-	mutex_unlock(&gp->tlb_lock);
 	KUNIT_EXPECT_EQ(test, tables, KHX_LEVELS);
+	KUNIT_EXPECT_TRUE(test, pte_none(shadow_at(gp, PAGE_SHIFT)));
+	KUNIT_EXPECT_FALSE(test, pte_none(shadow_at(large, PAGE_SHIFT)));
+
+	/* the largest has ended: kvm-hv frees its table */
+	test_map_nested(test, 1, gp, N_GPA, PAGE_SHIFT, TEST_R);
+	large->refcnt = 0;
+	r->tables = limit;
+	KUNIT_EXPECT_EQ(test, 0, khx_nested_make_room(f->vm, gp, n_gpa, PAGE_SHIFT, pte, &tables));
+	mutex_unlock(&gp->tlb_lock);
 	KUNIT_EXPECT_TRUE(test, pte_none(shadow_at(gp, PAGE_SHIFT)));
 	KUNIT_EXPECT_FALSE(test, pte_none(shadow_at(large, PAGE_SHIFT)));
 }
@@ -853,6 +897,7 @@ static struct kunit_case cases[] = {
 	KUNIT_CASE(room_for_another_size),
 	KUNIT_CASE(room_for_largest_size),
 	KUNIT_CASE(room_that_is_not_used),
+	KUNIT_CASE(room_for_each_level),
 	KUNIT_CASE(room_at_the_limit),
 	KUNIT_CASE(unmap_shadow_pte),
 	KUNIT_CASE(unmap_shadow_pte_by_wrong_address),
