@@ -490,16 +490,18 @@ static void room_that_is_not_used(struct kunit *test)
 	f->vm->nested.rmap.tables = counted;
 }
 
+/* The page beside which another is mapped, and what each size needs then; -1: not tried. */
+struct room {
+	unsigned long beside;
+	int page, pmd, pud;
+};
+
 /* A leaf needs page-table pages for each level that the table does not have yet. */
 static void room_for_each_level(struct kunit *test)
 {
 	struct test_vm *f = test->priv;
 	struct kvm_nested_guest *gp = test_add_nested(test, 9, 2);
-	/* the page beside which another is mapped, and what each size needs then, or -1 */
-	const struct {
-		unsigned long beside;
-		int page, pmd, pud;
-	} rooms[] = {
+	const struct room rooms[] = {
 		{ PGDIR_SIZE, 3, 2, 1 },
 		{ PUD_SIZE, 2, 1, 0 },
 		{ PMD_SIZE, 1, 0, -1 },
