@@ -309,7 +309,10 @@ static int op_area_hcall(struct subject *s, const __u32 a[4])
 static int op_vcpu(struct subject *s, const __u32 a[4])
 {
 	static const long ids[] = { 0, 2048, -1, 1l << 31, 1l << 32, 2, 3, 7, 100, 2047 };
-	/* QEMU's nested API v2 aborts if new vCPUs are not numbered in order. */
+	/*
+	 * QEMU's nested API v2 aborts if new vCPUs are not numbered in order: only the
+	 * first five, which KVM refuses itself, are possible there.
+	 */
 	unsigned int nr = option("TORTURE_NEW_VCPUS", 1) ? ARRAY_SIZE(ids) : 5;
 	int fd = ioctl(s->vm->fd, KVM_CREATE_VCPU, ids[a[0] % nr]);
 
