@@ -497,7 +497,7 @@ struct room {
 };
 
 /* A leaf needs page-table pages for each level that the table does not have yet. */
-static void room_for_each_level(struct kunit *test)
+static void room_per_level(struct kunit *test)
 {
 	struct test_vm *f = test->priv;
 	struct kvm_nested_guest *gp = test_add_nested(test, 9, 2);
@@ -899,7 +899,7 @@ static struct kunit_case cases[] = {
 	KUNIT_CASE(room_for_another_size),
 	KUNIT_CASE(room_for_largest_size),
 	KUNIT_CASE(room_that_is_not_used),
-	KUNIT_CASE(room_for_each_level),
+	KUNIT_CASE(room_per_level),
 	KUNIT_CASE(room_at_the_limit),
 	KUNIT_CASE(unmap_shadow_pte),
 	KUNIT_CASE(unmap_shadow_pte_by_wrong_address),
