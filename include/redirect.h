@@ -68,7 +68,7 @@ struct khx_redirects {
  *
  * Context: process context, may sleep.
  * Return: 0; -ENOENT if a function does not exist or cannot be traced; other
- * errors of register_kprobe(). The name of the function is logged.
+ * errors of register_kprobe(), whose function is logged; -ENOMEM.
  */
 int khx_redirect_resolve(struct khx_redirects *t);
 

@@ -32,6 +32,7 @@
 #include <linux/kprobes.h>
 #include <linux/module.h>
 #include <linux/sched.h>
+#include <linux/slab.h>
 
 #include "compat.h"
 #include "kunit.h"
@@ -70,26 +71,33 @@ static void redirect_callback(unsigned long ip, unsigned long parent_ip,
 		regs_set_return_ip(regs, (unsigned long)r->stub);
 }
 
+/* The kprobes by which functions of a table are looked up. */
+struct redirect_lookups {
+	struct kprobe *probe, **registered;
+	unsigned int nr;
+};
+
 /*
  * Find a function: its call to ftrace, its start, and its size. Registering a
  * disabled kprobe, which is never armed, makes the kernel resolve the symbol.
+ * The caller unregisters all of @lookups together: each call waits for an RCU
+ * grace period, and these would make up most of the time to load the module.
  */
-static int redirect_locate(const char *name, unsigned long *ip, unsigned long *start,
-			   unsigned long *size)
+static int redirect_locate(struct redirect_lookups *lookups, const char *name,
+			   unsigned long *ip, unsigned long *start, unsigned long *size)
 {
-	struct kprobe probe = {
-		.symbol_name = name,
-		.flags = KPROBE_FLAG_DISABLED,
-	};
+	struct kprobe *probe = &lookups->probe[lookups->nr];
 	char symbol[KSYM_SYMBOL_LEN], *plus;
 	unsigned long offset;
 	int err;
 
-	err = register_kprobe(&probe);
+	probe->symbol_name = name;
+	probe->flags = KPROBE_FLAG_DISABLED;
+	err = register_kprobe(probe);
 	if (err)
 		return err;
-	*ip = (unsigned long)probe.addr;
-	unregister_kprobe(&probe);
+	lookups->registered[lookups->nr++] = probe;
+	*ip = (unsigned long)probe->addr;
 
 	/* "name+0xoffset/0xsize [module]" */
 	sprint_symbol(symbol, *ip);
@@ -108,16 +116,16 @@ static void redirect_init_ops(struct ftrace_ops *ops)
 	};
 }
 
-static int redirect_find(struct khx_redirect *r)
+static int redirect_find(struct redirect_lookups *lookups, struct khx_redirect *r)
 {
 	unsigned long ip, start = 0, size;
 	const char *name = r->name;
 	int err;
 
-	err = redirect_locate(name, &r->ip, &start, &size);
+	err = redirect_locate(lookups, name, &r->ip, &start, &size);
 	if (!err && r->caller) {
 		name = r->caller;
-		err = redirect_locate(name, &ip, &r->caller_start, &r->caller_size);
+		err = redirect_locate(lookups, name, &ip, &r->caller_start, &r->caller_size);
 	}
 	if (err)
 		pr_err("cannot redirect %s: not in this kernel, or not traceable (%d)\n",
@@ -129,12 +137,21 @@ static int redirect_find(struct khx_redirect *r)
 
 int khx_redirect_resolve(struct khx_redirects *t)
 {
+	/* a row has one function, and may have a caller */
+	struct redirect_lookups lookups = {
+		.probe = kvcalloc(2 * t->nr, sizeof(struct kprobe), GFP_KERNEL),
+		.registered = kvcalloc(2 * t->nr, sizeof(struct kprobe *), GFP_KERNEL),
+	};
+	int err = lookups.probe && lookups.registered ? 0 : -ENOMEM;
 	struct khx_redirect *r;
-	int err = 0;
 
 	for (r = t->row; r < t->row + t->nr && !err; r++)
 		if (redirect_applies(r))
-			err = redirect_find(r);
+			err = redirect_find(&lookups, r);
+
+	unregister_kprobes(lookups.registered, lookups.nr);
+	kvfree(lookups.registered);
+	kvfree(lookups.probe);
 	return err;
 }
 
