@@ -54,6 +54,12 @@ static void clear_and_set(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, test_request_covers(TEST_LPID, test_gpa(1)));
 	KUNIT_EXPECT_EQ(test, f->kvm->mmu_invalidate_seq, seq);
 
+	/* a bit that is clear already */
+	leaf = leaf_at(ptep, 1, PAGE_SHIFT);
+	write_leaf(f, TEST_LPID, &leaf, _PAGE_DIRTY, _PAGE_EXEC);
+	KUNIT_EXPECT_EQ(test, pte_val(*ptep), pte_val(leaf.old) | _PAGE_EXEC);
+	KUNIT_EXPECT_EQ(test, test_requests.nr, 0);
+
 	leaf = leaf_at(ptep, 1, PAGE_SHIFT);
 	KUNIT_EXPECT_EQ(test, write_leaf(f, TEST_LPID, &leaf, 0, _PAGE_DIRTY),
 			pte_val(leaf.old));

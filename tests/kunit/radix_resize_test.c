@@ -392,7 +392,14 @@ static void joined(struct kunit *test)
 	entry[2] = __pte(pte_val(entry[2]) & ~_PAGE_WRITE);
 	KUNIT_EXPECT_EQ(test, khx_join_leaf(entry, PMD_SHIFT, host), BITS | hpa | TEST_RC);
 
+	/* what is left of an absent entry does not matter */
+	entry[0] = __pte((BITS & ~_PAGE_PRESENT) | hpa | 1 << PAGE_SHIFT);
+	KUNIT_EXPECT_EQ(test, khx_join_leaf(entry, PMD_SHIFT, host), BITS | hpa | TEST_RC);
+
 	/* another host page */
+	entry[0] = __pte(BITS | hpa | 1 << PAGE_SHIFT);
+	KUNIT_EXPECT_EQ(test, khx_join_leaf(entry, PMD_SHIFT, host), 0);
+	entry[0] = __pte(0);
 	entry[7] = __pte(BITS | hpa | 8 << PAGE_SHIFT);
 	KUNIT_EXPECT_EQ(test, khx_join_leaf(entry, PMD_SHIFT, host), 0);
 	/* another memory type */
