@@ -49,7 +49,7 @@ AFTER_SPLAT = 45        # lines of a report to show
 # seen once in some hundred runs of 'attach', for a stock VM. It is shown, but
 # is no failure.
 KNOWN = re.compile(r"WARNING: .* kvmppc_core_vcpu_load_hv\+")
-KNOWN_END = re.compile(r"---\[ end trace")
+REPORT_END = re.compile(r"---\[ end trace|Mem-Info:")
 LINGER = 5              # seconds to wait for the rest of a report
 BOOT_LIMIT = 240        # seconds in which the command must start
 
@@ -125,9 +125,10 @@ class Archive:
 class Console:
     """Reads the console and keeps the state of the run."""
 
-    def __init__(self, nonce, expected, log):
+    def __init__(self, nonce, expected, allowed, log):
         self.report = re.compile(rf"{nonce}: (\w+)(?: (\d+) taint (\d+) lockdep (\d+))?")
         self.expected = expected
+        self.allowed = allowed      # begins a report that is no failure
         self.log = log
         self.partial = ""
         self.lines = []
@@ -136,7 +137,7 @@ class Console:
         self.nokvm = False
         self.splat = None           # index of the line that starts the report
         self.known = False          # a KNOWN report was seen
-        self.passing = False        # its end was not seen yet
+        self.passing = False        # the end of a report that is none was not seen yet
         self.expected_seen = False
         self.end = None             # time to stop waiting for the command
 
@@ -168,8 +169,10 @@ class Console:
             print(line, flush=True)
         if KNOWN.search(line):
             self.known = self.passing = True
+        if self.allowed and self.allowed.search(line):
+            self.passing = True
         if self.passing:
-            self.passing = not KNOWN_END.search(line)
+            self.passing = not REPORT_END.search(line)
         elif SPLAT.search(line):
             if not self.expected and self.splat is None:
                 self.splat = len(self.lines) - 1
@@ -304,6 +307,7 @@ def main():
     parser.add_argument("--net")
     parser.add_argument("--icount", action="store_true")
     parser.add_argument("--expect-splat")
+    parser.add_argument("--allow-report")
     parser.add_argument("command", nargs="+")
     args = parser.parse_args()
 
@@ -336,7 +340,7 @@ def main():
     say(f"booting {args.name}")
     start = time.monotonic()
     console = Console(nonce, args.expect_splat and re.compile(args.expect_splat),
-                      args.console)
+                      args.allow_report and re.compile(args.allow_report), args.console)
     try:
         ended = run(args, console, command, fd)
     except KeyboardInterrupt:
