@@ -16,6 +16,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "area.h"
 #include "hist.h"
 #include "idle.h"
 #include "logged_vm.h"
@@ -287,6 +288,29 @@ TEST_F_TIMEOUT(attach, dirty_log_off, TIMEOUT)
 	ASSERT_EQ(0, module_insert("dirty_log=1"));
 	l = create();
 	expect_ours(_metadata, l);
+	logged_vm_destroy(l);
+	EXPECT_EQ(0, module_remove());
+}
+
+/* With areas=0 they are kvm-hv's, of VMs whose log is the module's. */
+TEST_F_TIMEOUT(attach, areas_off, TIMEOUT)
+{
+	struct logged_vm *l;
+	struct vcpu *vcpu;
+
+	ASSERT_EQ(0, module_insert("areas=0"));
+	l = create();
+	vcpu = &l->vm->vcpu[0];
+	ASSERT_EQ(0, area_set(vcpu, VPA, logged_vm_gpa(l, 1), 0));
+	ASSERT_EQ(0, area_set(vcpu, SLB, logged_vm_gpa(l, 2), l->page));
+	ASSERT_EQ(0, area_set(vcpu, DTL, logged_vm_gpa(l, 3), l->page));
+	vcpu_dispatch(vcpu);
+	EXPECT_EQ(logged_vm_gpa(l, 1), area_get(vcpu, VPA).addr);
+	EXPECT_EQ(l->page, area_get(vcpu, SLB).length);
+	EXPECT_NE(0, vpa_yield_count(l->memory + l->page));
+	EXPECT_EQ(NR_PAGES, bits_after_fault(l));
+
+	/* kvm-hv unpins their pages */
 	logged_vm_destroy(l);
 	EXPECT_EQ(0, module_remove());
 }

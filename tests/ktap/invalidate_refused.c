@@ -256,6 +256,28 @@ TEST_F(refused, cleared_in_part)
 		EXPECT_EQ(refused > 0, test_bit(l->bitmap, i));
 }
 
+/* Userspace may name bits behind the last page of a memslot: no page is reported there. */
+TEST_F(refused, cleared_behind_the_end)
+{
+	const unsigned int pages = 8;
+	const __u64 own = (1ull << pages) - 1;
+	struct vm_config config = { 0 };
+	struct logged_vm *l;
+	__u64 named = ~0ull;
+
+	if (!self->vm->ours)
+		SKIP(return, "stock has no manual protection");
+	SKIP_IF(return, logged_vm_create(&l, &config, pages, BACKING_SMALL));
+	ASSERT_EQ(0, vm_manual_protect(l->vm, KVM_DIRTY_LOG_MANUAL_PROTECT_ENABLE));
+	vcpu_store_pages(&l->vm->vcpu[0], l->gpa, l->page, pages, self->value);
+	ASSERT_EQ(0, vm_clear_dirty_log(l->vm, LOGGED_SLOT, 0, pages, &named));
+	ASSERT_EQ(0, logged_vm_collect(l));
+	EXPECT_EQ(0, l->bitmap[0] & ~own);
+	if (variant->every == 1 && !variant->ranges)
+		EXPECT_EQ(own, l->bitmap[0]);
+	logged_vm_destroy(l);
+}
+
 /* Drop and refault memory, single pages first and then all of it. */
 TEST_F_TIMEOUT(refused, memory_dropped, TIMEOUT)
 {

@@ -544,6 +544,7 @@ static void room_at_the_limit(struct kunit *test)
 	int tables;
 
 	KUNIT_ASSERT_EQ(test, 0, khx_nested_allow(&f->vm->nested));
+	KUNIT_ASSERT_EQ(test, 0, khx_nested_allow(&f->vm->nested));
 	mutex_init(&gp->tlb_lock);
 	mutex_init(&large->tlb_lock);
 	gp->refcnt = 1;
