@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Page tables of a guest are charged to the VMM's memory cgroup
+ * Page tables of a guest are charged to the VMM's memory cgroup, and freed with it
  *
  * The guest touches one page in each 2 MiB, and thus needs a page table for
  * each. Each CPU of the host keeps up to a page of what it has charged or given
@@ -13,8 +13,12 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 
+#include "module.h"
+#include "slab.h"
+
 #define CGROUPS		"/sys/fs/cgroup/"
 #define OURS		CGROUPS "ktap/"
+#define TABLE_BYTES	(STRIDE / page_size() * 8)
 
 #define SLOT		1
 #define STRIDE		0x200000ul
@@ -74,24 +78,41 @@ static const char *enter_group(void)
 	return access(OURS "memory.stat", R_OK) ? "the kernel has no memory groups" : NULL;
 }
 
+static struct vm *create(void *memory)
+{
+	struct vm_config config = { 0 };
+	struct vm *vm = vm_create(&config);
+	unsigned int i;
+
+	for (i = 0; i < NR_SLOTS; i++)
+		if (vm_set_slot(vm, SLOT + i, VM_DATA_GPA + i * SIZE, SIZE, memory, 0))
+			die("memslot %u cannot be created", i);
+	return vm;
+}
+
+static void fill_tables(struct vm *vm)
+{
+	unsigned int i;
+
+	for (i = 0; i < NR_TABLES; i++)
+		vcpu_store(&vm->vcpu[0], VM_DATA_GPA + i * STRIDE, i);
+}
+
 TEST(charged_and_given_back)
 {
-	long before, with, without, tables = NR_TABLES * (STRIDE / page_size()) * 8;
-	struct vm_config config = { 0 };
+	long before, with, without, tables = NR_TABLES * TABLE_BYTES;
 	struct vm *vm;
-	unsigned int i;
 	void *memory;
 
 	SKIP_IF(return, vm_mmu_missing(VM_MMU_RADIX));
 	SKIP_IF(return, enter_group());
+	if (module_loaded() && module_parameter("notifiers") == 'N')
+		SKIP(return, "with notifiers=0 page tables are those of stock");
 	memory = mem_alloc(SIZE, BACKING_SMALL, NULL);
-	vm = vm_create(&config);
-	for (i = 0; i < NR_SLOTS; i++)
-		ASSERT_EQ(0, vm_set_slot(vm, SLOT + i, VM_DATA_GPA + i * SIZE, SIZE, memory, 0));
+	vm = create(memory);
 
 	before = charged();
-	for (i = 0; i < NR_TABLES; i++)
-		vcpu_store(&vm->vcpu[0], VM_DATA_GPA + i * STRIDE, i);
+	fill_tables(vm);
 	with = await_charged(before, true, tables / 2);
 	EXPECT_OURS(vm, with >= tables / 2, "stock charges page tables to no cgroup");
 
@@ -100,6 +121,32 @@ TEST(charged_and_given_back)
 	TH_LOG("tables of %ld bytes: %ld charged, %ld after the VM has ended", tables, with,
 	       without);
 	EXPECT_GT(tables / 2, without);
+	mem_free(memory, SIZE);
+}
+
+/* They are freed, whoever has made them. The first VM only fills caches. */
+TEST(freed)
+{
+	long before = 0, left, tables = NR_TABLES * TABLE_BYTES;
+	unsigned int i;
+	struct vm *vm;
+	void *memory;
+
+	SKIP_IF(return, vm_mmu_missing(VM_MMU_RADIX));
+	SKIP_IF(return, slab_missing());
+	if (page_size() == TABLE_BYTES)
+		SKIP(return, "only small objects are counted");
+	memory = mem_alloc(SIZE, BACKING_SMALL, NULL);
+	for (i = 0; i < 2; i++) {
+		if (i)
+			before = slab_bytes();
+		vm = create(memory);
+		fill_tables(vm);
+		vm_destroy(vm);
+	}
+	left = slab_bytes() - before;
+	TH_LOG("tables of %ld bytes: %ld left after the VM has ended", tables, left);
+	EXPECT_GT(tables / 2, left);
 	mem_free(memory, SIZE);
 }
 
