@@ -24,6 +24,7 @@
 #include "tlb_count.h"
 
 #define NR_PAGES	128
+#define LARGE		(2ul << 20)
 #define CYCLES		200
 /* Seconds; each cycle waits for grace periods, which are long on a busy host. */
 #define CYCLES_LAST	240
@@ -292,14 +293,35 @@ TEST_F_TIMEOUT(attach, dirty_log_off, TIMEOUT)
 	EXPECT_EQ(0, module_remove());
 }
 
-/* With areas=0 they are kvm-hv's, of VMs whose log is the module's. */
+static long huge_pages_in_use(void)
+{
+	FILE *file = fopen("/proc/meminfo", "r");
+	long total = 0, unused = 0;
+	char line[128];
+
+	if (!file)
+		die("/proc/meminfo: %m");
+	while (fgets(line, sizeof(line), file)) {
+		sscanf(line, "HugePages_Total: %ld", &total);
+		sscanf(line, "HugePages_Free: %ld", &unused);
+	}
+	fclose(file);
+	return total - unused;
+}
+
+/*
+ * With areas=0 they are kvm-hv's, of VMs whose log is the module's. A huge page is free
+ * only if nobody has a reference to any part of it.
+ */
 TEST_F_TIMEOUT(attach, areas_off, TIMEOUT)
 {
+	struct vm_config config = { .mmu = VM_MMU_RADIX };
+	long in_use = huge_pages_in_use();
 	struct logged_vm *l;
 	struct vcpu *vcpu;
 
 	ASSERT_EQ(0, module_insert("areas=0"));
-	l = create();
+	SKIP_IF(return, logged_vm_create(&l, &config, LARGE / page_size(), BACKING_HUGETLB));
 	vcpu = &l->vm->vcpu[0];
 	ASSERT_EQ(0, area_set(vcpu, VPA, logged_vm_gpa(l, 1), 0));
 	ASSERT_EQ(0, area_set(vcpu, SLB, logged_vm_gpa(l, 2), l->page));
@@ -308,10 +330,12 @@ TEST_F_TIMEOUT(attach, areas_off, TIMEOUT)
 	EXPECT_EQ(logged_vm_gpa(l, 1), area_get(vcpu, VPA).addr);
 	EXPECT_EQ(l->page, area_get(vcpu, SLB).length);
 	EXPECT_NE(0, vpa_yield_count(l->memory + l->page));
-	EXPECT_EQ(NR_PAGES, bits_after_fault(l));
+	EXPECT_EQ(l->pages, bits_after_fault(l));
+	EXPECT_LT(in_use, huge_pages_in_use());
 
 	/* kvm-hv unpins their pages */
 	logged_vm_destroy(l);
+	EXPECT_EQ(in_use, huge_pages_in_use());
 	EXPECT_EQ(0, module_remove());
 }
 
