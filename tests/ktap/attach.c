@@ -301,10 +301,11 @@ static long huge_pages_in_use(void)
 
 	if (!file)
 		die("/proc/meminfo: %m");
-	while (fgets(line, sizeof(line), file)) {
-		sscanf(line, "HugePages_Total: %ld", &total);
-		sscanf(line, "HugePages_Free: %ld", &unused);
-	}
+	/* the total is first */
+	while (fgets(line, sizeof(line), file))
+		if (sscanf(line, "HugePages_Total: %ld", &total) != 1 &&
+		    sscanf(line, "HugePages_Free: %ld", &unused) == 1)
+			break;
 	fclose(file);
 	return total - unused;
 }

@@ -430,6 +430,30 @@ static void unmap_pinned(struct kunit *test)
 	xa_erase(&f->vm->pins.pages, SLOT_GFN + 7);
 }
 
+/* The first HPTE of a chain maps another host page than the pinned one, and alone goes. */
+static void unmap_first_of_chain(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+	void *page = pfn_to_page(SLOT_GFN + 7);
+	unsigned long first, pinned;
+
+	enter(f, 8, PAGE_SHIFT, RC);
+	first = enter(f, 7, PAGE_SHIFT, RC);
+	pinned = enter(f, 7, PAGE_SHIFT, RC);
+	KUNIT_ASSERT_TRUE(test, first & ~pinned);
+	hpte(f, first)[1] = cpu_to_be64(r_of(f, first) + PAGE_SIZE);
+	KUNIT_ASSERT_EQ(test, 0, xa_err(xa_store(&f->vm->pins.pages, SLOT_GFN + 7, page,
+						 GFP_KERNEL)));
+	spin_lock(&f->kvm->mmu_lock);
+	khx_hpt_unmap(f->vm, f->slot, SLOT_GFN + 7, SLOT_GFN + 8, KHX_UNMAP_KEEP_PINNED);
+	spin_unlock(&f->kvm->mmu_lock);
+	expect_absent(test, first);
+	expect_valid(test, pinned);
+	KUNIT_EXPECT_EQ(test, *rmap(f, 7) & KVMPPC_RMAP_INDEX, pinned);
+	KUNIT_EXPECT_EQ(test, rev(f, pinned)->forw, pinned);
+	xa_erase(&f->vm->pins.pages, SLOT_GFN + 7);
+}
+
 /* An HPTE that is left in the chain of a page that it does not map, maybe of no memslot. */
 static void chain_of_other_page(struct kunit *test)
 {
@@ -858,6 +882,7 @@ static struct kunit_case cases[] = {
 	KUNIT_CASE(unmap_aliases),
 	KUNIT_CASE(unmap_small),
 	KUNIT_CASE(unmap_pinned),
+	KUNIT_CASE(unmap_first_of_chain),
 	KUNIT_CASE(chain_of_other_page),
 	KUNIT_CASE(unmap_part_of_large),
 	KUNIT_CASE(harvest_once),

@@ -119,6 +119,22 @@ static bool set_rc(struct test_vm *f, bool writing, unsigned long n_gpa,
 	return ptep;
 }
 
+/* A shadow PTE that allows no stores gets R, and a fault for a store installs another. */
+static void set_r_of_read_only(struct kunit *test)
+{
+	struct test_vm *f = test->priv;
+	struct kvm_nested_guest *gp = test_add_nested(test, 9, 2);
+	pte_t *shadow;
+
+	test_map_page(test, 1, PAGE_SHIFT, TEST_RC);
+	shadow = test_map_nested(test, 1, gp, N_GPA, PAGE_SHIFT, 0);
+	*shadow = __pte(pte_val(*shadow) & ~_PAGE_WRITE);
+	KUNIT_EXPECT_FALSE(test, set_rc(f, true, N_GPA, gp));
+	KUNIT_EXPECT_TRUE(test, set_rc(f, false, N_GPA, gp));
+	KUNIT_EXPECT_TRUE(test, pte_young(*shadow));
+	KUNIT_EXPECT_FALSE(test, pte_dirty(*shadow));
+}
+
 /* R and C are set in a shadow PTE only if the guest's leaf has them. */
 static void set_truth_table(struct kunit *test)
 {
@@ -891,6 +907,7 @@ static void free_table_of_stock(struct kunit *test)
 static struct kunit_case cases[] = {
 	KUNIT_CASE(clear_truth_table),
 	KUNIT_CASE(set_truth_table),
+	KUNIT_CASE(set_r_of_read_only),
 	KUNIT_CASE(set_rc_of_another_page),
 	KUNIT_CASE(enters),
 	KUNIT_CASE(enters_not),
