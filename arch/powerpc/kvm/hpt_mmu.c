@@ -231,6 +231,8 @@ static void hpt_pass_finish(struct hpt_pass *p)
 	struct kvm *kvm = p->vm->kvm;
 	unsigned int i;
 
+	lockdep_assert_held(&kvm->mmu_lock);
+
 	if (!hptes->nr)
 		return;
 	hpt_pass_invalidate(p, backend->lpid && hptes->nr > backend->ceiling);
@@ -401,8 +403,6 @@ static void hpt_gather_range(struct hpt_pass *p, gfn_t start, gfn_t end)
 {
 	unsigned int i;
 	gfn_t gfn;
-
-	lockdep_assert_held(&p->vm->kvm->mmu_lock);
 
 	for (i = 0; i < HPT_NR_LARGE; i++) {
 		gfn = hpt_large_begin(p, start, i);
