@@ -622,10 +622,11 @@ TEST_F_TIMEOUT(life, log_comes_and_goes, TIMEOUT)
 }
 
 /*
- * HPTEs of a 1 TiB segment with 16 MiB pages, one by the primary and one by the
- * secondary hash, and of a 256 MiB segment with 4 KiB pages, each in its group
- * of a SMALL HPT.
+ * HPTEs of a 1 TiB segment with 16 MiB pages, of its first page by the primary and by
+ * the secondary hash, and of another page; and of a 256 MiB segment with 4 KiB pages.
+ * Each is in its group of a SMALL HPT.
  */
+#define PAGE_16M(n)	((n) * 0x100ull)
 #define BOLTED_16M	(0x4000000000000000ull | 0x1a34ull << 24 | 0x15)
 #define SECOND_HASH	0x2
 #define NO_MEMORY	0x10000000000ull
@@ -636,6 +637,7 @@ static const struct {
 } in_place[] = {
 	{ BOLTED_16M, 0x1a34 & 0x7ff },
 	{ BOLTED_16M | SECOND_HASH, ~0x1a34 & 0x7ff },
+	{ BOLTED_16M | PAGE_16M(5), (0x1a34 ^ 5) & 0x7ff },
 	{ 0x54321ull << 12 | 0x10 << 7 | 0x11, (0x54321 ^ 0x8123) & 0x7ff },
 };
 
