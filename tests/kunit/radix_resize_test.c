@@ -485,24 +485,6 @@ static void join_memslot(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, test_requests_of(TEST_LPID), 1);
 }
 
-/* The host has paged out what the guest has used: nothing is joined. */
-static void join_without_host(struct kunit *test)
-{
-	struct test_vm *f = test->priv;
-	struct mm_struct *mm = test_zalloc(test, sizeof(*mm));
-	unsigned int shift;
-
-	mm->pgd = test_table(test);
-	f->kvm->mm = mm;
-	f->slot->userspace_addr = HVA;
-	test_map_page(test, 1, PAGE_SHIFT, TEST_R);
-
-	khx_join_memslot(f->vm, f->slot);
-	KUNIT_EXPECT_NOT_NULL(test, leaf_of(f, 1, &shift));
-	KUNIT_EXPECT_EQ(test, shift, PAGE_SHIFT);
-	KUNIT_EXPECT_EQ(test, f->vm->stats.mmu.joins, 0);
-}
-
 /*
  * When logging ends, writable leaves of the slot get C. The slot's host address
  * does not allow a join here.
@@ -548,7 +530,6 @@ static struct kunit_case cases[] = {
 	KUNIT_CASE(joined_read_only),
 	KUNIT_CASE(joined_pud),
 	KUNIT_CASE(join_memslot),
-	KUNIT_CASE(join_without_host),
 	{}
 };
 
