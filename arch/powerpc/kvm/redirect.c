@@ -80,8 +80,9 @@ struct redirect_lookups {
 /*
  * Find a function: its call to ftrace, its start, and its size. Registering a
  * disabled kprobe, which is never armed, makes the kernel resolve the symbol.
- * The caller unregisters all of @lookups together: each call waits for an RCU
- * grace period, and these would make up most of the time to load the module.
+ * The caller unregisters all kprobes of @lookups together: unregister_kprobe()
+ * waits for an RCU grace period, and 48 of these would be most of the time that
+ * the module needs to load.
  */
 static int redirect_locate(struct redirect_lookups *lookups, const char *name,
 			   unsigned long *ip, unsigned long *start, unsigned long *size)
