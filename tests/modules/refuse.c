@@ -5,6 +5,7 @@
  * answers such hypercalls of this kernel itself: every n-th of the first kind, all
  * of the others. The hypervisor does not receive them.
  */
+#include <linux/kallsyms.h>
 #include <linux/kprobes.h>
 #include <linux/kvm_host.h>
 #include <linux/mm.h>
@@ -32,6 +33,10 @@ MODULE_PARM_DESC(rc, "return code of refused requests (default -1, H_HARDWARE)")
 static bool ranges;
 module_param(ranges, bool, 0644);
 MODULE_PARM_DESC(ranges, "neither refuse nor count requests for a whole LPID");
+
+static bool only_ours;
+module_param(only_ours, bool, 0644);
+MODULE_PARM_DESC(only_ours, "neither refuse nor count requests of other code than kvm-hv-ext's");
 
 static int get_count(char *buffer, const struct kernel_param *kp)
 {
@@ -70,11 +75,20 @@ static bool about_all(const struct pt_regs *regs)
 	return regs->gpr[7] == H_RPTI_PAGE_ALL && !regs->gpr[8] && regs->gpr[9] == -1UL;
 }
 
+static noinline bool from_ours(const struct pt_regs *regs)
+{
+	char caller[KSYM_SYMBOL_LEN];
+
+	sprint_symbol(caller, regs->link);
+	return strstr(caller, "[kvm_hv_ext]");
+}
+
 static int answer(struct kprobe *p, struct pt_regs *regs)
 {
 	unsigned int n = READ_ONCE(every);
 
-	if (!about_a_guest(regs) || (READ_ONCE(ranges) && about_all(regs)))
+	if (!about_a_guest(regs) || (READ_ONCE(ranges) && about_all(regs)) ||
+	    (READ_ONCE(only_ours) && !from_ours(regs)))
 		return 0;
 	if (atomic_long_inc_return(&calls) % (n ?: 1) || !n)
 		return 0;

@@ -101,11 +101,13 @@ static bool find_module(unsigned long long *start, unsigned long long *size)
 void faults_prepare(enum faults kind, __u32 how, bool ours)
 {
 	unsigned long long start = 0, size = -1ull;
-	char every[32];
+	char options[48];
 
 	if (kind == FAULTS_REFUSED) {
-		snprintf(every, sizeof(every), "every=%u", 1 + how % 8);
-		if (module_insert_file(REFUSE_FILE, every))
+		/* A refused H_RPT_INVALIDATE of kvm-hv's own is a BUG(). */
+		snprintf(options, sizeof(options), "every=%u only_ours=%d", 1 + how % 8,
+			 ours || host_serves("hcall-rpt-invalidate"));
+		if (module_insert_file(REFUSE_FILE, options))
 			die("the module that refuses invalidations cannot be loaded");
 		return;
 	}

@@ -23,7 +23,8 @@ bool faults_possible(enum faults kind);
 
 /*
  * Get ready: fail some, as often as @how says, only on paths through the module if
- * the kernel can tell and @ours; call it once the module is loaded.
+ * the kernel can tell and @ours, or if the kernel does not survive others; call it
+ * once the module is loaded.
  */
 void faults_prepare(enum faults kind, __u32 how, bool ours);
 

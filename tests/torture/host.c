@@ -22,6 +22,7 @@
 
 #define KSM		"/sys/kernel/mm/ksm/"
 #define KMEMLEAK	"/sys/kernel/debug/kmemleak"
+#define HCALLS		"/proc/device-tree/rtas/ibm,hypertas-functions"
 #define SLABS		"/sys/kernel/slab/"
 #define BALANCING	"/sys/kernel/debug/sched/numa_balancing/"
 
@@ -38,6 +39,20 @@ int host_write(const char *path, const char *text)
 		ret = -errno;
 	close(fd);
 	return ret;
+}
+
+/* A list of strings, each of which ends with a zero byte. */
+bool host_serves(const char *kind)
+{
+	FILE *file = fopen(HCALLS, "r");
+	char list[4096];
+	size_t length;
+
+	if (!file)
+		return false;
+	length = fread(list, 1, sizeof(list), file);
+	fclose(file);
+	return memmem(list, length, kind, strlen(kind) + 1);
 }
 
 bool host_swaps(void)

@@ -13,6 +13,9 @@
 /* Write to a file of the kernel. Return 0 or -errno. */
 int host_write(const char *path, const char *text);
 
+/* Does the hypervisor say that it serves hypercalls of this kind? */
+bool host_serves(const char *kind);
+
 /* Set up swap, KSM, NUMA balancing and a memory cgroup, as far as the host has them. */
 void host_prepare(void);
 
