@@ -39,7 +39,7 @@
 	     /* which is called for each R and C of any radix guest itself */ \
 	     .caller = "kvmppc_hv_handle_set_rc") \
 	HOOK(unmap_pte, kvmppc_unmap_pte, kvm, always, leaf_misplaced) \
-	HOOK(free_pgtable_radix, kvmppc_free_pgtable_radix, kvm, always, root_of_shadow) \
+	HOOK(free_pgtable_radix, kvmppc_free_pgtable_radix, kvm, always, always) \
 	HOOK(release_all_nested, kvmhv_release_all_nested, kvm, nested, always) \
 	HOOK(do_nested_tlbie, kvmhv_do_nested_tlbie, vcpu, nested, tlbie_of_all) \
 	HOOK(do_h_rpt_invalidate_pat, do_h_rpt_invalidate_pat, vcpu, nested, range_to_the_end)

@@ -266,6 +266,37 @@ static void host_leaf_is_smaller(struct kunit *test)
 }
 
 /*
+ * Page-table pages without a leaf make room for a leaf as large as the host's. Others
+ * do not.
+ */
+static void table_in_the_way(struct kunit *test)
+{
+	const unsigned long empty = TEST_PMD_PAGES, used = 2 * TEST_PMD_PAGES;
+	struct faulting t = faulting_vm(test);
+	unsigned int level;
+	pte_t pte;
+
+	t.f->slot->flags = 0;
+	*test_map_page(test, empty + 5, PAGE_SHIFT, TEST_R) = __pte(0);
+	test_map_page(test, used + 5, PAGE_SHIFT, TEST_R);
+	host_map(test, &t, empty, PMD_SHIFT, _PAGE_WRITE | _PAGE_DIRTY);
+	host_map(test, &t, used, PMD_SHIFT, _PAGE_WRITE | _PAGE_DIRTY);
+
+	KUNIT_ASSERT_EQ(test, 0, fault(&t, empty + 3, true, &pte, &level));
+	KUNIT_EXPECT_EQ(test, level, 1);
+	KUNIT_EXPECT_EQ(test, pte_pfn(pte), test_hpa(empty) >> PAGE_SHIFT);
+	KUNIT_EXPECT_TRUE(test, mapped(&t, empty + 5));
+	KUNIT_EXPECT_TRUE(test, test_request_covers(TEST_LPID, test_gpa(empty)));
+	test_requests_reset();
+
+	KUNIT_ASSERT_EQ(test, 0, fault(&t, used + 3, true, &pte, &level));
+	KUNIT_EXPECT_EQ(test, level, 0);
+	KUNIT_EXPECT_EQ(test, pte_pfn(pte), test_hpa(used + 3) >> PAGE_SHIFT);
+	KUNIT_EXPECT_FALSE(test, mapped(&t, used + 4));
+	KUNIT_EXPECT_EQ(test, test_requests.nr, 0);
+}
+
+/*
  * Begin an invalidation of all memory, or of a range without the slot's pages.
  * The kernel keeps the range in host addresses before 6.9, in gfns since.
  */
@@ -313,6 +344,7 @@ static struct kunit_case fault_cases[] = {
 	KUNIT_CASE(bits_of_a_fault),
 	KUNIT_CASE(size_of_a_leaf),
 	KUNIT_CASE(host_leaf_is_smaller),
+	KUNIT_CASE(table_in_the_way),
 	KUNIT_CASE(fault_while_invalidated),
 	{}
 };

@@ -65,12 +65,6 @@ static bool hook_leaf_misplaced(const struct khx_vm *vm, const struct pt_regs *r
 	return regs->gpr[7] && !khx_tree_maps(regs->gpr[5]);
 }
 
-/* r4 root, r5 LPID */
-static bool hook_root_of_shadow(const struct khx_vm *vm, const struct pt_regs *regs)
-{
-	return regs->gpr[5] != vm->kvm->arch.lpid;
-}
-
 /* r3 vCPU; the hypercall's rB, with the field IS, is in the guest's r6 */
 static bool hook_tlbie_of_all(const struct khx_vm *vm, const struct pt_regs *regs)
 {

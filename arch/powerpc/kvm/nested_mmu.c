@@ -277,7 +277,10 @@ static void nested_free_tables(struct khx_vm *vm, struct khx_shadow *shadow)
 /* Root entries that are unlinked before one flush: each maps 512 GiB. */
 #define NESTED_UNLINK_CHUNK	16
 
-/* The same with nested=0, where there is no other root, and the caller may not sleep. */
+/*
+ * The same with nested=0, where there is no other root, and the caller may not sleep.
+ * A root without tables, as the VM's own, has no translations.
+ */
 static void nested_free_stock_tables(struct khx_vm *vm, pgd_t *root, u64 lpid)
 {
 	pte_t *entry = (pte_t *)root, *end = entry + PTRS_PER_PGD;
@@ -288,7 +291,8 @@ static void nested_free_stock_tables(struct khx_vm *vm, pgd_t *root, u64 lpid)
 		for (nr = 0; entry < end && nr < NESTED_UNLINK_CHUNK; entry++)
 			if (khx_tree_is_table(*entry))
 				unlinked[nr++] = khx_tree_table_unlink(entry);
-		khx_flush_lpid(&vm->flusher, lpid);
+		if (nr)
+			khx_flush_lpid(&vm->flusher, lpid);
 		while (nr)
 			khx_tree_prune(unlinked[--nr], KHX_LEVELS);
 	} while (entry < end);
@@ -301,13 +305,15 @@ static void nested_free_stock_tables(struct khx_vm *vm, pgd_t *root, u64 lpid)
  * without a struct khx_shadow never had a page-table page.
  */
 /**
- * khx_hook_free_pgtable_radix() - kvmppc_free_pgtable_radix() of a shadow table
+ * khx_hook_free_pgtable_radix() - kvmppc_free_pgtable_radix()
  * @kvm:	the VM
  * @root:	root of the shadow table; emptied, not freed
  * @lpid:	its LPID
  *
  * Stock frees the page-table pages, and its caller then invalidates the
- * translations that may still walk them. This function invalidates first.
+ * translations that may still walk them. This function invalidates first. At the
+ * end kvm-hv calls it also for the VM's own table, of which khx_hook_free_radix()
+ * has left only the root.
  *
  * Context: kvm->mmu_lock, which is dropped and retaken, and the nested guest's
  * tlb_lock held; or neither, if the nested guest has ended and no reference to
