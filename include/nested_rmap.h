@@ -97,6 +97,14 @@ struct khx_nested_rmap {
 void khx_rmap_init(struct khx_nested_rmap *r);
 
 /**
+ * khx_rmap_destroy() - free what is left of a map whose nested guests have ended
+ * @r:	the map
+ *
+ * Context: any.
+ */
+void khx_rmap_destroy(struct khx_nested_rmap *r);
+
+/**
  * khx_rmap_pack() - pack an LPID and an address into an entry
  * @lpid:	shadow LPID of the nested guest
  * @n_gpa:	guest real address of the nested guest, in bytes

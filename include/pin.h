@@ -58,6 +58,14 @@ int khx_pins_init(struct khx_pins *pins, struct mm_struct *mm);
 void khx_pins_stop(struct khx_vm *vm);
 
 /**
+ * khx_pins_destroy() - unpin all pages, and free the index of them
+ * @vm:		a VM that khx_pins_stop() was called for, or khx_pins_init() only
+ *
+ * Context: may sleep.
+ */
+void khx_pins_destroy(struct khx_vm *vm);
+
+/**
  * khx_pin_range() - pin the host pages of a range of a memslot
  * @vm:		a VM whose pages the module pins
  * @slot:	one of its memslots

@@ -311,6 +311,30 @@ static void aliases(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, f->vm->nested.rmap.nodes, 0);
 }
 
+/* Nodes of the index that an insertion left, which then found no memory, are freed. */
+static void guest_ends_after_no_memory(struct kunit *test)
+{
+	struct test_vm *f = test->priv;
+	struct kvm_nested_guest *gp = test_add_nested(test, 9, 2);
+	struct khx_nested_rmap *r = &f->vm->nested.rmap;
+	const struct xarray *owner;
+	struct xa_node *node;
+	bool freed;
+
+	KUNIT_ASSERT_EQ(test, 0, insert(f, 7, gp, 3));
+	node = test_store_half(test, &khx_rmap_shadow(r, 2)->pages, 1UL << 30);
+	owner = node->array;
+	/* until this ends the memory of a freed node is not used again */
+	rcu_read_lock();
+	spin_lock(&f->kvm->mmu_lock);
+	khx_rmap_remove_all(r, khx_rmap_shadow(r, 2));
+	spin_unlock(&f->kvm->mmu_lock);
+	freed = node->array != owner;
+	rcu_read_unlock();
+	KUNIT_EXPECT_TRUE(test, freed);
+	KUNIT_EXPECT_EQ(test, r->entries, 0);
+}
+
 static struct kunit_case cases[] = {
 	KUNIT_CASE(packed),
 	KUNIT_CASE(states),
@@ -318,6 +342,7 @@ static struct kunit_case cases[] = {
 	KUNIT_CASE(refused),
 	KUNIT_CASE(random_operations),
 	KUNIT_CASE(guest_ends),
+	KUNIT_CASE(guest_ends_after_no_memory),
 	KUNIT_CASE(aliases),
 	{}
 };

@@ -18,6 +18,19 @@ void *test_zalloc(struct kunit *test, size_t size)
 	return p;
 }
 
+struct xa_node *test_store_half(struct kunit *test, struct xarray *xa, unsigned long index)
+{
+	XA_STATE(xas, xa, index);
+
+	do {
+		xas_lock(&xas);
+		xas_create_range(&xas);
+		xas_unlock(&xas);
+	} while (xas_nomem(&xas, GFP_KERNEL));
+	KUNIT_ASSERT_EQ(test, 0, xas_error(&xas));
+	return xas.xa_node;
+}
+
 static int make_root(struct kunit_resource *resource, void *unused)
 {
 	resource->data = kzalloc(sizeof(pgd_t) << RADIX_PGD_INDEX_SIZE, GFP_KERNEL);

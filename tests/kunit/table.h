@@ -8,11 +8,18 @@
 
 #include <kunit/test.h>
 #include <linux/pgtable.h>
+#include <linux/xarray.h>
 
 #include "radix_flush.h"
 
 /* Allocate zeroed memory that is freed with the test. */
 void *test_zalloc(struct kunit *test, size_t size);
+
+/*
+ * Do what a store does that finds memory for the nodes of an XArray, but then for
+ * nothing more. Return the lowest of these nodes. @index: not 0
+ */
+struct xa_node *test_store_half(struct kunit *test, struct xarray *xa, unsigned long index);
 
 /* Allocate an empty tree, freed with the test. Skip the test on a hash MMU. */
 pgd_t *test_table(struct kunit *test);

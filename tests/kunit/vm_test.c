@@ -52,6 +52,23 @@ static void ends(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, xa_empty(slots));
 }
 
+/* What stores leave that found no memory goes with the VM. */
+static void ends_after_no_memory(struct kunit *test)
+{
+	struct khx_vm *vm = new_vm(test);
+	struct xarray *const all[] = {
+		&vm->vcpus, &vm->areas.pages, &vm->areas.told, &vm->nested.rmap.shadows,
+		&vm->pins.pages, &vm->stats.log.slots,
+	};
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(all); i++)
+		test_store_half(test, all[i], 1UL << 40);
+	khx_vm_release(vm);
+	for (i = 0; i < ARRAY_SIZE(all); i++)
+		KUNIT_EXPECT_TRUE_MSG(test, xa_empty(all[i]), "XArray %u", i);
+}
+
 /* A vCPU is known from its creation until it is freed, and once. */
 static void knows_vcpus(struct kunit *test)
 {
@@ -72,6 +89,7 @@ static void knows_vcpus(struct kunit *test)
 static struct kunit_case cases[] = {
 	KUNIT_CASE(begins),
 	KUNIT_CASE(ends),
+	KUNIT_CASE(ends_after_no_memory),
 	KUNIT_CASE(knows_vcpus),
 	{}
 };

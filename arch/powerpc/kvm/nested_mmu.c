@@ -51,7 +51,7 @@ void khx_nested_init(struct khx_vm_nested *nested, struct khx_flusher *flusher)
 
 void khx_nested_destroy(struct khx_vm_nested *nested)
 {
-	WARN_ON_ONCE(nested->rmap.entries || nested->rmap.nodes);
+	khx_rmap_destroy(&nested->rmap);
 	kvfree(nested->spare_root);
 }
 

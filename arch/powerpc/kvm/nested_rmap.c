@@ -28,6 +28,12 @@ void khx_rmap_init(struct khx_nested_rmap *r)
 }
 EXPORT_SYMBOL_IF_KUNIT(khx_rmap_init);
 
+void khx_rmap_destroy(struct khx_nested_rmap *r)
+{
+	WARN_ON_ONCE(r->entries || r->nodes);
+	xa_destroy(&r->shadows);
+}
+
 unsigned long khx_rmap_pack(u64 lpid, unsigned long n_gpa)
 {
 	if (!lpid || lpid > RMAP_NESTED_LPID_MASK >> RMAP_NESTED_LPID_SHIFT ||
@@ -311,6 +317,8 @@ void khx_rmap_remove_all(struct khx_nested_rmap *r,
 	}
 	xa_erase(&r->shadows, shadow->gp->shadow_lpid);
 	r->tables -= shadow->tables;
+	/* an insertion that finds no memory leaves nodes without an entry */
+	xa_destroy(&shadow->pages);
 	kfree(shadow);
 }
 EXPORT_SYMBOL_IF_KUNIT(khx_rmap_remove_all);

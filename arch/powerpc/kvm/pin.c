@@ -291,3 +291,9 @@ void khx_pin_release(struct khx_vm *vm, gfn_t start, gfn_t end)
 
 	account_locked_vm(vm->kvm->mm, nr, false);
 }
+
+void khx_pins_destroy(struct khx_vm *vm)
+{
+	khx_pin_release(vm, 0, ULONG_MAX);
+	xa_destroy(&vm->pins.pages);
+}

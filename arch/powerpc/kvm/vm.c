@@ -39,8 +39,12 @@ EXPORT_SYMBOL_IF_KUNIT(khx_vm_init);
 
 void khx_vm_release(struct khx_vm *vm)
 {
-	WARN_ON_ONCE(!xa_empty(&vm->vcpus));
-	khx_pin_release(vm, 0, ULONG_MAX);
+	unsigned long index = 0;
+
+	WARN_ON_ONCE(xa_find(&vm->vcpus, &index, ULONG_MAX, XA_PRESENT));
+	/* a store that finds no memory leaves nodes without an entry */
+	xa_destroy(&vm->vcpus);
+	khx_pins_destroy(vm);
 	khx_hpt_destroy(&vm->hpt);
 	khx_areas_destroy(&vm->areas);
 	khx_nested_destroy(&vm->nested);
