@@ -77,13 +77,14 @@ static inline int khx_set_nested_vpa(struct kvm_vcpu *vcpu, unsigned long at)
 /*
  * Is the page in a range that is being invalidated, or has any invalidation
  * happened in the VM since @seq? The kernel keeps the range in guest addresses
- * (6.9 and later) or in host addresses, as its type tells. The caller holds
- * kvm->mmu_lock.
+ * (6.9 and later) or in host addresses, as its type tells.
  */
 static inline bool khx_invalidate_retry(const struct kvm *kvm, unsigned long seq,
 					unsigned long hva, gfn_t gfn)
 {
 	u64 at = __same_type(kvm->mmu_invalidate_range_start, gfn_t) ? gfn : hva;
+
+	lockdep_assert_held(&kvm->mmu_lock);
 
 	return kvm->mmu_invalidate_seq != seq ||
 	       (kvm->mmu_invalidate_in_progress && at >= kvm->mmu_invalidate_range_start &&

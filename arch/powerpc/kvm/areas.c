@@ -130,6 +130,8 @@ static bool area_test_clear_written(struct kvm_vcpu *vcpu, enum khx_area a,
 	struct kvmppc_vpa *area = area_of(vcpu, a);
 	bool written = false;
 
+	lockdep_assert_held(&vcpu->arch.vpa_update_lock);
+
 	if (!area->pinned_addr)
 		return false;
 
@@ -253,6 +255,8 @@ static struct page *area_install(struct kvm_vcpu *vcpu, enum khx_area a,
 	struct page *old = state->page;
 	bool same = page && page == old && gpa == area->gpa &&
 		    state->update == KHX_AREA_KEEP;
+
+	lockdep_assert_held(&vcpu->arch.vpa_update_lock);
 
 	if (same)
 		return page;	/* the caller drops the second pin */

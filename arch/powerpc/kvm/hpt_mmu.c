@@ -189,6 +189,8 @@ struct khx_hpte khx_hpte_read(const struct kvm_hpt_info *hpt, unsigned long inde
 
 static void hpt_count_requests(struct hpt_pass *p, unsigned long nr)
 {
+	lockdep_assert_held(&p->vm->kvm->mmu_lock);
+
 	p->requests += nr;
 	p->vm->stats.mmu.hpt_requests += nr;
 }

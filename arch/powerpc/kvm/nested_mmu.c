@@ -437,6 +437,8 @@ static void nested_free_largest(struct khx_vm *vm, struct kvm_nested_guest *own)
 
 static void nested_add_tables(struct khx_vm *vm, struct khx_shadow *shadow, int nr)
 {
+	lockdep_assert_held(&vm->kvm->mmu_lock);
+
 	/* with a number that wrapped no nested guest would get a table any more */
 	if (nr < 0 && shadow->tables < -nr)
 		nr = -shadow->tables;
