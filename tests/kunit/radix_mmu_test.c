@@ -295,6 +295,7 @@ static void unmap_is_one_request(struct kunit *test)
 		test_map_page(test, page, PAGE_SHIFT, TEST_R);
 	test_unmap(f, 0, TEST_SLOT_PAGES);
 	KUNIT_EXPECT_EQ(test, test_requests.nr, 1);
+	KUNIT_EXPECT_TRUE(test, test_request_covers(TEST_LPID, test_gpa(0)));
 	KUNIT_EXPECT_TRUE(test, bitmap_empty(f->slot->dirty_bitmap, TEST_SLOT_PAGES));
 }
 
@@ -416,6 +417,7 @@ static void age_is_one_request(struct kunit *test)
 		test_map_page(test, page, PAGE_SHIFT, TEST_R);
 	KUNIT_EXPECT_TRUE(test, test_age(f, 0, TEST_SLOT_PAGES, true));
 	KUNIT_EXPECT_EQ(test, test_requests.nr, 1);
+	KUNIT_EXPECT_TRUE(test, test_request_covers(TEST_LPID, test_gpa(0)));
 	KUNIT_EXPECT_FALSE(test, test_age(f, 0, TEST_SLOT_PAGES, true));
 	KUNIT_EXPECT_EQ(test, test_requests.nr, 1);
 }
