@@ -207,6 +207,18 @@ static void bits_of_a_fault(struct kunit *test)
 	}
 }
 
+/* A store to a page maps it by a leaf of level @size, from host page @first on. */
+static void expect_leaf(struct kunit *test, const struct faulting *t, unsigned long page,
+			unsigned int size, unsigned long first)
+{
+	unsigned int level;
+	pte_t pte;
+
+	KUNIT_ASSERT_EQ(test, 0, fault(t, page, true, &pte, &level));
+	KUNIT_EXPECT_EQ(test, level, size);
+	KUNIT_EXPECT_EQ(test, pte_pfn(pte), test_hpa(first) >> PAGE_SHIFT);
+}
+
 /*
  * The guest's leaf is as large as the host's, wherever in it the access is, if
  * guest and host address have the same offset in it.
@@ -215,21 +227,15 @@ static void size_of_a_leaf(struct kunit *test)
 {
 	const unsigned long large = TEST_PMD_PAGES, apart = 3 * TEST_PMD_PAGES;
 	struct faulting t = faulting_vm(test);
-	unsigned int level;
-	pte_t pte;
 
 	t.f->slot->flags = 0;
 	host_map(test, &t, large, PMD_SHIFT, _PAGE_WRITE | _PAGE_DIRTY);
-	KUNIT_ASSERT_EQ(test, 0, fault(&t, large + 3, true, &pte, &level));
-	KUNIT_EXPECT_EQ(test, level, 1);
-	KUNIT_EXPECT_EQ(test, pte_pfn(pte), test_hpa(large) >> PAGE_SHIFT);
+	expect_leaf(test, &t, large + 3, 1, large);
 
 	/* the page before this one in the guest is the first of the host's leaf */
 	host_map(test, &t, apart, PMD_SHIFT, _PAGE_WRITE | _PAGE_DIRTY);
 	t.f->slot->userspace_addr = HVA + PAGE_SIZE;
-	KUNIT_ASSERT_EQ(test, 0, fault(&t, apart - 1, true, &pte, &level));
-	KUNIT_EXPECT_EQ(test, level, 0);
-	KUNIT_EXPECT_EQ(test, pte_pfn(pte), test_hpa(apart) >> PAGE_SHIFT);
+	expect_leaf(test, &t, apart - 1, 0, apart);
 	KUNIT_EXPECT_FALSE(test, mapped(&t, apart - 2));
 }
 
@@ -273,8 +279,6 @@ static void table_in_the_way(struct kunit *test)
 {
 	const unsigned long empty = TEST_PMD_PAGES, used = 2 * TEST_PMD_PAGES;
 	struct faulting t = faulting_vm(test);
-	unsigned int level;
-	pte_t pte;
 
 	t.f->slot->flags = 0;
 	*test_map_page(test, empty + 5, PAGE_SHIFT, TEST_R) = __pte(0);
@@ -282,16 +286,12 @@ static void table_in_the_way(struct kunit *test)
 	host_map(test, &t, empty, PMD_SHIFT, _PAGE_WRITE | _PAGE_DIRTY);
 	host_map(test, &t, used, PMD_SHIFT, _PAGE_WRITE | _PAGE_DIRTY);
 
-	KUNIT_ASSERT_EQ(test, 0, fault(&t, empty + 3, true, &pte, &level));
-	KUNIT_EXPECT_EQ(test, level, 1);
-	KUNIT_EXPECT_EQ(test, pte_pfn(pte), test_hpa(empty) >> PAGE_SHIFT);
+	expect_leaf(test, &t, empty + 3, 1, empty);
 	KUNIT_EXPECT_TRUE(test, mapped(&t, empty + 5));
 	KUNIT_EXPECT_TRUE(test, test_request_covers(TEST_LPID, test_gpa(empty)));
 	test_requests_reset();
 
-	KUNIT_ASSERT_EQ(test, 0, fault(&t, used + 3, true, &pte, &level));
-	KUNIT_EXPECT_EQ(test, level, 0);
-	KUNIT_EXPECT_EQ(test, pte_pfn(pte), test_hpa(used + 3) >> PAGE_SHIFT);
+	expect_leaf(test, &t, used + 3, 0, used + 3);
 	KUNIT_EXPECT_FALSE(test, mapped(&t, used + 4));
 	KUNIT_EXPECT_EQ(test, test_requests.nr, 0);
 }
