@@ -616,31 +616,43 @@ int khx_areas_set_reg(struct khx_vm *vm, struct kvm_vcpu *vcpu, u64 id,
 }
 EXPORT_SYMBOL_IF_KUNIT(khx_areas_set_reg);
 
+/* Make the vCPU look at its areas in the range before it enters the guest. */
+static bool areas_look_again(struct kvm_vcpu *vcpu, struct khx_vcpu_areas *ext, gfn_t gfn,
+			     gfn_t end)
+{
+	bool hit = false;
+	enum khx_area a;
+
+	lockdep_assert_held(&vcpu->arch.vpa_update_lock);
+
+	for (a = 0; a < KHX_NR_AREAS; a++) {
+		gfn_t at = ext->area[a].noted >> PAGE_SHIFT;
+
+		if (!ext->area[a].noted || at < gfn || at >= end)
+			continue;
+		ext->look |= BIT(a);
+		hit = true;
+	}
+	if (hit)
+		vcpu->arch.slb_shadow.update_pending = 1;
+	return hit;
+}
+
 void khx_areas_invalidate(struct khx_vm *vm, gfn_t gfn, gfn_t end)
 {
 	struct kvm_vcpu *vcpu;
-	enum khx_area a;
 	unsigned long i;
 
 	if (!areas_overlap(vm, gfn, end))
 		return;
 	kvm_for_each_vcpu(i, vcpu, vm->kvm) {
 		struct khx_vcpu_areas *ext = areas_vcpu(vm, vcpu);
-		bool hit = false;
+		bool hit;
 
 		if (!ext)
 			continue;
 		spin_lock(&vcpu->arch.vpa_update_lock);
-		for (a = 0; a < KHX_NR_AREAS; a++) {
-			gfn_t at = ext->area[a].noted >> PAGE_SHIFT;
-
-			if (!ext->area[a].noted || at < gfn || at >= end)
-				continue;
-			ext->look |= BIT(a);
-			hit = true;
-		}
-		if (hit)
-			vcpu->arch.slb_shadow.update_pending = 1;
+		hit = areas_look_again(vcpu, ext, gfn, end);
 		spin_unlock(&vcpu->arch.vpa_update_lock);
 		if (hit)
 			khx_stock_ops.fast_vcpu_kick(vcpu);

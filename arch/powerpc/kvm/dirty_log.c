@@ -144,6 +144,8 @@ static struct kvm_memory_slot *log_lock_memslot(struct kvm *kvm, u32 id)
 {
 	struct kvm_memory_slot *slot;
 
+	lockdep_assert_held(&kvm->arch.mmu_setup_lock);
+
 	if (id >= KVM_USER_MEM_SLOTS)
 		return ERR_PTR(-EINVAL);
 

@@ -32,6 +32,13 @@ void khx_hpt_life_init(struct khx_hpt_life *life)
 	atomic_set(&life->closed, 0);
 }
 
+static void hpt_life_set_ready(struct kvm *kvm, bool ready)
+{
+	lockdep_assert_held(&kvm->arch.mmu_setup_lock);
+
+	kvm->arch.mmu_ready = ready;
+}
+
 /*
  * Clear mmu_ready: vCPUs test it before they enter the guest, and then wait in
  * khx_hook_setup_mmu(). kvm-hv excludes vCPUs in the same way, but for a
@@ -43,11 +50,11 @@ static bool hpt_life_keep_vcpus_out(struct kvm *kvm)
 
 	mutex_lock(&kvm->arch.mmu_setup_lock);
 	if (kvm->arch.mmu_ready) {
-		kvm->arch.mmu_ready = 0;
+		hpt_life_set_ready(kvm, false);
 		/* pairs with the barrier after vcpus_running is incremented */
 		smp_mb();
 		out = !atomic_read(&kvm->arch.vcpus_running);
-		kvm->arch.mmu_ready = !out;
+		hpt_life_set_ready(kvm, !out);
 	}
 	mutex_unlock(&kvm->arch.mmu_setup_lock);
 	return out;
@@ -86,7 +93,7 @@ void khx_hpt_life_start(struct khx_vm *vm, bool untouched)
 
 	if (untouched && vm->hpt.life.was_ready) {
 		mutex_lock(&kvm->arch.mmu_setup_lock);
-		kvm->arch.mmu_ready = 1;
+		hpt_life_set_ready(kvm, true);
 		mutex_unlock(&kvm->arch.mmu_setup_lock);
 	}
 	mutex_unlock(&vm->hpt.life.begin);

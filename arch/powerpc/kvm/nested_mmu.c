@@ -406,8 +406,29 @@ static unsigned long nested_tables_allowed(const struct kvm *kvm)
 }
 
 /*
- * Free the largest shadow table, or the faulting nested guest's own if the
- * largest is in use. Page faults rebuild the table.
+ * The largest shadow table, with its guest's tlb_lock held; or the faulting nested
+ * guest's own, whose lock the caller holds, if the largest is in use.
+ */
+static struct khx_shadow *nested_lock_largest(struct khx_vm *vm, struct kvm_nested_guest *own)
+{
+	struct khx_shadow *own_shadow = khx_rmap_shadow(&vm->nested.rmap, own->shadow_lpid);
+	struct khx_shadow *shadow, *largest = own_shadow;
+	unsigned long lpid;
+
+	lockdep_assert_held(&vm->kvm->mmu_lock);
+
+	xa_for_each(&vm->nested.rmap.shadows, lpid, shadow)
+		if (shadow->tables > largest->tables && shadow->gp->refcnt)
+			largest = shadow;
+	/* its page faults walk the table with only tlb_lock held */
+	if (largest->gp == own || mutex_trylock(&largest->gp->tlb_lock))
+		return largest;
+	return own_shadow;
+}
+
+/*
+ * Free the largest shadow table, or the faulting nested guest's own. Page faults
+ * rebuild the table.
  *
  * kvm-hv releases a nested guest only after khx_hook_free_pgtable_radix() has
  * freed its struct khx_shadow under spare_lock. So a nested guest that is found
@@ -415,18 +436,11 @@ static unsigned long nested_tables_allowed(const struct kvm *kvm)
  */
 static void nested_free_largest(struct khx_vm *vm, struct kvm_nested_guest *own)
 {
-	struct khx_shadow *shadow, *largest;
-	unsigned long lpid;
+	struct khx_shadow *largest;
 
 	mutex_lock(&vm->nested.spare_lock);
 	spin_lock(&vm->kvm->mmu_lock);
-	largest = khx_rmap_shadow(&vm->nested.rmap, own->shadow_lpid);
-	xa_for_each(&vm->nested.rmap.shadows, lpid, shadow)
-		if (shadow->tables > largest->tables && shadow->gp->refcnt)
-			largest = shadow;
-	/* its page faults walk the table with only tlb_lock held */
-	if (largest->gp != own && !mutex_trylock(&largest->gp->tlb_lock))
-		largest = khx_rmap_shadow(&vm->nested.rmap, own->shadow_lpid);
+	largest = nested_lock_largest(vm, own);
 	spin_unlock(&vm->kvm->mmu_lock);
 
 	nested_free_tables(vm, largest);

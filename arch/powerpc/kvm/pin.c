@@ -120,6 +120,8 @@ static void pin_put_page(struct page *page)
 static void pin_replace(struct khx_vm *vm, const struct kvm_memory_slot *slot,
 			gfn_t gfn, struct page *old, struct page *page)
 {
+	lockdep_assert_held(&vm->pins.lock);
+
 	spin_lock(&vm->kvm->mmu_lock);
 	khx_mmu_of(vm->kvm)->unmap(vm, slot, gfn, gfn + 1, 0);
 	vm->kvm->mmu_invalidate_seq++;

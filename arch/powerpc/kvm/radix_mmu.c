@@ -563,9 +563,7 @@ void khx_hook_free_radix(struct kvm *kvm)
 	if (khx_param.dirty_log)
 		khx_dirty_log_save(vm, &khx_radix_mmu);
 	if (kvm->arch.pgtable) {
-		spin_lock(&kvm->mmu_lock);
 		khx_flush_lpid(&vm->flusher, kvm->arch.lpid);
-		spin_unlock(&kvm->mmu_lock);
 		khx_tree_free(kvm->arch.pgtable);
 	}
 	khx_stock_free_radix(kvm);

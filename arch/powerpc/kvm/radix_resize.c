@@ -332,6 +332,16 @@ static void join_leaves(struct khx_vm *vm, const struct kvm_memory_slot *slot, u
 	}
 }
 
+static void join_set_c_of(struct khx_pass *p, struct khx_walk *w)
+{
+	struct kvm *kvm = p->vm->kvm;
+
+	lockdep_assert_held(&kvm->mmu_lock);
+
+	while (khx_walk_next(w))
+		khx_pass_write(p, kvm->arch.lpid, &w->leaf, 0, _PAGE_DIRTY);
+}
+
 /*
  * The memslot is not logged any more: set C in leaves that the guest may write
  * to, or the next store to each would fault.
@@ -349,8 +359,7 @@ static void join_set_c(struct khx_vm *vm, const struct kvm_memory_slot *slot)
 		khx_walk_init(&w, kvm_is_radix(kvm) ? kvm->arch.pgtable : NULL, gpa, end,
 			      SET_C_CHUNK);
 		w.only = _PAGE_WRITE;
-		while (khx_walk_next(&w))
-			khx_pass_write(&p, kvm->arch.lpid, &w.leaf, 0, _PAGE_DIRTY);
+		join_set_c_of(&p, &w);
 		spin_unlock(&kvm->mmu_lock);
 		gpa = w.next;
 		cond_resched();
