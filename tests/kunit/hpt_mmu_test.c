@@ -767,6 +767,23 @@ static void aging_many_by_one_flush(struct kunit *test)
 	}
 }
 
+/* More HPTEs map a page than a pass holds. */
+static void aging_aliases(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+	unsigned long i, nr = 2 * KHX_HPTES + 5;
+
+	for (i = 0; i < nr; i++)
+		enter(f, 3, PAGE_SHIFT, RC);
+	KUNIT_EXPECT_TRUE(test, age(f, 3, 4));
+	for (i = 0; i < nr; i++) {
+		expect_valid(test, i);
+		KUNIT_EXPECT_EQ(test, HPTE_R_C, r_of(f, i) & RC);
+	}
+	KUNIT_EXPECT_EQ(test, 2, seen.lpid);
+	KUNIT_EXPECT_EQ(test, 5, seen.single);
+}
+
 static void aging_part_of_large(struct kunit *test)
 {
 	struct fixture *f = test->priv;
@@ -901,6 +918,7 @@ static struct kunit_case cases[] = {
 	KUNIT_CASE(clean_rmap_c),
 	KUNIT_CASE(aging),
 	KUNIT_CASE(aging_many_by_one_flush),
+	KUNIT_CASE(aging_aliases),
 	KUNIT_CASE(aging_part_of_large),
 	KUNIT_CASE(flush_slot),
 	KUNIT_CASE(congruent),

@@ -230,12 +230,23 @@ static pte_t shadow_at(const struct kvm_nested_guest *gp, unsigned int shift)
 	return ptep ? *ptep : __pte(0);
 }
 
+/* As a vCPU does, with kvm->srcu held. */
+static int nested_map(struct khx_nested_fault *fault)
+{
+	struct kvm *kvm = fault->vm->kvm;
+	int idx = srcu_read_lock(&kvm->srcu);
+	int err = khx_nested_map(fault);
+
+	srcu_read_unlock(&kvm->srcu, idx);
+	return err;
+}
+
 static int enter(struct test_vm *f, struct kvm_nested_guest *gp, unsigned long leaf,
 		 unsigned long page, unsigned int level, unsigned long bits)
 {
 	struct khx_nested_fault fault = fault_at(f, gp, leaf, page, level, bits);
 
-	return khx_nested_map(&fault);
+	return nested_map(&fault);
 }
 
 static void enters(struct kunit *test)
@@ -299,7 +310,7 @@ static void enters_not(struct kunit *test)
 	/* KVM has invalidated memory meanwhile */
 	fault = fault_at(f, gp, 3, 3, 0, TEST_R);
 	f->kvm->mmu_invalidate_seq++;
-	KUNIT_EXPECT_EQ(test, khx_nested_map(&fault), -EAGAIN);
+	KUNIT_EXPECT_EQ(test, nested_map(&fault), -EAGAIN);
 	KUNIT_EXPECT_TRUE(test, pte_none(shadow_at(gp, PAGE_SHIFT)));
 	KUNIT_EXPECT_EQ(test, f->vm->nested.rmap.tables, 0);
 
@@ -331,9 +342,9 @@ static void enters_during_harvest(struct kunit *test)
 	other.n_gpa = N_GPA + PAGE_SIZE;
 	KUNIT_EXPECT_TRUE(test, test_harvest(f));
 	KUNIT_EXPECT_TRUE(test, test_reported(f, 1));
-	KUNIT_EXPECT_EQ(test, khx_nested_map(&other), 0);
+	KUNIT_EXPECT_EQ(test, nested_map(&other), 0);
 	KUNIT_EXPECT_EQ(test, test_count_rmap(f, 2), 1);
-	KUNIT_EXPECT_EQ(test, khx_nested_map(&stale), 0);
+	KUNIT_EXPECT_EQ(test, nested_map(&stale), 0);
 	KUNIT_EXPECT_EQ(test, test_count_rmap(f, 1), 1);
 	shadow = shadow_at(gp, PAGE_SHIFT);
 	KUNIT_EXPECT_TRUE(test, pte_present(shadow) && pte_write(shadow) && pte_young(shadow));
@@ -341,7 +352,7 @@ static void enters_during_harvest(struct kunit *test)
 
 	/* the same where a shadow PTE exists, and with R */
 	KUNIT_EXPECT_TRUE(test, test_age(f, 1, 2, true));
-	KUNIT_EXPECT_EQ(test, khx_nested_map(&again), 0);
+	KUNIT_EXPECT_EQ(test, nested_map(&again), 0);
 	shadow = shadow_at(gp, PAGE_SHIFT);
 	KUNIT_EXPECT_FALSE(test, pte_young(shadow) || pte_dirty(shadow));
 	KUNIT_EXPECT_EQ(test, test_count_rmap(f, 1), 1);
@@ -754,7 +765,7 @@ static void leaf_replaced(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, test_bit_le(1, f->slot->dirty_bitmap));
 	KUNIT_EXPECT_FALSE(test, test_bit_le(TEST_PMD_PAGES, f->slot->dirty_bitmap));
 	/* a nested fault that has read the leaf retries */
-	KUNIT_EXPECT_EQ(test, khx_nested_map(&fault), -EAGAIN);
+	KUNIT_EXPECT_EQ(test, nested_map(&fault), -EAGAIN);
 }
 
 /* Stock's loops over pages call this for the word of each page. */

@@ -239,6 +239,33 @@ static void clean_nested(struct kunit *test)
 	expect_page(test, 4, true, true);
 }
 
+/*
+ * A leaf is zapped, since there is no memory for its split, when the flush of a
+ * shadow PTE is still pending.
+ */
+static void clean_nested_without_memory(struct kunit *test)
+{
+	struct test_vm *f = test->priv;
+	struct kvm_nested_guest *gp = test_add_nested(test, 7, 70);
+	pte_t *first;
+
+	f->vm->radix.fill_spare = no_tables;
+	test_map_page(test, 0, PMD_SHIFT, TEST_R);
+	test_map_page(test, TEST_PMD_PAGES, PAGE_SHIFT, TEST_R);
+	first = test_map_nested(test, TEST_PMD_PAGES, gp, 0, PAGE_SHIFT, TEST_RC);
+	test_map_page(test, 2 * TEST_PMD_PAGES, PMD_SHIFT, TEST_R);
+	test_map_nested(test, 2 * TEST_PMD_PAGES, gp, PMD_SIZE, PAGE_SHIFT, TEST_RC);
+	f->kvm->stat.num_2M_pages = 2;
+
+	KUNIT_EXPECT_TRUE(test, clean(f, NULL, 0, TEST_SLOT_PAGES));
+	KUNIT_EXPECT_TRUE(test, pte_present(*first));
+	KUNIT_EXPECT_FALSE(test, pte_dirty(*first));
+	KUNIT_EXPECT_TRUE(test, test_request_covers(70, 0));
+	KUNIT_EXPECT_TRUE(test, test_request_covers(70, PMD_SIZE));
+	KUNIT_EXPECT_EQ(test, test_count_rmap(f, TEST_PMD_PAGES), 1);
+	KUNIT_EXPECT_EQ(test, test_count_rmap(f, 2 * TEST_PMD_PAGES), 0);
+}
+
 static void clean_refused(struct kunit *test)
 {
 	struct test_vm *f = test->priv;
@@ -519,6 +546,7 @@ static struct kunit_case cases[] = {
 	KUNIT_CASE(clean_without_memory),
 	KUNIT_CASE(clean_pud),
 	KUNIT_CASE(clean_nested),
+	KUNIT_CASE(clean_nested_without_memory),
 	KUNIT_CASE(clean_refused),
 	KUNIT_CASE(log_started_refused),
 	KUNIT_CASE(clean_after_refusal),

@@ -43,6 +43,8 @@ int test_vm_init(struct kunit *test)
 	spin_lock_init(&f->kvm->mmu_lock);
 	idr_init(&f->kvm->arch.kvm_nested_guest_idr);
 	KUNIT_ASSERT_EQ(test, 0, init_srcu_struct(&f->kvm->srcu));
+	/* lockdep lets anyone look up memslots of a VM without users */
+	refcount_set(&f->kvm->users_count, 1);
 	f->kvm->arch.radix = 1;
 	f->kvm->arch.lpid = TEST_LPID;
 	f->kvm->arch.pgtable = f->root;
