@@ -810,6 +810,7 @@ static void nested_many_guests(struct kunit *test)
 	for (i = 0; i < nr; i++)
 		for (j = 0; j < aliases; j++)
 			KUNIT_EXPECT_TRUE(test, test_request_covers(200 + i, j << PAGE_SHIFT));
+	KUNIT_EXPECT_EQ(test, f->vm->stats.log.requests, test_requests.nr);
 }
 
 /* Unmapping a page zaps its shadow PTEs and accumulates their C bits. */

@@ -233,6 +233,7 @@ static void clean_nested(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, pte_present(*large));
 	KUNIT_EXPECT_FALSE(test, pte_present(*small));
 	KUNIT_EXPECT_TRUE(test, test_request_covers(70, PMD_SIZE));
+	KUNIT_EXPECT_EQ(test, f->vm->stats.log.requests, test_requests.nr);
 	KUNIT_EXPECT_EQ(test, test_count_rmap(f, 0), 0);
 	expect_page(test, 2, true, true);
 	expect_page(test, 3, true, false);
