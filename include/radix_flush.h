@@ -105,6 +105,9 @@ struct khx_flush {
 /* The backend for this machine; khx_flush_probe() sets it. */
 extern const struct khx_flush_backend *khx_flush_default;
 
+/* The backend for a hypervisor that serves no request. */
+extern const struct khx_flush_backend khx_flush_none;
+
 /**
  * khx_flush_probe() - choose the backend for this machine
  * @ceiling:	replaces the backend's own ceiling unless 0

@@ -3,7 +3,13 @@
  * The gatherer: which flush requests it issues for the addresses added to it.
  */
 #include <linux/bitmap.h>
+#include <linux/cpumask.h>
+#include <linux/delay.h>
+#include <linux/irqflags.h>
+#include <linux/kthread.h>
+#include <linux/preempt.h>
 #include <linux/random.h>
+#include <linux/smp.h>
 
 #include "compat.h"
 #include "flush_debug.h"
@@ -223,6 +229,67 @@ static void refused(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, test_requests.nr, 1);
 }
 
+/* A CPU that takes no interrupts for a while. */
+struct busy_cpu {
+	bool begun;
+	bool ended;
+};
+
+static int busy_cpu_thread(void *arg)
+{
+	struct busy_cpu *busy = arg;
+
+	local_irq_disable();
+	WRITE_ONCE(busy->begun, true);
+	mdelay(50);
+	WRITE_ONCE(busy->ended, true);
+	local_irq_enable();
+	while (!kthread_should_stop())
+		msleep(20);
+	return 0;
+}
+
+/* The flush waits until each other CPU has taken an interrupt. */
+static void expect_kick(struct kunit *test)
+{
+	struct busy_cpu busy = {};
+	struct task_struct *thread;
+	unsigned int cpu;
+
+	migrate_disable();
+	cpu = cpumask_any_but(cpu_online_mask, smp_processor_id());
+	if (cpu >= nr_cpu_ids) {
+		migrate_enable();
+		kunit_skip(test, "there is one CPU");
+	}
+	thread = kthread_run_on_cpu(busy_cpu_thread, &busy, cpu, "busy-cpu/%u");
+	if (IS_ERR(thread)) {
+		migrate_enable();
+		KUNIT_FAIL(test, "no thread");
+		return;
+	}
+	while (!READ_ONCE(busy.begun))
+		cond_resched();
+	add_run(1, 1);
+	khx_flush_finish(&flush);
+	KUNIT_EXPECT_TRUE(test, READ_ONCE(busy.ended));
+	migrate_enable();
+	kthread_stop(thread);
+}
+
+/* Where the hypervisor serves nothing, or refuses, all CPUs leave their guests. */
+static void kicks(struct kunit *test)
+{
+	begin(&khx_flush_none, MANY);
+	expect_kick(test);
+
+	begin(&test_backend_ranges, MANY);
+	test_requests.fail_range = 1;
+	test_requests.fail_lpid = 1;
+	expect_kick(test);
+	KUNIT_EXPECT_TRUE(test, flush.refused);
+}
+
 static int suite_init(struct kunit *test)
 {
 	khx_flush_debug_init(&debug);
@@ -245,6 +312,7 @@ static struct kunit_case cases[] = {
 	KUNIT_CASE(many_ranges),
 	KUNIT_CASE(random_sets),
 	KUNIT_CASE(refused),
+	KUNIT_CASE(kicks),
 	{}
 };
 

@@ -162,13 +162,14 @@ static long flush_kick_range(u64 lpid, unsigned long start, unsigned long end,
 	return flush_kick_lpid(lpid);
 }
 
-static const struct khx_flush_backend backend_none = {
+const struct khx_flush_backend khx_flush_none = {
 	.name = "entry into the guest",
 	.range_pages = 1,
 	.ceiling = 1,
 	.range = flush_kick_range,
 	.lpid = flush_kick_lpid,
 };
+EXPORT_SYMBOL_IF_KUNIT(khx_flush_none);
 
 static bool flush_kvm_below(void)
 {
@@ -202,7 +203,7 @@ void khx_flush_probe(unsigned int ceiling)
 		if (flush_kvm_below())
 			this_machine.ceiling = 0;
 	} else {
-		this_machine = backend_none;
+		this_machine = khx_flush_none;
 		pr_info("the hypervisor serves neither H_RPT_INVALIDATE nor H_TLB_INVALIDATE (%d): all CPUs exit their guests instead\n",
 			H_FUNCTION);
 	}
