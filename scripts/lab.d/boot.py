@@ -339,10 +339,15 @@ def main():
         signal.signal(number, lambda number, frame: sys.exit(128 + number))
     say(f"booting {args.name}")
     start = time.monotonic()
-    console = Console(nonce, args.expect_splat and re.compile(args.expect_splat),
-                      args.allow_report and re.compile(args.allow_report), args.console)
     try:
-        ended = run(args, console, command, fd)
+        for again in (True, False):
+            console = Console(nonce, args.expect_splat and re.compile(args.expect_splat),
+                              args.allow_report and re.compile(args.allow_report), args.console)
+            ended = run(args, console, command, fd)
+            # what hangs before the command starts tests nothing
+            if console.started or not ended or ended[0] != EXIT_TIMEOUT or not again:
+                break
+            say(f"{ended[1]}; once more")
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
     status = judge(args, console, ended)
