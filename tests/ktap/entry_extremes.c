@@ -432,6 +432,61 @@ TEST_F(extremes, hpt_file)
 	check_vm(_metadata, self);
 }
 
+/* A guest that is no longer a radix guest, and has no HPT yet. */
+TEST_F(extremes, hpt_file_without_hpt)
+{
+	struct {
+		struct kvm_get_htab_header header;
+		__be64 hptes[6];
+	} buffer;
+	const struct {
+		size_t count;
+		__u16 n_valid, n_invalid;
+	} writes[] = {
+		{ 0, 0, 0 }, { 1, 0, 0 }, { 7, 0, 0 }, { 8, 0, 0 }, { 8, 0, 1 }, { 8, 1, 0 },
+		{ 24, 1, 0 }, { 24, 1, 1 }, { 40, 2, 0 }, { 40, 2, 0xffff }, { 40, 3, 0 },
+		{ 40, 0xffff, 0 }, { 40, 0xffff, 0xffff },
+	};
+	struct kvm_get_htab_fd get = { .start_index = 1000 };
+	unsigned int i;
+	int in, out;
+	long ret;
+
+	if (variant->mmu == VM_MMU_HPT)
+		SKIP(return, "this guest has an HPT");
+	SKIP_IF(return, vm_mmu_missing(VM_MMU_HPT));
+	out = call(self->vm->fd, KVM_PPC_GET_HTAB_FD, &get);
+	get.flags = KVM_GET_HTAB_WRITE;
+	in = call(self->vm->fd, KVM_PPC_GET_HTAB_FD, &get);
+	ASSERT_LE(0, in);
+	ASSERT_LE(0, out);
+	ASSERT_EQ(0, vm_set_mmu(self->vm, VM_MMU_HPT));
+
+	for (i = 0; i < ARRAY_SIZE(writes); i++) {
+		memset(&buffer, 0, sizeof(buffer));
+		buffer.header.n_valid = writes[i].n_valid;
+		buffer.header.n_invalid = writes[i].n_invalid;
+		ret = write(in, &buffer, writes[i].count);
+		record(&self->record, "%zu %u %u: %ld", writes[i].count, writes[i].n_valid,
+		       writes[i].n_invalid, ret < 0 ? -errno : ret);
+	}
+	for (i = 0; i < ARRAY_SIZE(nowhere); i++) {
+		ret = write(in, nowhere[i], sizeof(buffer));
+		record(&self->record, "%ld", ret < 0 ? -errno : ret);
+	}
+	EXPECT_EQ(0, read(out, &buffer, sizeof(buffer)));
+	/* the first pass begins with the first HPT that a read finds */
+	ASSERT_EQ(0, vm_alloc_hpt(self->vm));
+	ret = read(out, &buffer, sizeof(buffer));
+	EXPECT_OURS(self->vm, ret > 0 && buffer.header.index == get.start_index &&
+		    !buffer.header.n_valid && buffer.header.n_invalid,
+		    "a read of no HPT counts as the first pass");
+	close(in);
+	close(out);
+	ASSERT_EQ(0, vm_set_mmu(self->vm, VM_MMU_RADIX));
+	check_vm(_metadata, self);
+}
+
 /* Switch between radix and HPT in the order of the values; no vCPU runs. */
 TEST_F(extremes, mmu_modes)
 {

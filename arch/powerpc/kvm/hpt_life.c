@@ -7,6 +7,7 @@
 #include <linux/kvm_host.h>
 #include <linux/rcupdate.h>
 #include <linux/srcu.h>
+#include <linux/uaccess.h>
 #include <asm/kvm_book3s.h>
 #include <asm/kvm_book3s_64.h>
 #include <asm/kvm_ppc.h>
@@ -399,6 +400,38 @@ void khx_hook_free_hpt(struct kvm_hpt_info *info)
 	khx_stock_free_hpt(info);
 }
 
+/*
+ * Has the VM an HPT? One may come meanwhile, with the first KVM_RUN, but one that
+ * is there stays. kvm-hv takes a missing HPT for one of order 0, and shifts by a
+ * negative number to compute its size.
+ */
+static bool hpt_life_has_hpt(const struct khx_vm *vm)
+{
+	bool has;
+
+	lockdep_assert_held_read(&vm->hpt.life.readers);
+
+	mutex_lock(&vm->kvm->arch.mmu_setup_lock);
+	has = vm->kvm->arch.hpt.virt;
+	mutex_unlock(&vm->kvm->arch.mmu_setup_lock);
+	return has;
+}
+
+/* Return what kvm-hv returns for a write to an HPT that has place for no HPTE. */
+static ssize_t hpt_life_refuse_write(const struct khx_vm *vm, const char __user *buf,
+				     size_t count)
+{
+	struct kvm_get_htab_header header;
+
+	if (kvm_is_radix(vm->kvm))
+		return -EINVAL;
+	if (count < sizeof(header))
+		return 0;
+	if (copy_from_user(&header, buf, sizeof(header)))
+		return -EFAULT;
+	return header.n_valid * sizeof(struct hash_pte) > count ? 0 : -EINVAL;
+}
+
 /**
  * khx_hook_htab_read() - read() of KVM_PPC_GET_HTAB_FD
  * @file:	such a file of a tracked VM
@@ -406,16 +439,21 @@ void khx_hook_free_hpt(struct kvm_hpt_info *info)
  * @count:	as for read()
  * @ppos:	as for read()
  *
+ * Without an HPT there is nothing to read. The first read that finds one then
+ * begins with all of its HPTEs, as for a radix guest that becomes an HPT guest;
+ * stock counts what found no HPT as the first pass.
+ *
  * Return: as stock; -EINTR on a fatal signal.
  */
 ssize_t khx_hook_htab_read(struct file *file, char __user *buf, size_t count, loff_t *ppos)
 {
 	struct khx_vm *vm = khx_vm_find(khx_htab_kvm(file->private_data));
-	ssize_t ret;
+	ssize_t ret = 0;
 
 	if (down_read_killable(&vm->hpt.life.readers))
 		return -EINTR;
-	ret = khx_stock_htab_read(file, buf, count, ppos);
+	if (hpt_life_has_hpt(vm))
+		ret = khx_stock_htab_read(file, buf, count, ppos);
 	up_read(&vm->hpt.life.readers);
 	return ret;
 }
@@ -437,7 +475,10 @@ ssize_t khx_hook_htab_write(struct file *file, const char __user *buf, size_t co
 
 	if (down_read_killable(&vm->hpt.life.readers))
 		return -EINTR;
-	ret = khx_stock_htab_write(file, buf, count, ppos);
+	if (hpt_life_has_hpt(vm))
+		ret = khx_stock_htab_write(file, buf, count, ppos);
+	else
+		ret = hpt_life_refuse_write(vm, buf, count);
 	up_read(&vm->hpt.life.readers);
 	return ret;
 }
