@@ -111,6 +111,13 @@ static void note_slot(const struct kvm_userspace_memory_region *region)
 	ram.pages = ram.size / ram.page;
 }
 
+/* With manual protection a page is reported until the copier clears it. */
+static void note_capability(const struct kvm_enable_cap *cap)
+{
+	if (cap->cap == KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2)
+		ram.manual = cap->args[0];
+}
+
 static __attribute__((constructor)) void set_up(void)
 {
 	real_ioctl = dlsym(RTLD_NEXT, "ioctl");
@@ -134,6 +141,9 @@ __attribute__((visibility("default"))) int ioctl(int fd, unsigned long request, 
 	case KVM_CREATE_VM:
 		vm.fd = ret;
 		start_copier();
+		break;
+	case KVM_ENABLE_CAP:
+		note_capability(arg);
 		break;
 	case KVM_SET_USER_MEMORY_REGION:
 		note_slot(arg);
