@@ -19,6 +19,8 @@ import tempfile
 import time
 from pathlib import Path
 
+import stuck
+
 HERE = Path(__file__).resolve().parent
 MODULE = "kvm_hv_ext"
 NAME = "guest"          # of each guest, for QEMU
@@ -40,6 +42,7 @@ GUEST_KERNEL = "/guest/vmlinux"
 ZRAM = Path("/sys/block/zram0")
 MIB = 1 << 20
 PATIENCE = 400          # seconds to wait for anything
+ANSWER = 20             # seconds to wait for the monitor of a QEMU that may hang
 
 
 class Failure(Exception):
@@ -263,6 +266,17 @@ class Qemu:
         self.copier.sendall(order.encode())
         return int(self._take(self.copier))
 
+    def stuck(self):
+        """Yields what helps to understand why the guest does not go on."""
+        if self.place is HERE_HOST:
+            yield from stuck.report(self.process.pid)
+        self.qmp.settimeout(ANSWER)
+        try:
+            yield f"status: {self.command('query-status')}"
+            yield self.command("human-monitor-command", **{"command-line": "info registers -a"})
+        except (OSError, Failure) as failure:
+            yield f"the monitor: {failure!r}"
+
     def console_output(self):
         """Returns what the guest has printed since the last call."""
         return self.console.read() or b""
@@ -308,6 +322,10 @@ class Session:
         """Waits until the guest has verified all of its memory once more."""
         target = self.guest.sweeps + 2
         self.wait(lambda: self.guest.sweeps >= target, "the guest to verify its memory")
+
+    def stuck(self):
+        """Yields what helps to understand why the guest does not go on."""
+        return self.qemu.stuck()
 
     def end(self):
         self.qemus.close()
@@ -374,16 +392,20 @@ class Run:
             except (Failure, OSError) as failure:
                 failed = True
                 print(f"not ok {number} {title}: {failure}", flush=True)
-                self.explain()
+                self.explain(failure)
         if self.session:
             self.session.end()
         return not failed
 
-    def explain(self):
+    def explain(self, failure):
         """Prints what helps to understand a failure."""
-        if self.session:
-            diagnostic("last lines of the guest's console:\n" +
-                       "\n".join(self.session.guest.last_lines))
+        if not self.session:
+            return
+        diagnostic("last lines of the guest's console:\n" +
+                   "\n".join(self.session.guest.last_lines))
+        if isinstance(failure, Silence):
+            for piece in self.session.stuck():
+                diagnostic(piece)
 
 
 run_tool = HERE_HOST.run_tool
