@@ -444,7 +444,8 @@ TEST_F(extremes, hpt_file_without_hpt)
 		__u16 n_valid, n_invalid;
 	} writes[] = {
 		{ 0, 0, 0 }, { 1, 0, 0 }, { 7, 0, 0 }, { 8, 0, 0 }, { 8, 0, 1 }, { 8, 1, 0 },
-		{ 24, 1, 0 }, { 24, 1, 1 }, { 40, 2, 0 }, { 40, 2, 0xffff }, { 40, 3, 0 },
+		{ 15, 1, 0 }, { 16, 1, 0 }, { 24, 1, 0 }, { 24, 1, 1 }, { 40, 2, 0 },
+		{ 40, 2, 0xffff }, { 40, 3, 0 },
 		{ 40, 0xffff, 0 }, { 40, 0xffff, 0xffff },
 	};
 	struct kvm_get_htab_fd get = { .start_index = 1000 };

@@ -12,6 +12,8 @@
  *	c	copy as for r while the vCPUs are stopped, and compare; answer:
  *		number of pages that differ from their copy. If any does, copy
  *		all memory again
+ *	p	answer: number of passes of the nested guest
+ *	w	answer: number of pages that the nested guest has found wrong
  */
 #include <dlfcn.h>
 #include <signal.h>
@@ -25,6 +27,9 @@
 #include "../ktap/options.h"
 #include "../ktap/rounds.h"
 #include "../ktap/thief.h"
+#include "guest/hypervisor.h"
+
+#define SMALLEST_PAGE	4096	/* of a guest */
 
 static int (*real_ioctl)(int fd, unsigned long request, ...);
 /* The VM and the memslot of the guest's RAM. Other memslots are ignored. */
@@ -62,6 +67,26 @@ static size_t compare(void)
 	return differing;
 }
 
+static bool is_area(const struct guest_area *area)
+{
+	return area->op == GUEST_REWRITE && area->seed == NESTED_SEED;
+}
+
+/* The nested guest's area in the guest's memory, or one of zeros. */
+static const struct guest_area *nested_area(void)
+{
+	static const struct guest_area none;
+	static const struct guest_area *area = &none;
+	size_t at;
+
+	/* looked for once: this pages in all memory */
+	for (at = 0; !is_area(area) && at < ram.size; at += SMALLEST_PAGE)
+		area = (const struct guest_area *)(ram.memory + at);
+	if (!is_area(area))
+		area = &none;
+	return area;
+}
+
 static size_t carry_out(char order)
 {
 	switch (order) {
@@ -72,6 +97,10 @@ static size_t carry_out(char order)
 		return logged_vm_count(&ram);
 	case 'c':
 		return compare();
+	case 'p':
+		return area_progress(nested_area());
+	case 'w':
+		return __atomic_load_n(&nested_area()->wrong, __ATOMIC_RELAXED);
 	default:
 		die("copier: unknown order: %c", order);
 	}

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "../../ktap/vm.h"
+#include "hypervisor.h"
 
 #define MIB		(1024UL * 1024UL)
 #define DATA_SLOT	1
@@ -31,7 +32,7 @@ static struct vcpu *create_guest(size_t size)
 	area->addr = VM_DATA_GPA;
 	area->stride = page_size();
 	area->count = size / area->stride;
-	area->seed = 1;
+	area->seed = NESTED_SEED;
 	if (area->count > GUEST_LIST_MAX)
 		die("memory of the nested guest is too large: %zu bytes", size);
 	return &vm->vcpu[0];
