@@ -270,8 +270,8 @@ class Qemu:
         """Yields what helps to understand why the guest does not go on."""
         if self.place is HERE_HOST:
             yield from stuck.report(self.process.pid)
-        self.qmp.settimeout(ANSWER)
         try:
+            self.qmp.settimeout(ANSWER)
             yield f"status: {self.command('query-status')}"
             yield self.command("human-monitor-command", **{"command-line": "info registers -a"})
         except (OSError, Failure) as failure:
