@@ -17,6 +17,7 @@
 
 #include "area.h"
 #include "logged_vm.h"
+#include "nested.h"
 
 #define NPAGES		224	/* no multiple of 64; whole huge pages */
 #define OTHER_SLOT	2
@@ -439,6 +440,62 @@ TEST_F_TIMEOUT(pairs, at_the_same_time, TIMEOUT)
 	TH_LOG("%u pairs", pairs);
 	vm_destroy(p.vm);
 	mem_free(p.memory, THP_SIZE * 8);
+}
+
+#define NR_SLOTS	100
+#define MODE_CHANGES	200
+
+struct changer {
+	struct vm *vm;
+	char *memory;
+	bool stop;
+	unsigned long times;
+};
+
+static int set_nth_slot(const struct changer *c, unsigned int n, size_t size)
+{
+	return vm_set_memslot(c->vm, OTHER_SLOT + n, OTHER_GPA + n * THP_SIZE, size, c->memory, 0);
+}
+
+static void *changer_thread(void *arg)
+{
+	struct changer *c = arg;
+
+	while (!__atomic_load_n(&c->stop, __ATOMIC_RELAXED)) {
+		if (set_nth_slot(c, c->times % NR_SLOTS, 0) ||
+		    set_nth_slot(c, c->times % NR_SLOTS, page_size()))
+			die("memslot %lu cannot be changed", c->times % NR_SLOTS);
+		c->times++;
+	}
+	return NULL;
+}
+
+/* A guest that may have nested guests leaves radix mode: they are released. */
+TEST_F_TIMEOUT(pairs, mode_while_memslots_change, TIMEOUT)
+{
+	struct vm_config config = { .mmu = variant->mmu, .nested = true };
+	struct changer c = { 0 };
+	pthread_t thread;
+	unsigned int i;
+
+	if (variant->mmu == VM_MMU_HPT)
+		SKIP(return, "an HPT guest has no nested guests");
+	SKIP_IF(return, vm_mmu_missing(VM_MMU_HPT));
+	SKIP_IF(return, nested_missing());
+	c.vm = vm_create(&config);
+	c.memory = mem_alloc(page_size(), BACKING_SMALL, NULL);
+	for (i = 0; i < NR_SLOTS; i++)
+		ASSERT_EQ(0, set_nth_slot(&c, i, page_size()));
+	ASSERT_EQ(0, pthread_create(&thread, NULL, changer_thread, &c));
+	for (i = 0; i < scaled(MODE_CHANGES); i++) {
+		ASSERT_EQ(0, vm_set_mmu(c.vm, VM_MMU_HPT));
+		ASSERT_EQ(0, vm_set_mmu(c.vm, VM_MMU_RADIX));
+	}
+	__atomic_store_n(&c.stop, true, __ATOMIC_RELAXED);
+	ASSERT_EQ(0, pthread_join(thread, NULL));
+	TH_LOG("memslots changed %lu times during %u changes of the mode", c.times, i);
+	vm_destroy(c.vm);
+	mem_free(c.memory, page_size());
 }
 
 TEST_HARNESS_MAIN

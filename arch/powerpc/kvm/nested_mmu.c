@@ -1005,7 +1005,7 @@ EXPORT_SYMBOL_IF_KUNIT(khx_nested_unmap_pte);
  * khx_hook_release_all_nested() - kvmhv_release_all_nested()
  * @kvm:	the VM
  *
- * Context: no vCPU runs; takes kvm->mmu_lock; may sleep.
+ * Context: no vCPU runs; takes kvm->mmu_lock and kvm->slots_lock; may sleep.
  */
 void khx_hook_release_all_nested(struct kvm *kvm)
 {
@@ -1020,7 +1020,14 @@ void khx_hook_release_all_nested(struct kvm *kvm)
 			khx_mmu_lock_yield(kvm);
 	spin_unlock(&kvm->mmu_lock);
 
+	/*
+	 * kvm-hv walks the memslots with kvm->srcu only, and asks for the set of them
+	 * again at each step: where KVM makes another set the active one meanwhile,
+	 * it follows the links of one set to the memslots of the other.
+	 */
+	mutex_lock(&kvm->slots_lock);
 	khx_stock_release_all_nested(kvm);
+	mutex_unlock(&kvm->slots_lock);
 }
 
 /*
