@@ -443,7 +443,7 @@ TEST_F_TIMEOUT(pairs, at_the_same_time, TIMEOUT)
 }
 
 #define NR_SLOTS	100
-#define MODE_CHANGES	200
+#define MODE_CHANGES	2000
 
 struct changer {
 	struct vm *vm;
