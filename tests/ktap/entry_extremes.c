@@ -485,9 +485,12 @@ TEST_F(extremes, hpt_file_without_hpt)
 	EXPECT_OURS(self->vm, ret > 0 && buffer.header.index == get.start_index &&
 		    !buffer.header.n_valid && buffer.header.n_invalid,
 		    "a read of no HPT counts as the first pass");
+	ASSERT_EQ(0, vm_set_mmu(self->vm, VM_MMU_RADIX));
+	EXPECT_EQ(-1, write(in, &buffer, 0));
+	EXPECT_EQ(EINVAL, errno);
+	EXPECT_EQ(0, read(out, &buffer, sizeof(buffer)));
 	close(in);
 	close(out);
-	ASSERT_EQ(0, vm_set_mmu(self->vm, VM_MMU_RADIX));
 	check_vm(_metadata, self);
 }
 
