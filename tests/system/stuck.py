@@ -23,9 +23,9 @@ def _counted(task):
                if path.is_file() and path.name not in ("htab", "radix")
                and (value := _text(path)).isdigit()}
     for thread in task.iterdir():
-        fields = _text(thread / "stat").rpartition(")")[2].split()
-        numbers[f"{thread.name}: user"], numbers[f"{thread.name}: system"] = \
-            map(int, fields[11:13])
+        if fields := _text(thread / "stat").rpartition(")")[2].split():     # or it has ended
+            numbers[f"{thread.name}: user"], numbers[f"{thread.name}: system"] = \
+                map(int, fields[11:13])
     return numbers
 
 
